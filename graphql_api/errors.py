@@ -1,0 +1,131 @@
+"""The one error tree. Raised where the failure is known, translated once per face (GraphQL payload, HTTP status, exit code).
+
+::
+
+    DeliveryError                 everything this product expects to go wrong
+    ├── InvalidInput              the caller's values are not acceptable; lists every fault found
+    ├── NotFound                  absent, or the caller may not know that it exists
+    ├── Forbidden                 the caller may see it, but not do this
+    ├── Conflict                  something is in the way, such as a taken name
+    ├── UploadStateConflict       the upload is not in a state that allows this
+    │   └── BytesMissing          the store does not hold the bytes yet: send them, then ask again
+    ├── UploadMismatch            the store holds something else than was promised; the upload has failed
+    ├── Unauthenticated           the credentials are bad (never: absent)
+    ├── Unavailable               a part we depend on does not answer; nothing was done, ask again
+    └── ConfigurationError        the operator's settings, keys or schema are at fault; lists every fault found
+
+``path`` names the input at fault relative to the mutation's input object, such as ``("filename",)``; empty when the
+failure is not about one value.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the nouns import nothing but this module, so the names are needed by the type checker only
+    from graphql_api.model.upload import UploadFailure, UploadStatus
+
+
+class DeliveryError(Exception):
+    """Base of every expected failure. ``message`` is for people and never holds a secret, a path or another user's data."""
+
+    code = "ERROR"
+
+    def __init__(self, message: str, *, path: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = tuple(path)
+
+
+@dataclass(frozen=True, slots=True)
+class InputFault:
+    """One unacceptable value: what is wrong and where it stands in the input."""
+
+    message: str
+    path: tuple[str, ...] = ()
+
+
+class InvalidInput(DeliveryError):
+    """One or more values are not acceptable; ``faults`` has at least one entry."""
+
+    code = "INVALID"
+
+    def __init__(self, *faults: InputFault) -> None:
+        super().__init__("; ".join(fault.message for fault in faults), path=faults[0].path)
+        self.faults = faults
+
+
+class NotFound(DeliveryError):
+    """It does not exist, or the caller may not know that it does: the two look exactly alike."""
+
+    code = "NOT_FOUND"
+
+
+class Forbidden(DeliveryError):
+    """The caller may see the thing but lacks ``required_permission`` (a ``Permission`` name)."""
+
+    code = "FORBIDDEN"
+
+    def __init__(self, message: str, *, required_permission: str, path: Sequence[str] = ()) -> None:
+        super().__init__(message, path=path)
+        self.required_permission = required_permission
+
+
+class Conflict(DeliveryError):
+    """Something is in the way. ``conflicting_id`` is set only when the caller may see what it is."""
+
+    code = "CONFLICT"
+
+    def __init__(self, message: str, *, conflicting_id: str | None = None, path: Sequence[str] = ()) -> None:
+        super().__init__(message, path=path)
+        self.conflicting_id = conflicting_id
+
+
+class UploadStateConflict(DeliveryError):
+    """The upload's ``status`` does not allow this."""
+
+    code = "UPLOAD_STATE"
+
+    def __init__(self, message: str, *, status: "UploadStatus", path: Sequence[str] = ()) -> None:
+        super().__init__(message, path=path)
+        self.status = status
+
+
+class BytesMissing(UploadStateConflict):
+    """The store does not hold the bytes yet. The upload stays PENDING: send the bytes and ask again."""
+
+
+class UploadMismatch(DeliveryError):
+    """What the store holds is not what was promised. The upload is FAILED and its bytes are being removed."""
+
+    code = "UPLOAD_MISMATCH"
+
+    def __init__(self, failure: "UploadFailure", *, path: Sequence[str] = ()) -> None:
+        super().__init__(failure.message, path=path)
+        self.failure = failure
+
+
+class Unauthenticated(DeliveryError):
+    """The bearer token is malformed, expired, for somebody else, or not signed by whom we trust."""
+
+    code = "UNAUTHENTICATED"
+
+
+class Unavailable(DeliveryError):
+    """``part`` (such as "database" or "store") does not answer. Nothing was done or half-done; asking again is safe."""
+
+    code = "UNAVAILABLE"
+
+    def __init__(self, part: str) -> None:
+        super().__init__(f"The {part} does not answer at the moment. Nothing was changed; try again shortly.")
+        self.part = part
+
+
+class ConfigurationError(DeliveryError):
+    """The operator must change something before the service can start; ``faults`` are one line each."""
+
+    code = "CONFIGURATION"
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults

@@ -1,0 +1,50 @@
+"""From permission to address."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from graphql_api.model.file import File
+
+
+class ContentDisposition(StrEnum):
+    """How a browser presents a file (RFC 6266)."""
+
+    INLINE = "INLINE"
+    ATTACHMENT = "ATTACHMENT"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadGrant:
+    """Proof that a principal may read ``file``. Only ``access`` makes one; whoever signs a link must hold it."""
+
+    file: File
+
+
+@dataclass(frozen=True, slots=True)
+class LinkWish:
+    """What a caller would like of a link; policy may shorten ``lifetime``."""
+
+    lifetime: timedelta
+    starts_at: datetime | None = None
+    disposition: ContentDisposition = ContentDisposition.INLINE
+    filename: str | None = None  # the file's own name if None
+    ip_range: str | None = None  # one IPv4 address or CIDR range
+
+
+@dataclass(frozen=True, slots=True)
+class SignedUrl:
+    """An address to be used as it is: re-encoding it breaks the signature."""
+
+    url: str
+    expires_at: datetime
+    key_pair_id: str
+    has_custom_policy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCookie:
+    """One cookie that opens what its policy names; attributes are the sender's business."""
+
+    name: str
+    value: str

@@ -1,0 +1,55 @@
+"""Ids: a type prefix and a ULID, such as ``file_01jd9x2q6c8s5v7e0k3m4n5p6r``.
+
+One text serves as primary key, as GraphQL global id and in logs, so nothing is encoded or decoded on the way. Ids are
+unique across types, never reused, and sort by the time they were made (48 bits of milliseconds, 80 random bits).
+
+Source: ULID specification, section "Components"; Crockford's Base32, written in lower case.
+"""
+
+import secrets
+from datetime import datetime
+from typing import Final, NewType
+
+UserId = NewType("UserId", str)
+FolderId = NewType("FolderId", str)
+FileId = NewType("FileId", str)
+UploadId = NewType("UploadId", str)
+
+USER_PREFIX: Final = "user_"
+FOLDER_PREFIX: Final = "folder_"
+FILE_PREFIX: Final = "file_"
+UPLOAD_PREFIX: Final = "upload_"
+
+ROOT_FOLDER_ID: Final = FolderId("folder_" + "0" * 26)
+"""The root of the one tree; the first migration creates its row."""
+
+MAX_ID_LENGTH: Final = 40  # characters; the longest prefix and 26
+
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_ulid(now: datetime) -> str:
+    """26 characters, ordered by ``now`` (aware) to the millisecond."""
+    number = (int(now.timestamp() * 1000) << 80) | int.from_bytes(secrets.token_bytes(10))
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def new_user_id(now: datetime) -> UserId:
+    return UserId(USER_PREFIX + new_ulid(now))
+
+
+def new_folder_id(now: datetime) -> FolderId:
+    return FolderId(FOLDER_PREFIX + new_ulid(now))
+
+
+def new_file_id(now: datetime) -> FileId:
+    return FileId(FILE_PREFIX + new_ulid(now))
+
+
+def new_upload_id(now: datetime) -> UploadId:
+    return UploadId(UPLOAD_PREFIX + new_ulid(now))
+
+
+def new_object_key(now: datetime) -> str:
+    """A key at the store: ASCII, never reused, no user text, and nothing that needs escaping in a URL or a policy."""
+    return "o/" + new_ulid(now)

@@ -1,0 +1,25 @@
+"""Pure arithmetic: data in, value out, no clock, no network. The one protocol a CDN's signer has is here."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from graphql_api.model.delivery import SignedUrl
+
+
+class UrlSigner(Protocol):
+    """Signs addresses at one CDN host. What is signed is what is emitted, byte for byte."""
+
+    def sign(
+        self,
+        path: str,
+        query: Sequence[tuple[str, str]] = (),
+        *,
+        expires_at: datetime,
+        starts_at: datetime | None = None,
+        ip_range: str | None = None,
+    ) -> SignedUrl:
+        """Sign the file at ``path`` (begins with ``/``, not yet percent-encoded) with the ``query`` bound to it.
+
+        Raises ``InvalidInput`` when the CDN cannot bind ``ip_range`` (CloudFront: IPv4 only) or the dates do not fit it.
+        """
