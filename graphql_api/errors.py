@@ -1,4 +1,4 @@
-"""The one error tree. Raised where the failure is known, translated once per face (GraphQL payload, HTTP status, exit code).
+"""The one error tree: raised where the failure is known, translated once per face (GraphQL, HTTP status, exit code).
 
 ::
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # the nouns import nothing but this module, so the names are 
 
 
 class DeliveryError(Exception):
-    """Base of every expected failure. ``message`` is for people and never holds a secret, a path or another user's data."""
+    """Base of every expected failure. ``message`` is for people; it holds no secret and nothing of another user."""
 
     code = "ERROR"
 

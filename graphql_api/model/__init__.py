@@ -1,3 +1,5 @@
-"""Every noun of the business, frozen. Read this package first: who asks (``principal``), what is kept (``file``), how it
-comes in (``upload``, ``stored_object``) and how it goes out (``delivery``). Nothing here reads a clock, a file or a socket.
+"""Every noun of the business, frozen. Read this package first.
+
+Who asks (``principal``), what is kept (``file``), how it comes in (``upload``, ``stored_object``) and how it goes out
+(``delivery``). Nothing here reads a clock, a file or a socket.
 """

@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """At most ``size`` items after or before an opaque ``cursor``; ``is_backward`` asks for the items that precede it."""
+    """At most ``size`` items after or before an opaque ``cursor``; ``is_backward`` asks for those that precede it."""
 
     size: int
     cursor: str | None = None

@@ -42,7 +42,7 @@ class UploadFailure:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What was promised, and what became of it. ``file_id`` is minted at the start but names a file only once COMPLETED."""
+    """What was promised, and what became of it. ``file_id`` is minted at the start; it names a file once COMPLETED."""
 
     id: UploadId
     owner_id: UserId

@@ -21,5 +21,5 @@ class UrlSigner(Protocol):
     ) -> SignedUrl:
         """Sign the file at ``path`` (begins with ``/``, not yet percent-encoded) with the ``query`` bound to it.
 
-        Raises ``InvalidInput`` when the CDN cannot bind ``ip_range`` (CloudFront: IPv4 only) or the dates do not fit it.
+        Raises ``InvalidInput`` when the CDN cannot bind ``ip_range`` (CloudFront: IPv4 only) or the dates.
         """

@@ -8,7 +8,7 @@ from graphql_api.model.stored_object import PromisedObject, PutUploadTarget, Sto
 
 
 class ObjectStore(Protocol):
-    """One bucket. Every method that goes over the network raises ``Unavailable("store")`` when the store does not answer."""
+    """One bucket. What goes over the network raises ``Unavailable("store")`` when the store does not answer."""
 
     async def presign_put(self, promise: PromisedObject, *, now: datetime, lifetime: timedelta) -> PutUploadTarget:
         """A request that stores exactly what is promised, once, until it expires. Arithmetic: no request is sent.
