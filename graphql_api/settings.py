@@ -1,0 +1,342 @@
+"""Every setting, read once from the environment and frozen; no other module knows how the environment names things.
+
+A field is documented by the text below it, and ``docs/settings.md`` repeats that text (a test holds the two together).
+Secrets are ``SecretStr``: they show as asterisks in ``repr``, and no fault quotes the value it is about.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from difflib import get_close_matches
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from graphql_api.errors import ConfigurationError
+
+PREFIX: Final = "GRAPHQL_API_"
+
+MAX_PUT_BYTES: Final = 5 * 1024**3
+"""Amazon S3, "Amazon S3 multipart upload limits": the largest object a single PUT can upload is 5 GiB."""
+
+AsymmetricAlgorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]  # RFC 7518, section 3.1, and RFC 8037; a symmetric name here would let a public key pass for a shared secret
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, section 6.3
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _parts(url: str) -> SplitResult:
+    """``url`` taken apart; all parts empty if it is not a URL, for the standard library's errors would quote it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # a bad port raises only when it is looked at
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+    return parts
+
+
+def _web_address(text: str) -> SplitResult:
+    parts = _parts(text)
+    is_plain = re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", parts.netloc) and not parts.fragment  # no credentials, no spaces
+    if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
+        raise ValueError("should be an address such as https://example.com, without credentials or a fragment")
+    return parts
+
+
+def _origin(text: str) -> str:
+    parts = _web_address(text)
+    if parts.path not in ("", "/") or parts.query:
+        raise ValueError("should end after the host and port: no path, no query")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def _encrypted_unless_local(text: str) -> str:
+    parts = _web_address(text)
+    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+        raise ValueError("should start with https:// (plain http is for this machine only)")
+    return text
+
+
+def _cors_origin(text: str) -> str:
+    if text == "*":
+        raise ValueError('"*" would open the API to every site; name each origin')
+    return _origin(text)
+
+
+def _bucket_name(text: str) -> str:
+    """Source: Amazon S3, "General purpose bucket naming rules"."""
+    looks_like_an_address = re.fullmatch(r"\d+\.\d+\.\d+\.\d+", text)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", text) or ".." in text or looks_like_an_address:
+        raise ValueError("should be 3 to 63 of a-z, 0-9, dots and hyphens, and not look like an IP address")
+    return text
+
+
+def _database_url(secret: SecretStr) -> SecretStr:
+    url = secret.get_secret_value()
+    parts = _parts(url)
+    is_file = parts.scheme == "sqlite" and not parts.netloc and len(parts.path) > 1 and parts.path != "/:memory:"
+    is_server = parts.scheme == "postgresql" and url.startswith("postgresql://")
+    if not is_file and not is_server:
+        raise ValueError("should be sqlite:///path or postgresql://user:password@host:port/name")
+    return secret
+
+
+def _pem(secret: SecretStr) -> SecretStr:
+    """With real line ends: many tools cannot put those into an environment and write a backslash and an n."""
+    pem = secret.get_secret_value().replace("\\n", "\n").strip() + "\n"
+    if not re.match(r"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n", pem) or "-----BEGIN ENCRYPTED" in pem:
+        raise ValueError("should be an unencrypted private key in PEM form, beginning -----BEGIN PRIVATE KEY-----")
+    return SecretStr(pem)
+
+
+def _read_pem(path: Path) -> SecretStr:
+    try:
+        return _pem(SecretStr(path.read_text(encoding="ascii", errors="replace")))
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+
+
+def _pem_file(path: Path) -> Path:
+    _read_pem(path)
+    return path
+
+
+def _long_enough_for_hs256(secret: SecretStr) -> SecretStr:
+    """Source: RFC 7518, section 3.2: a key of the same size as the hash output, or larger, must be used."""
+    if len(secret.get_secret_value().encode()) < 32:
+        raise ValueError("should be at least 32 bytes long")
+    return secret
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _seconds(least: int, most: int) -> BeforeValidator:
+    def parse(value: object) -> timedelta:
+        if isinstance(value, timedelta):
+            return value  # a default
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) and least <= int(value) <= most:
+            return timedelta(seconds=int(value))
+        raise ValueError(f"should be a whole number of seconds from {least} to {most}")
+
+    return BeforeValidator(parse)
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Origin = Annotated[str, AfterValidator(_origin)]
+LocalOrEncrypted = AfterValidator(_encrypted_unless_local)
+CommaList = BeforeValidator(_split)
+
+
+class Settings(BaseSettings):
+    """What the operator decides. Made by ``read`` only, so that a field always has the name the documentation gives."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_default=True,  # a default may be what does not go together with a given value
+        alias_generator=lambda name: PREFIX + name.upper(),
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    database_url: Annotated[SecretStr, AfterValidator(_database_url)]
+    """`sqlite:///path` (four slashes: absolute) or `postgresql://user:password@host:port/name`. *Secret.*"""
+
+    s3_bucket: Annotated[str, AfterValidator(_bucket_name)]
+    """Bucket that holds the files."""
+    s3_region: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+$")] = "us-east-1"
+    """Region of the bucket, as signatures name it."""
+    s3_endpoint_url: Origin | None = None
+    """Where another store than Amazon's answers, such as `http://127.0.0.1:8333`."""
+    s3_addressing_style: Literal["virtual", "path"] = "virtual"
+    """Whether the bucket stands in the host name (`virtual`) or in the path (`path`)."""
+    s3_access_key_id: Text | None = None
+    """Key id for the store. Without a pair of keys, the AWS default chain looks for credentials."""
+    s3_secret_access_key: SecretStr | None = None
+    """Secret of that key. *Secret.*"""
+
+    cdn_base_url: Annotated[Origin, LocalOrEncrypted]
+    """Where the CDN answers: `https://` and a host, without a path. Plain `http://` for this machine only."""
+    cdn_key_id: Text
+    """Id under which the CDN knows the public key."""
+    cdn_private_key: Annotated[SecretStr, AfterValidator(_pem)] | None = None
+    """Private key that signs links, as PEM; `\\n` stands for a line end. *Secret.* This or the file is required."""
+    cdn_private_key_file: Annotated[Path, AfterValidator(_pem_file)] | None = None
+    """File that holds that key instead."""
+    cdn_hash_algorithm: Literal["SHA256", "SHA1"] = "SHA256"
+    """Hash inside the signature."""
+
+    auth_hs256_secret: Annotated[SecretStr, AfterValidator(_long_enough_for_hs256)] | None = None
+    """Secret shared with whoever issues tokens, at least 32 bytes. *Secret.* This or the JWKS address is required."""
+    auth_jwks_url: Annotated[str, LocalOrEncrypted] | None = None
+    """Where the issuer publishes its public keys. `https://`, or `http://` for this machine only."""
+    auth_issuer: Text
+    """What a token's `iss` must be."""
+    auth_audience: Text
+    """What a token's `aud` must contain."""
+    auth_algorithms: Annotated[tuple[AsymmetricAlgorithm, ...], CommaList, Field(min_length=1)] = (
+        "RS256",
+        "ES256",
+        "EdDSA",
+    )
+    """Algorithms accepted with published keys; comma list. A shared secret always means HS256."""
+    auth_leeway: Annotated[timedelta, _seconds(0, 300)] = Field(
+        default=timedelta(seconds=30), alias=f"{PREFIX}AUTH_LEEWAY_SECONDS"
+    )
+    """By how much the issuer's clock may differ from ours; 0 to 300."""
+    auth_subject_claim: Text = "sub"
+    """Claim that names a user for good."""
+    auth_name_claim: Text = "name"
+    """Claim with the name shown to people."""
+    auth_email_claim: Text = "email"
+    """Claim with the e-mail address."""
+    auth_groups_claim: Text = "groups"
+    """Claim with the list of groups that access rules can name."""
+    auth_roles_claim: Text = "roles"
+    """Claim with the list of roles."""
+    auth_admin_role: Text = "admin"
+    """Role that makes its bearer an administrator."""
+
+    admin_subjects: Annotated[tuple[str, ...], CommaList] = ()
+    """Subjects that are administrators whatever their token says, such as the first one; comma list."""
+    home_folders: bool = True
+    """Whether each new user gets a folder of their own at the root."""
+
+    max_upload_bytes: int = Field(default=MAX_PUT_BYTES, ge=1, le=MAX_PUT_BYTES)
+    """Largest file, in bytes; at most 5 GiB, which is what one PUT can send to S3."""
+    upload_target_lifetime: Annotated[timedelta, _seconds(60, 604_800)] = Field(
+        default=timedelta(hours=1), alias=f"{PREFIX}UPLOAD_TARGET_SECONDS"
+    )
+    """How long an upload target accepts bytes; 60 to 604800 (7 days, which is as long as S3 allows)."""
+    upload_lifetime: Annotated[timedelta, _seconds(60, 2_592_000)] = Field(
+        default=timedelta(days=1), alias=f"{PREFIX}UPLOAD_EXPIRY_SECONDS"
+    )
+    """When an unfinished upload is given up; no shorter than the target's time and at most 2592000 (30 days)."""
+    transfer_grace: Annotated[timedelta, _seconds(0, 604_800)] = Field(
+        default=timedelta(hours=1), alias=f"{PREFIX}TRANSFER_GRACE_SECONDS"
+    )
+    """Longest time that a PUT which began in time may still run; 0 to 604800 (7 days)."""
+    sweep_interval: Annotated[timedelta, _seconds(0, 86_400)] = Field(
+        default=timedelta(minutes=1), alias=f"{PREFIX}SWEEP_SECONDS"
+    )
+    """How often ended uploads and deleted bytes are swept; at most 86400 (a day), and 0 turns the loop off."""
+    link_max_lifetime: Annotated[timedelta, _seconds(1, 31_536_000)] = Field(
+        default=timedelta(days=1), alias=f"{PREFIX}LINK_MAX_SECONDS"
+    )
+    """Longest lifetime of a download link; 1 to 31536000 (365 days)."""
+
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], CommaList] = ()
+    """Address ranges whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`; comma list."""
+    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_cors_origin)], ...], CommaList] = ()
+    """Web origins whose pages may call the API, such as `https://app.example.com`; comma list."""
+    graphiql: bool = True
+    """Whether a browser that opens the GraphQL address is shown GraphiQL."""
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)] = "INFO"
+    """Least severity that is logged: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."""
+    log_format: Literal["text", "json"] = "text"
+    """One line of `text` or of `json` for each event."""
+    host: Text = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(default=8000, ge=1, le=65_535)
+    """TCP port to listen on."""
+
+    @property
+    def cdn_private_key_pem(self) -> SecretStr:
+        """The key that signs links, from wherever it is. Raises ConfigurationError if its file has gone bad since."""
+        if self.cdn_private_key_file is None:
+            assert self.cdn_private_key is not None  # `read` takes exactly one of the two
+            return self.cdn_private_key
+        try:
+            return _read_pem(self.cdn_private_key_file)
+        except ValueError as error:
+            raise ConfigurationError(f"{PREFIX}CDN_PRIVATE_KEY_FILE: {error}") from None
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """Settings from ``environ``; an empty value counts as none, and a name of ours that we do not know is a fault.
+
+        Raises: ConfigurationError: one line for every fault, in which no value is quoted.
+        """
+        given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value.strip()}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_input=False)
+        raise ConfigurationError(*(cls._fault(fault) for fault in faults))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)  # what `read` was handed, and nothing behind its back
+
+    @classmethod
+    def _fault(cls, fault: ErrorDetails) -> str:
+        first, *entry = fault["loc"]
+        field = cls.model_fields.get(str(first))  # the faults of a default come under the field's own name
+        name = (field and field.alias) or first
+        message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+        if fault["type"] == "missing":
+            message = "is required"
+        elif fault["type"] == "extra_forbidden":
+            similar = get_close_matches(str(name), [field.alias or "" for field in cls.model_fields.values()], n=1)
+            message = "is not a setting" + (f"; did you mean {similar[0]}?" if similar else "")
+        return f"{name}: " + (f"entry {int(entry[0]) + 1} " if entry else "") + message
+
+    @field_validator("s3_secret_access_key")
+    @classmethod
+    def _key_pair_is_whole(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if (secret is None) != (info.data.get("s3_access_key_id") is None):
+            raise ValueError(f"goes together with {PREFIX}S3_ACCESS_KEY_ID: set both or neither")
+        return secret
+
+    @field_validator("cdn_private_key_file")
+    @classmethod
+    def _key_stands_in_one_place(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        if "cdn_private_key" in info.data and (path is None) == (info.data["cdn_private_key"] is None):
+            raise ValueError(f"set either this or {PREFIX}CDN_PRIVATE_KEY")
+        return path
+
+    @field_validator("auth_jwks_url")
+    @classmethod
+    def _tokens_can_be_verified(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is None and info.data.get("auth_hs256_secret", ...) is None:
+            raise ValueError(f"is required, or {PREFIX}AUTH_HS256_SECRET")
+        return url
+
+    @field_validator("upload_lifetime")
+    @classmethod
+    def _upload_outlives_its_target(cls, lifetime: timedelta, info: ValidationInfo) -> timedelta:
+        if lifetime < info.data.get("upload_target_lifetime", lifetime):
+            raise ValueError(f"should be no shorter than {PREFIX}UPLOAD_TARGET_SECONDS")
+        return lifetime
