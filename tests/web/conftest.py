@@ -1,0 +1,76 @@
+"""Fixtures of this room."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.web.tokens import Clock
+
+CLIENTS = Path(__file__).parent.parent / "clients"
+
+
+def missing(what: str) -> None:
+    """A laptop may lack a tool; CI may not, or its tests would silently stop testing."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is needed in CI")
+    pytest.skip(f"{what} is not installed")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@dataclass
+class Provider:
+    """A real OpenID provider; see ``tests/clients/oidc_provider.mjs`` for what it can be told."""
+
+    address: str
+
+    def tell(self, what: str, **wish: object) -> Any:
+        answer = httpx.post(f"{self.address}/control/{what}", json=wish)
+        answer.raise_for_status()
+        return answer.json()
+
+    @property
+    def jwks_url(self) -> str:
+        return f"{self.address}/jwks"
+
+    def token(self, kid: str, **parts: object) -> str:
+        token: str = self.tell("token", kid=kid, **parts)["token"]
+        return token
+
+    def fetches(self) -> int:
+        """How often the key set was asked for."""
+        asked: list[str] = self.tell("requests")
+        return asked.count("/jwks")
+
+
+@pytest.fixture(scope="session")
+def provider_process() -> Iterator[Provider]:
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        missing("node with npm")
+    if not (CLIENTS / "node_modules").exists():
+        subprocess.run([str(npm), "install", "--no-audit", "--no-fund"], cwd=CLIENTS, check=True, timeout=100)
+    with subprocess.Popen(
+        [str(node), "oidc_provider.mjs"], cwd=CLIENTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield Provider(process.stdout.readline().strip())
+        process.stdin.close()
+
+
+@pytest.fixture
+def provider(provider_process: Provider) -> Provider:
+    """Fresh for each test, and without keys."""
+    provider_process.tell("provider", algorithms=[])
+    return provider_process
