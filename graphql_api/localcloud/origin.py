@@ -61,7 +61,7 @@ class OriginBody(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OriginResponse:
-    """Status and headers as the origin sent them. ``error_code`` is S3's; a HEAD, a 304 and an error have no ``body``."""
+    """Status and headers as the origin sent them; HEAD, 304 and errors have no ``body``, errors have S3's code."""
 
     status: int
     headers: tuple[tuple[str, str], ...]

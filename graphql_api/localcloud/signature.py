@@ -67,7 +67,7 @@ class SignatureVerifier:
         self._keys = {key_id: _load(key_id, pem) for key_id, pem in trusted_keys.items()}
 
     def verify(self, request: ViewerRequest, now: datetime) -> None:
-        """Return if the request may pass at ``now`` (aware). Raises the ``Refusal`` that CloudFront would answer with."""
+        """Return if the request may pass at ``now`` (aware). Raises the ``Refusal`` that CloudFront answers with."""
         parts = _collect(request.query.split("&"), prefix="")
         has_cookies = not parts  # parameters in the URL decide alone
         if has_cookies:
