@@ -1,25 +1,38 @@
 """One page of a keyset-ordered list."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+
+MAX_PAGE_SIZE: Final = 100
+DEFAULT_PAGE_SIZE: Final = 20
+MAX_COUNTED: Final = 10_000  # a total is counted up to here; an exact count of a million rows costs a second
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """At most ``size`` items after or before an opaque ``cursor``; ``is_backward`` asks for those that precede it."""
+    """At most ``size`` items after (backward: before) an opaque ``cursor``."""
 
-    size: int
+    size: int = DEFAULT_PAGE_SIZE
     cursor: str | None = None
     is_backward: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """``nodes`` in list order with their ``cursors``; both tuples have the same length."""
+    """``nodes`` in list order; ``cursor_of`` gives the opaque position of one of them."""
 
     nodes: tuple[T, ...]
-    cursors: tuple[str, ...]
+    cursor_of: Callable[[T], str]
     has_next_page: bool
     has_previous_page: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many there are, counted up to ``MAX_COUNTED``."""
+
+    number: int
+    is_exact: bool

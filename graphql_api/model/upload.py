@@ -46,7 +46,7 @@ class Upload:
 
     id: UploadId
     owner_id: UserId
-    folder_id: FolderId
+    folder_id: FolderId | None  # None once the folder is gone
     file_id: FileId
     filename: str
     size: int  # bytes

@@ -1,0 +1,37 @@
+"""Objects whose bytes must go: written with the change that makes them superfluous, carried out after the commit."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from graphql_api.db.inserts import insert_unless_taken
+from graphql_api.db.tables import ObjectDeletionRow
+
+
+async def schedule_deletions(
+    connection: AsyncConnection, keys: Collection[str], *, due_at: datetime, final_at: datetime
+) -> None:
+    """Remove each object at ``due_at`` and again at ``final_at``."""
+    if keys:
+        rows = [{"object_key": key, "due_at": due_at, "final_at": final_at} for key in keys]
+        await connection.execute(insert_unless_taken(connection, ObjectDeletionRow), rows)
+
+
+async def list_due(connection: AsyncConnection, *, now: datetime, limit: int) -> Sequence[str]:
+    """At most ``limit`` keys whose time has come, the longest due first."""
+    statement = (
+        select(ObjectDeletionRow.object_key)
+        .where(ObjectDeletionRow.due_at <= now)
+        .order_by(ObjectDeletionRow.due_at)
+        .limit(limit)
+    )
+    return list(await connection.scalars(statement))
+
+
+async def record_removed(connection: AsyncConnection, keys: Collection[str], *, now: datetime) -> None:
+    """The store has removed these: done for good after ``final_at``, else once more then."""
+    those = ObjectDeletionRow.object_key.in_(keys)
+    await connection.execute(delete(ObjectDeletionRow).where(those, ObjectDeletionRow.final_at <= now))
+    await connection.execute(update(ObjectDeletionRow).where(those).values(due_at=ObjectDeletionRow.final_at))

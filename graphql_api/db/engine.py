@@ -1,0 +1,121 @@
+"""Connections to one database: SQLite or PostgreSQL, both first class."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from sqlalchemy import event, make_url, text
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from graphql_api.errors import ConfigurationError, Unavailable
+
+log = logging.getLogger(__name__)
+
+SQLITE_BUSY_TIMEOUT: Final = 5.0  # seconds a writer waits for another
+CONNECT_TIMEOUT: Final = 5.0  # seconds
+POOL_SIZE: Final = 10
+MAX_OVERFLOW: Final = 10
+POOL_TIMEOUT: Final = 5.0  # seconds a request waits for a free connection
+
+_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+
+# SQLite says with one exception class that it is busy and that our SQL is wrong; only these are passing.
+_PASSING_SQLITE: Final = ("BUSY", "LOCKED", "CANTOPEN", "IOERR", "FULL", "READONLY", "PROTOCOL")
+# Connection, resources, operator intervention (shutdown), and a lost race that a second try wins.
+# Source: PostgreSQL manual, appendix A, "PostgreSQL Error Codes".
+_PASSING_SQLSTATE: Final = ("08", "53", "57P", "40001", "40P01", "55P03")
+
+
+class Database:
+    """Gives connections. Every method raises ``Unavailable("database")`` when the database does not answer."""
+
+    def __init__(self, url: str) -> None:
+        """``url``: ``sqlite:///file`` or ``postgresql://…``. Raises ``ConfigurationError`` for any other."""
+        parsed = make_url(url)
+        if parsed.drivername not in _DRIVERS:
+            raise ConfigurationError("the database URL must begin with sqlite:/// or postgresql://")
+        parsed = parsed.set(drivername=_DRIVERS[parsed.drivername])
+        self.is_sqlite: Final = parsed.drivername.startswith("sqlite")
+        arguments: dict[str, Any] = (
+            {"timeout": SQLITE_BUSY_TIMEOUT}
+            if self.is_sqlite
+            else {"timeout": CONNECT_TIMEOUT, "server_settings": {"jit": "off"}}
+        )
+        self._engine: Final[AsyncEngine] = create_async_engine(
+            parsed,
+            connect_args=arguments,
+            pool_size=POOL_SIZE,
+            max_overflow=MAX_OVERFLOW,
+            pool_timeout=POOL_TIMEOUT,
+            pool_pre_ping=not self.is_sqlite,
+            hide_parameters=True,  # a parameter may be a name or an address that is nobody's business in a log
+        )
+        if self.is_sqlite:
+            event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
+            self._autocommit = self._engine
+        else:
+            self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[AsyncConnection]:
+        """Each statement is a transaction of its own: for reads, and for changes that one statement makes whole."""
+        with _translated():
+            async with self._autocommit.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Committed when the block ends, rolled back when it raises. Never send a request inside it."""
+        with _translated():
+            async with self._engine.connect() as connection:
+                await connection.execution_options(is_transaction=True)
+                async with connection.begin():
+                    yield connection
+
+    async def check(self) -> None:
+        """Return when the database answers."""
+        async with self.autocommit() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+class _translated:  # noqa: N801 -- reads as a word at its call site
+    """Turns "the database does not answer" of every driver into one typed error; lets bugs through as they are."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError | PoolTimeoutError) or (isinstance(error, DBAPIError) and _is_passing(error)):
+            log.warning("database_unavailable error=%s", type(error).__name__)
+            raise Unavailable("database") from error
+
+
+def _is_passing(error: DBAPIError) -> bool:
+    if error.connection_invalidated or isinstance(error, InterfaceError):
+        return True
+    name = getattr(error.orig, "sqlite_errorname", "")
+    if name:
+        return str(name).removeprefix("SQLITE_").startswith(_PASSING_SQLITE)
+    return str(getattr(error.orig, "sqlstate", "") or "").startswith(_PASSING_SQLSTATE)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # With the driver's own transaction control off, BEGIN is ours to say, and a read needs none.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    # A writer takes the lock at once: a transaction that begins as a reader and then writes fails where it could wait.
+    if connection.get_execution_options().get("is_transaction"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

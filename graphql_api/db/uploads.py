@@ -1,0 +1,173 @@
+"""Uploads: reservation, the one change of state, and what is due to be swept."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, bindparam, exists, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from graphql_api.access import Reach, reach_of
+from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
+from graphql_api.db.tables import FolderEntryRow, FolderRow, UploadRow
+from graphql_api.db.visibility import viewer, within
+from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
+from graphql_api.model.names import name_key
+from graphql_api.model.page import Page, PageRequest
+from graphql_api.model.principal import Principal
+from graphql_api.model.upload import OnConflict, Upload, UploadFailure, UploadFailureCode, UploadStatus
+
+_NEWEST_FIRST = Ordering("upload-created", UploadRow.created_at, UploadRow.id, datetime, is_descending=True)
+COLUMNS: tuple[Any, ...] = (
+    UploadRow.id,
+    UploadRow.owner_id,
+    UploadRow.folder_id,
+    UploadRow.file_id,
+    UploadRow.filename,
+    UploadRow.size,
+    UploadRow.content_type,
+    UploadRow.sha256,
+    UploadRow.object_key,
+    UploadRow.on_conflict,
+    UploadRow.status,
+    UploadRow.failure_code,
+    UploadRow.failure_message,
+    UploadRow.created_at,
+    UploadRow.updated_at,
+    UploadRow.expires_at,
+)
+_RESERVED = [column for column in COLUMNS if column.key not in {"failure_code", "failure_message"}]
+
+
+def upload_of(row: Any) -> Upload:
+    """``row``: has the values of ``COLUMNS`` as attributes."""
+    failure = None
+    if row.failure_code is not None:
+        failure = UploadFailure(UploadFailureCode(row.failure_code), row.failure_message)
+    return Upload(
+        id=UploadId(row.id),
+        owner_id=UserId(row.owner_id),
+        folder_id=None if row.folder_id is None else FolderId(row.folder_id),
+        file_id=FileId(row.file_id),
+        filename=row.filename,
+        size=row.size,
+        content_type=row.content_type,
+        sha256=row.sha256,
+        object_key=row.object_key,
+        on_conflict=OnConflict(row.on_conflict),
+        status=UploadStatus(row.status),
+        failure=failure,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        expires_at=row.expires_at,
+    )
+
+
+def _reserve(reach: Reach) -> Any:
+    """INSERT … SELECT from the folder: the folder is there, the principal may write in it, and the name is free, in
+    one statement, which is a transaction of its own.
+    """
+    is_taken = exists().where(
+        FolderEntryRow.folder_id == FolderRow.id,
+        FolderEntryRow.name_key == bindparam("name_key", type_=FolderEntryRow.name_key.type),
+    )
+    values = [
+        FolderRow.id if column.key == "folder_id" else literal(bindparam(column.key, type_=column.type))
+        for column in _RESERVED
+    ]
+    source = select(*values).where(
+        FolderRow.id == bindparam("folder_id", type_=FolderRow.id.type), within(reach, FolderRow.owner_id), ~is_taken
+    )
+    return insert(UploadRow).from_select([column.key for column in _RESERVED], source).returning(UploadRow.id)
+
+
+_RESERVE = {reach: _reserve(reach) for reach in Reach}
+
+
+async def reserve(connection: AsyncConnection, principal: Principal, upload: Upload) -> bool:
+    """Whether the PENDING upload was recorded; False when the folder is absent or hidden or the name is taken."""
+    parameters = viewer(principal) | {column.key: getattr(upload, column.key) for column in _RESERVED}
+    parameters |= {"name_key": name_key(upload.filename)}
+    return await connection.scalar(_RESERVE[reach_of(principal)], parameters) is not None
+
+
+def _seen(principal: Principal) -> Select[*tuple[Any, ...]]:
+    return select(*COLUMNS).where(within(reach_of(principal), UploadRow.owner_id))
+
+
+async def find_uploads(
+    connection: AsyncConnection, principal: Principal, ids: Collection[UploadId]
+) -> Mapping[UploadId, Upload]:
+    """Those of ``ids`` that the principal may see."""
+    rows = await connection.execute(_seen(principal).where(UploadRow.id.in_(ids)), viewer(principal))
+    return {upload.id: upload for upload in map(upload_of, rows)}
+
+
+async def list_uploads(
+    connection: AsyncConnection, principal: Principal, statuses: Collection[UploadStatus], request: PageRequest
+) -> Page[Upload]:
+    """The principal's own uploads, newest first; all states when ``statuses`` is empty."""
+    statement = select(*COLUMNS).where(UploadRow.owner_id == bindparam("viewer_id"))
+    if statuses:
+        statement = statement.where(UploadRow.status.in_(statuses))
+    statement = seek(statement, _NEWEST_FIRST, is_backward=request.is_backward, has_cursor=request.cursor is not None)
+    parameters = viewer(principal) | seek_parameters(_NEWEST_FIRST, request)
+    rows: Any = (await connection.execute(statement, parameters)).all()
+    return page_of(rows, request, _NEWEST_FIRST, upload_of, lambda upload: (upload.created_at, upload.id))
+
+
+async def end_upload(
+    connection: AsyncConnection,
+    upload_id: UploadId,
+    status: UploadStatus,
+    *,
+    now: datetime,
+    failure: UploadFailure | None = None,
+) -> Upload | None:
+    """Move PENDING → ``status``. None when the upload was no longer PENDING: somebody else was first."""
+    changes: dict[str, object] = {"status": status, "updated_at": now}
+    if failure is not None:
+        changes |= {"failure_code": failure.code, "failure_message": failure.message}
+    statement = (
+        update(UploadRow)
+        .where(UploadRow.id == upload_id, UploadRow.status == UploadStatus.PENDING)
+        .values(**changes)
+        .returning(*COLUMNS)
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else upload_of(row)
+
+
+async def rename_upload(connection: AsyncConnection, upload_id: UploadId, filename: str) -> None:
+    """The file got another name than was asked for."""
+    await connection.execute(update(UploadRow).where(UploadRow.id == upload_id).values(filename=filename))
+
+
+async def abort_uploads_into(
+    connection: AsyncConnection, folder_ids: Collection[FolderId], *, now: datetime
+) -> Sequence[str]:
+    """Give up all PENDING uploads into these folders; their object keys."""
+    statement = (
+        update(UploadRow)
+        .where(UploadRow.folder_id.in_(folder_ids), UploadRow.status == UploadStatus.PENDING)
+        .values(status=UploadStatus.ABORTED, updated_at=now)
+        .returning(UploadRow.object_key)
+    )
+    return list(await connection.scalars(statement))
+
+
+async def expire_uploads(connection: AsyncConnection, *, now: datetime, limit: int) -> Sequence[str]:
+    """Move at most ``limit`` uploads that are PENDING past their time to EXPIRED; their object keys."""
+    due = (
+        select(UploadRow.id)
+        .where(UploadRow.status == UploadStatus.PENDING, UploadRow.expires_at <= now)
+        .order_by(UploadRow.expires_at)
+        .limit(limit)
+    )
+    statement = (
+        update(UploadRow)
+        .where(UploadRow.id.in_(due), UploadRow.status == UploadStatus.PENDING)
+        .values(status=UploadStatus.EXPIRED, updated_at=now)
+        .returning(UploadRow.object_key)
+    )
+    return list(await connection.scalars(statement))

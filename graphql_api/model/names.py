@@ -1,0 +1,59 @@
+"""What a file or folder may be called, and when two names are the same name."""
+
+import unicodedata
+from typing import Final
+
+MAX_NAME_LENGTH: Final = 255  # characters, after NFC
+
+# Characters that change the order in which the rest is shown, so that "fdp.exe" can look like "exe.pdf".
+# Source: Unicode Standard Annex #9, section 2, "Directional Formatting Characters".
+_BIDI_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_FORBIDDEN_CATEGORIES: Final = {
+    "Cc": "control characters",
+    "Cs": "lone surrogates",
+    "Cn": "unassigned code points",
+    "Zl": "line separators",
+    "Zp": "paragraph separators",
+}
+
+
+def normalized_name(name: str) -> str:
+    """The form in which a name is kept: NFC, so that the same text typed on two systems is the same name."""
+    return unicodedata.normalize("NFC", name)
+
+
+def name_fault(name: str) -> str | None:
+    """Why ``name`` (already NFC) is no acceptable name, or None when it is one."""
+    if not name.strip():
+        return "a name may not be empty"
+    if len(name) > MAX_NAME_LENGTH:
+        return f"a name has at most {MAX_NAME_LENGTH} characters"
+    if name in {".", ".."}:
+        return "a name may not be '.' or '..'"
+    if "/" in name:
+        return "a name may not contain '/'"
+    for character in name:
+        if character in _BIDI_CONTROLS:
+            return "a name may not contain text direction marks"
+        if (category := unicodedata.category(character)) in _FORBIDDEN_CATEGORIES:
+            return f"a name may not contain {_FORBIDDEN_CATEGORIES[category]}"
+    return None
+
+
+def name_key(name: str) -> str:
+    """Two names in one folder are the same name exactly when their keys are equal.
+
+    Canonical caseless matching. Source: The Unicode Standard, section 3.13, definition D145.
+    """
+    decomposed = unicodedata.normalize("NFD", name)
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", decomposed.casefold()).casefold())
+
+
+def numbered_name(name: str, number: int) -> str:
+    """``report.pdf`` → ``report (2).pdf``, cut so that the whole stays within the limit."""
+    suffix = f" ({number})"
+    stem, dot, extension = name.rpartition(".")
+    if not stem or len(extension) > 16:  # a dot file, or no extension worth keeping
+        stem, dot, extension = name, "", ""
+    room = MAX_NAME_LENGTH - len(suffix) - len(dot) - len(extension)
+    return normalized_name(stem[:room] + suffix + dot + extension)

@@ -1,0 +1,41 @@
+"""How a browser is told to present a file and what to call it when it is saved.
+
+Source: RFC 6266, section 4 (grammar) and appendix D (a plain ``filename`` first, for old
+software, then ``filename*``); RFC 8187 for the encoding.
+"""
+
+import unicodedata
+from typing import Final
+from urllib.parse import quote
+
+from graphql_api.model.delivery import ContentDisposition
+
+# The value is percent-encoded again inside the URL, and a custom policy repeats it in base64: this keeps the longest
+# link below the 8,192 bytes that CloudFront accepts.
+MAX_ENCODED_NAME: Final = 1_200  # characters of ``filename*`` after percent-encoding
+_ATTR_CHAR: Final = "!#$&+-.^_`|~"  # RFC 8187, attr-char besides letters and digits
+
+
+def content_disposition(disposition: ContentDisposition, name: str) -> str:
+    """The header's value: ASCII, no CR, LF or quote that the name could have brought in."""
+    name = _shortened(name)
+    fallback = "".join(
+        character if " " <= character <= "~" and character not in '"\\%' else "_"
+        for character in unicodedata.normalize("NFC", name)
+    )
+    value = f'{disposition.lower()}; filename="{fallback}"'
+    return value if fallback == name else f"{value}; filename*=UTF-8''{_encoded(name)}"
+
+
+def _encoded(name: str) -> str:
+    return quote(name, safe=_ATTR_CHAR)
+
+
+def _shortened(name: str) -> str:
+    """Cut characters before the extension until the encoded name fits."""
+    stem, dot, extension = name.rpartition(".")
+    if not stem or len(extension) > 16:
+        stem, dot, extension = name, "", ""
+    while len(_encoded(stem + dot + extension)) > MAX_ENCODED_NAME:
+        stem = stem[:-1]
+    return stem + dot + extension
