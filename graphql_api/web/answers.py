@@ -1,0 +1,23 @@
+"""Answers that are not the result of an operation: always JSON in GraphQL's shape, always with a code."""
+
+from collections.abc import Mapping
+
+import orjson
+from starlette.responses import Response
+
+from graphql_api.web.logs import request_id
+
+
+class JsonAnswer(Response):
+    """Any value that orjson can write."""
+
+    media_type = "application/json"
+
+    def render(self, content: object) -> bytes:
+        return orjson.dumps(content)
+
+
+def error_answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JsonAnswer:
+    """``{"errors": [{"message", "extensions": {"code", "requestId"}}]}``: clients need not look at the status."""
+    extensions = {"code": code, "requestId": request_id.get()}
+    return JsonAnswer({"errors": [{"message": message, "extensions": extensions}]}, status, headers)
