@@ -23,14 +23,16 @@ REDACTED: Final = "[redacted]"
 
 # What opens something: query parameters, form fields and headers of S3, CloudFront, Cloud Storage and Azure.
 _NAMES: Final = (
-    r"(?:X-Amz-|X-Goog-)?(?:Signature|Credential|Security-Token)|Policy|CloudFront-[A-Za-z-]+|(?<![A-Za-z])sig"
+    r"(?:X-Amz-|X-Goog-)?(?:Signature|Credential|Security-Token)|Policy|CloudFront-[A-Za-z-]{1,20}|(?<![A-Za-z])sig"
 )
 _REDACTIONS: Final = (
     # Spaces may be percent-encoded; a block that was cut off is secret to the end of the text.
     (re.compile(r"-----BEGIN[A-Z0-9 +%]+-----.*?(?:-----END[A-Z0-9 +%]+-----|\Z)", re.DOTALL), REDACTED),
     # A header line is secret to its end; botocore prints the signature alone in the line after its name.
     (
-        re.compile(r"\b((?:Set-)?Cookie|Authorization|Signature|X-(?:Amz|Goog)-[A-Za-z-]+):\s*[^\n]+", re.IGNORECASE),
+        re.compile(
+            r"\b((?:Set-)?Cookie|Authorization|Signature|X-(?:Amz|Goog)-[A-Za-z-]{1,40}):\s*[^\n]+", re.IGNORECASE
+        ),
         rf"\1: {REDACTED}",
     ),
     (re.compile(r"\b(Bearer|Basic)(?:\s|\+|%20)+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1 {REDACTED}"),
