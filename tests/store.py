@@ -10,7 +10,6 @@ from graphql_api.storage.cors import upload_cors_rule
 from graphql_api.storage.s3 import S3Store
 
 BUCKET = "files"
-PAGES = "http://127.0.0.1:*"  # the origins of web pages that may upload; ``localhost`` is another origin
 
 
 def free_port() -> int:
@@ -33,8 +32,14 @@ def s3_store(server: SeaweedStore) -> S3Store:
 
 
 @pytest.fixture(scope="session")
-def store_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedStore]:
+def pages_port() -> int:
+    """Where a test serves the web pages that may upload: at ``http://127.0.0.1``; ``localhost`` is another origin."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def store_server(tmp_path_factory: pytest.TempPathFactory, pages_port: int) -> Iterator[SeaweedStore]:
     """One server with one bucket for the whole run; every test uses keys of its own."""
     with SeaweedStore(tmp_path_factory.mktemp("store"), port=free_port(), bucket=BUCKET) as server:
-        server.create_bucket([upload_cors_rule([PAGES])])
+        server.create_bucket([upload_cors_rule([f"http://127.0.0.1:{pages_port}"])])
         yield server
