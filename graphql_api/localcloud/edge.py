@@ -68,7 +68,8 @@ def create_edge(
     """The edge as an ASGI app for a server at ``base_url`` (scheme, host and port as viewers write them).
 
     ``trusted_keys`` maps key id to SPKI PEM; ``clock`` gives aware time. The viewer's address is the socket's peer.
-    Run it without the server's own ``Server`` header (uvicorn: ``server_header=False``), as two would be sent.
+    Run uvicorn with ``server_header=False``, or there are two, and with ``proxy_headers=False``, or a viewer on this
+    machine can pass for any address by sending ``X-Forwarded-For``.
 
     Raises: ConfigurationError: a key that CloudFront would not take.
     """

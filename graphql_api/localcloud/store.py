@@ -44,14 +44,13 @@ STOP_DEADLINE: Final = 10.0  # seconds; it takes about three
 POLL_INTERVAL: Final = 0.05  # seconds
 
 VOLUME_SIZE_LIMIT: Final = 256  # MiB per volume file; the default reserves 1 GiB, too coarse for a small disk
-MEMORY_LIMIT: Final = "384MiB"  # soft, of the Go runtime; without it a GET of 1 GiB grows the store to 1.3 GiB
+VACUUM_INTERVAL: Final = 60  # seconds until deleted bytes may leave the disk; the default is 14 minutes
+MEMORY_LIMIT: Final = "384MiB"  # soft, of the Go runtime; else the 1.2 GiB that a GET of 1 GiB takes are kept
 
 GRPC_OFFSET: Final = 10_000  # what parts of weed assume, whatever the .grpc flags say
 INNER_PORTS: Final = range(20_000, 22_700)  # these and those GRPC_OFFSET above lie below Linux's ephemeral ports
 
-NOT_INSTALLED: Final = (
-    "The local store needs the program `weed`, which is not installed: pip install 'graphql-api[dev]'"
-)
+NOT_INSTALLED: Final = "The local store needs the program `weed`, which is missing: pip install 'graphql-api[dev]'"
 
 _GLOG_PREFIX: Final = re.compile(r"^([IWEF])\d{4} [\d:.]+ +\S+:\d+ ")  # severity, date, time, source line
 
@@ -198,6 +197,7 @@ class SeaweedStore:
                 *(f"-filer.port={filer}", f"-filer.port.grpc={filer + GRPC_OFFSET}"),
                 # without its UI the admin part still runs, and listens: it sends the vacuum its work
                 *("-admin.ui=false", f"-admin.port={admin}", f"-admin.port.grpc={admin + GRPC_OFFSET}"),
+                f"-master.vacuumIntervalSeconds={VACUUM_INTERVAL}",
                 *("-webdav=false", f"-master.volumeSizeLimitMB={VOLUME_SIZE_LIMIT}"),
                 # relative to `run`: a socket's path may have 107 bytes only
                 *("-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"),

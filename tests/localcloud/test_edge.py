@@ -238,7 +238,14 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}/{KEY}"
         edge = create_edge(f"http://127.0.0.1:{self.port}", TRUSTED, origin, lambda: datetime.now(UTC))
         self._server = uvicorn.Server(
-            uvicorn.Config(edge, host="127.0.0.1", port=self.port, server_header=False, log_level="critical")
+            uvicorn.Config(
+                edge,
+                host="127.0.0.1",
+                port=self.port,
+                server_header=False,
+                proxy_headers=False,
+                log_level="critical",
+            )
         )
         self._thread = threading.Thread(target=self._server.run)
 
@@ -255,11 +262,24 @@ class Server:
     def signed(self) -> str:
         return SIGNER.canned(self.url, int(time.time()) + 60)
 
+    def signed_for(self, network: str) -> str:
+        expires = {"AWS:EpochTime": int(time.time()) + 60}
+        return SIGNER.custom(
+            self.url, custom_policy(self.url, DateLessThan=expires, IpAddress={"AWS:SourceIp": network})
+        )
+
 
 def test_over_a_socket_there_is_one_server_header(origin: S3Origin) -> None:
     with Server(origin) as server:
         assert httpx.get(server.signed()).headers.get_list("Server") == ["AmazonS3"]
         assert httpx.get(server.url).headers.get_list("Server") == ["CloudFront"]
+
+
+def test_over_a_socket_the_peer_is_the_viewer(origin: S3Origin) -> None:
+    with Server(origin) as server:
+        header = {"X-Forwarded-For": "198.51.100.3"}
+        assert httpx.get(server.signed_for("127.0.0.0/8"), headers=header).status_code == 200
+        assert httpx.get(server.signed_for("198.51.100.3"), headers=header).status_code == 403
 
 
 def test_a_viewer_that_leaves_lets_go_of_the_origin() -> None:
