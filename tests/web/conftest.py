@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.web.small_app import FewServices, app_around, client_of
 from tests.web.tokens import Clock
 
 CLIENTS = Path(__file__).parent.parent / "clients"
@@ -26,6 +27,17 @@ def missing(what: str) -> None:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def services() -> FewServices:
+    return FewServices()
+
+
+@pytest.fixture
+async def client(services: FewServices, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app_around(services, clock)) as client:
+        yield client
 
 
 @dataclass

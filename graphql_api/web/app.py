@@ -1,0 +1,89 @@
+"""The HTTP face: ``/graphql``, its console, and what a load balancer asks."""
+
+from collections.abc import Sequence
+
+import strawberry
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ExceptionHandler
+
+from graphql_api.errors import ConfigurationError
+from graphql_api.services import Services
+from graphql_api.web import console
+from graphql_api.web.answers import JsonAnswer, error_answer
+from graphql_api.web.authentication import Authenticator
+from graphql_api.web.client_address import IpNetwork
+from graphql_api.web.graphql_view import METHODS, GraphQLView
+from graphql_api.web.middleware import REQUEST_ID_HEADER, LastResort, RequestEnvelope
+
+_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
+
+
+def create_app(
+    services: Services,
+    schema: strawberry.Schema,
+    authenticator: Authenticator,
+    *,
+    cors_origins: Sequence[str] = (),
+    trusted_proxies: Sequence[IpNetwork] = (),
+    graphiql: bool = True,
+) -> Starlette:
+    """The ASGI application. Answers are never to be stored by a cache, and always name the request's id.
+
+    ``cors_origins`` are exact, such as ``https://app.example.com``. Run the server without its own handling of
+    ``X-Forwarded-For`` (uvicorn: ``proxy_headers=False``): ``trusted_proxies`` decides whose word counts.
+
+    Raises: ConfigurationError: an origin is ``*``; pages anywhere could then use a token they got hold of.
+    """
+    if "*" in cors_origins:
+        raise ConfigurationError("Name the origins that may call the API; '*' is not allowed.")
+
+    async def ready(request: Request) -> Response:
+        failing = await services.health.failing_parts()
+        if failing:
+            return JsonAnswer({"status": "unavailable", "failing": failing}, 503)
+        return JsonAnswer({"status": "ok"})
+
+    view = GraphQLView(schema, services=services, authenticator=authenticator, has_console=graphiql)
+    routes = [
+        Route("/graphql", view),
+        Route("/healthz", _live, methods=["GET"]),
+        Route("/readyz", ready, methods=["GET"]),
+    ]
+    if graphiql:
+        routes.append(console.route())
+    handlers: dict[object, ExceptionHandler] = {HTTPException: _refuse}
+    app = Starlette(
+        routes=routes,
+        exception_handlers=handlers,
+        middleware=[
+            Middleware(RequestEnvelope, trusted_proxies=trusted_proxies),
+            # No credentials mode: the API reads no cookies, so a page must hold a token to do anything.
+            Middleware(
+                CORSMiddleware,
+                allow_origins=cors_origins,
+                allow_methods=METHODS,
+                allow_headers=("authorization", "content-type", REQUEST_ID_HEADER),
+                expose_headers=(REQUEST_ID_HEADER,),
+            ),
+            Middleware(LastResort),  # inside CORS, so that a page can read the request id of a failure
+        ],
+    )
+    app.router.redirect_slashes = False  # some clients drop the body when they follow a redirect
+    return app
+
+
+async def _live(request: Request) -> Response:
+    """The process answers; what it depends on is `/readyz`'s question."""
+    return JsonAnswer({"status": "ok"})
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # Starlette calls a handler with the class it stands beside
+    code = _CODES.get(error.status_code, "BAD_REQUEST")
+    return error_answer(error.status_code, code, error.detail, error.headers)

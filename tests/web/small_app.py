@@ -1,0 +1,117 @@
+"""A small schema, few services, and the app around them, called directly or behind a real server."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import httpx
+import strawberry
+import uvicorn
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from graphql_api.errors import Unavailable
+from graphql_api.model.ids import UserId
+from graphql_api.model.principal import Identity, Principal
+from graphql_api.schema.context import Context
+from graphql_api.services import Services
+from graphql_api.web.app import create_app
+from graphql_api.web.authentication import Authenticator
+from tests.web.tokens import Clock, secret_policy
+
+# The shape of a link that opens a file, with a secret in each place where one can be.
+SIGNED_URL = (
+    "https://cdn.example.com/o/1?Policy=UE9MSUNZc2VjcmV0&Signature=U0lHTkFUVVJF~secret-1_&Key-Pair-Id=K2JCJMDEHXQW5F"
+)
+
+
+@dataclass
+class Accounts:
+    is_down: bool = False
+    error: Exception | None = None
+
+    async def principal_of(self, identity: Identity) -> Principal:
+        if self.is_down:
+            raise Unavailable("database")
+        if self.error:
+            raise self.error
+        return Principal(UserId(f"user_{identity.subject}"), identity.display_name, identity.groups, identity.is_admin)
+
+
+@dataclass
+class Health:
+    failing: tuple[str, ...] = ()
+
+    async def failing_parts(self) -> tuple[str, ...]:
+        return self.failing
+
+
+@dataclass
+class FewServices:
+    """The part of ``Services`` that this room touches."""
+
+    accounts: Accounts = field(default_factory=Accounts)
+    health: Health = field(default_factory=Health)
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def viewer(self, info: strawberry.Info[Context, None]) -> str | None:
+        return info.context.principal.user_id
+
+    @strawberry.field
+    def client_address(self, info: strawberry.Info[Context, None]) -> str | None:
+        return info.context.client_address
+
+    @strawberry.field
+    def request_id(self, info: strawberry.Info[Context, None]) -> str:
+        return info.context.request_id
+
+    @strawberry.field
+    def echo(self, text: str) -> str:
+        return text
+
+    @strawberry.field
+    def bug(self, text: str) -> str | None:
+        raise RuntimeError(f"could not use {text}")
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation
+    def touch(self) -> bool:
+        return True
+
+
+SCHEMA = strawberry.Schema(Query, Mutation)
+
+
+def app_around(services: FewServices, clock: Clock, **options: Any) -> Starlette:
+    authenticator = Authenticator(secret_policy(), clock=clock)
+    return create_app(cast("Services", services), SCHEMA, authenticator, **options)
+
+
+def client_of(app: ASGIApp, **options: Any) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, **options)
+    return httpx.AsyncClient(transport=transport, base_url="http://api.test")
+
+
+@contextmanager
+def running(app: ASGIApp) -> Iterator[str]:
+    """The app behind a real server on this machine; yields the server's address."""
+    config = uvicorn.Config(app, port=0, log_config=None, proxy_headers=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive(), "the server did not start"
+            thread.join(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
