@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, exists, insert, literal, select, update
+from sqlalchemy import Select, bindparam, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access import Reach, reach_of
@@ -72,11 +72,13 @@ def _reserve(reach: Reach) -> Any:
         FolderEntryRow.name_key == bindparam("name_key", type_=FolderEntryRow.name_key.type),
     )
     values = [
-        FolderRow.id if column.key == "folder_id" else literal(bindparam(column.key, type_=column.type))
+        FolderRow.id if column.key == "folder_id" else bindparam(f"new_{column.key}", type_=column.type)
         for column in _RESERVED
     ]
     source = select(*values).where(
-        FolderRow.id == bindparam("folder_id", type_=FolderRow.id.type), within(reach, FolderRow.owner_id), ~is_taken
+        FolderRow.id == bindparam("new_folder_id", type_=FolderRow.id.type),
+        within(reach, FolderRow.owner_id),
+        ~is_taken,
     )
     return insert(UploadRow).from_select([column.key for column in _RESERVED], source).returning(UploadRow.id)
 
@@ -86,7 +88,7 @@ _RESERVE = {reach: _reserve(reach) for reach in Reach}
 
 async def reserve(connection: AsyncConnection, principal: Principal, upload: Upload) -> bool:
     """Whether the PENDING upload was recorded; False when the folder is absent or hidden or the name is taken."""
-    parameters = viewer(principal) | {column.key: getattr(upload, column.key) for column in _RESERVED}
+    parameters = viewer(principal) | {f"new_{column.key}": getattr(upload, column.key) for column in _RESERVED}
     parameters |= {"name_key": name_key(upload.filename)}
     return await connection.scalar(_RESERVE[reach_of(principal)], parameters) is not None
 

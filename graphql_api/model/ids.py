@@ -6,6 +6,7 @@ unique across types, never reused, and sort by the time they were made (48 bits 
 Source: ULID specification, section "Components"; Crockford's Base32, written in lower case.
 """
 
+import re
 import secrets
 from datetime import datetime
 from typing import Final, NewType
@@ -26,6 +27,7 @@ ROOT_FOLDER_ID: Final = FolderId("folder_" + "0" * 26)
 MAX_ID_LENGTH: Final = 40  # characters; the longest prefix and 26
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_ID: Final = re.compile(rf"[a-z]+_[{_ALPHABET}]+")
 
 
 def new_ulid(now: datetime) -> str:
@@ -53,3 +55,13 @@ def new_upload_id(now: datetime) -> UploadId:
 def new_object_key(now: datetime) -> str:
     """A key at the store: ASCII, never reused, no user text, and nothing that needs escaping in a URL or a policy."""
     return "o/" + new_ulid(now)
+
+
+def well_formed(text: str, prefix: str) -> str:
+    """``text`` if it looks like an id with this prefix, else an id that no row has.
+
+    A look-up then runs the same statement either way, so malformed, absent and hidden ids cannot be told apart.
+    """
+    return (
+        text if len(text) == len(prefix) + 26 and _ID.fullmatch(text) and text.startswith(prefix) else prefix + "z" * 26
+    )

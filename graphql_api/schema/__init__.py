@@ -1,0 +1,42 @@
+"""GraphQL and nothing else: types, thin resolvers, errors as data. ``schema.graphql`` at the top is its export."""
+
+from typing import Final
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import ParserCache, ValidationCache
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+
+from graphql_api.schema.context import Context
+from graphql_api.schema.errors import USER_ERRORS, ErrorPolicy
+from graphql_api.schema.mutation import Mutation
+from graphql_api.schema.query import Query
+from graphql_api.schema.scalars import SCALARS
+from graphql_api.schema.types import PutUploadTarget, Upload
+
+__all__ = ["Context", "build_schema"]
+
+CACHED_DOCUMENTS: Final = 512  # distinct query texts that are parsed and validated once
+
+
+class DeliverySchema(strawberry.Schema):
+    """Strawberry logs every error with its text; here ``ErrorPolicy`` decides what is a bug and logs only that."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        return None
+
+
+def build_schema() -> strawberry.Schema:
+    """The schema; it is built once in a process."""
+    return DeliverySchema(
+        query=Query,
+        mutation=Mutation,
+        types=[*USER_ERRORS, PutUploadTarget, Upload],
+        config=StrawberryConfig(scalar_map=SCALARS),
+        extensions=[
+            ErrorPolicy,
+            lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
+            lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
+        ],
+    )

@@ -1,0 +1,126 @@
+"""Connections of the types: a page that a service gave, as edges, nodes and page information.
+
+Source: GraphQL Cursor Connections Specification.
+"""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import strawberry
+
+from graphql_api.model import file as nouns
+from graphql_api.model.listing import FileFilter
+from graphql_api.model.page import Count, Page
+from graphql_api.model.upload import Upload as UploadNoun
+from graphql_api.schema.context import Info
+
+if TYPE_CHECKING:  # these types use the connections: strawberry resolves the names when the schema is built
+    from graphql_api.schema.types import File, Folder, Upload
+
+LazyFile = Annotated["File", strawberry.lazy("graphql_api.schema.types")]
+LazyFolder = Annotated["Folder", strawberry.lazy("graphql_api.schema.types")]
+LazyUpload = Annotated["Upload", strawberry.lazy("graphql_api.schema.types")]
+
+
+@strawberry.type(description="One page of a connection.")
+class PageInfo:
+    page: strawberry.Private[Page[Any]]
+
+    @strawberry.field(description="Whether more items follow.")
+    def has_next_page(self) -> bool:
+        return self.page.has_next_page
+
+    @strawberry.field(description="Whether items precede.")
+    def has_previous_page(self) -> bool:
+        return self.page.has_previous_page
+
+    @strawberry.field(description="Cursor of the first item of the page; null when the page is empty.")
+    def start_cursor(self) -> str | None:
+        return self.page.cursor_of(self.page.nodes[0]) if self.page.nodes else None
+
+    @strawberry.field(description="Cursor of the last item of the page; null when the page is empty.")
+    def end_cursor(self) -> str | None:
+        return self.page.cursor_of(self.page.nodes[-1]) if self.page.nodes else None
+
+
+@strawberry.type(description="A file in a list.")
+class FileEdge:
+    cursor: str = strawberry.field(description="Position.")
+    node: nouns.File = strawberry.field(description="The file.", graphql_type=LazyFile)
+
+
+@strawberry.type(description="Files, a page at a time.")
+class FileConnection:
+    page: strawberry.Private[Page[nouns.File]]
+    wanted: strawberry.Private[FileFilter]
+    counted: strawberry.Private[Count | None] = None
+
+    @strawberry.field(description="The page.")
+    def edges(self) -> list[FileEdge]:
+        return [FileEdge(cursor=self.page.cursor_of(node), node=node) for node in self.page.nodes]
+
+    @strawberry.field(description="The same without cursors.", graphql_type=list[LazyFile])
+    def nodes(self) -> tuple[nouns.File, ...]:
+        return self.page.nodes
+
+    @strawberry.field(description="About the page.")
+    def page_info(self) -> PageInfo:
+        return PageInfo(page=self.page)
+
+    @strawberry.field(description="How many there are in all, counted up to 10,000 and only when asked for.")
+    async def total_count(self, info: Info) -> int | None:
+        return (await self._count(info)).number
+
+    @strawberry.field(description="Whether `totalCount` is the whole number.")
+    async def total_count_is_exact(self, info: Info) -> bool | None:
+        return (await self._count(info)).is_exact
+
+    async def _count(self, info: Info) -> Count:
+        if self.counted is None:
+            self.counted = await info.context.services.files.count(info.context.principal, self.wanted)
+        return self.counted
+
+
+@strawberry.type(description="A folder in a list.")
+class FolderEdge:
+    cursor: str = strawberry.field(description="Position.")
+    node: nouns.Folder = strawberry.field(description="The folder.", graphql_type=LazyFolder)
+
+
+@strawberry.type(description="Folders, a page at a time.")
+class FolderConnection:
+    page: strawberry.Private[Page[nouns.Folder]]
+
+    @strawberry.field(description="The page.")
+    def edges(self) -> list[FolderEdge]:
+        return [FolderEdge(cursor=self.page.cursor_of(node), node=node) for node in self.page.nodes]
+
+    @strawberry.field(description="The same without cursors.", graphql_type=list[LazyFolder])
+    def nodes(self) -> tuple[nouns.Folder, ...]:
+        return self.page.nodes
+
+    @strawberry.field(description="About the page.")
+    def page_info(self) -> PageInfo:
+        return PageInfo(page=self.page)
+
+
+@strawberry.type(description="An upload in a list.")
+class UploadEdge:
+    cursor: str = strawberry.field(description="Position.")
+    node: UploadNoun = strawberry.field(description="The upload.", graphql_type=LazyUpload)
+
+
+@strawberry.type(description="Uploads, a page at a time.")
+class UploadConnection:
+    page: strawberry.Private[Page[UploadNoun]]
+
+    @strawberry.field(description="The page.")
+    def edges(self) -> list[UploadEdge]:
+        return [UploadEdge(cursor=self.page.cursor_of(node), node=node) for node in self.page.nodes]
+
+    @strawberry.field(description="The same without cursors.", graphql_type=list[LazyUpload])
+    def nodes(self) -> tuple[UploadNoun, ...]:
+        return self.page.nodes
+
+    @strawberry.field(description="About the page.")
+    def page_info(self) -> PageInfo:
+        return PageInfo(page=self.page)

@@ -1,0 +1,85 @@
+"""The nouns' enums, with a description of each value."""
+
+from enum import StrEnum
+
+import strawberry
+
+from graphql_api.model.delivery import ContentDisposition
+from graphql_api.model.listing import FileOrderField, OrderDirection
+from graphql_api.model.principal import Permission
+from graphql_api.model.upload import OnConflict, UploadFailureCode, UploadStatus
+
+
+class UserErrorCode(StrEnum):
+    """Machine-readable kind of a user error; new values may be added."""
+
+    INVALID = "INVALID"
+    NOT_FOUND = "NOT_FOUND"
+    FORBIDDEN = "FORBIDDEN"
+    CONFLICT = "CONFLICT"
+    UPLOAD_STATE = "UPLOAD_STATE"
+    UPLOAD_MISMATCH = "UPLOAD_MISMATCH"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+def _describe(enum: type[StrEnum], description: str, **values: str) -> None:
+    definition = strawberry.enum(enum, description=description).__strawberry_definition__  # type: ignore[attr-defined]  # set by strawberry
+    for value in definition.values:
+        value.description = values.pop(value.name)
+    assert not values, f"{enum.__name__} has no {values}"
+
+
+_describe(
+    UploadStatus,
+    "State of an upload.",
+    PENDING="Waiting for bytes.",
+    COMPLETED="The file exists.",
+    FAILED="Rejected; see `failure`.",
+    ABORTED="Given up by the client.",
+    EXPIRED="Not completed in time.",
+)
+_describe(
+    UploadFailureCode,
+    "Reason of a failed upload.",
+    SIZE_MISMATCH="Other length than announced.",
+    CHECKSUM_MISMATCH="Other checksum than announced.",
+    CONTENT_TYPE_MISMATCH="Not the announced type.",
+)
+_describe(
+    OnConflict,
+    "What to do when the name is taken in the folder.",
+    FAIL="Return a ConflictError.",
+    RENAME="Take a numbered name, such as `report (2).pdf`.",
+)
+_describe(
+    ContentDisposition,
+    "How a browser presents a file.",
+    INLINE="In the page.",
+    ATTACHMENT="As a download.",
+)
+_describe(OrderDirection, "Direction.", ASC="Smallest first.", DESC="Largest first.")
+_describe(
+    FileOrderField,
+    "What files can be ordered by; ties are broken by id.",
+    CREATED_AT="Creation time.",
+    NAME="Name, case-insensitive.",
+    SIZE="Size.",
+)
+_describe(
+    Permission,
+    "What can be permitted.",
+    READ="See and download.",
+    WRITE="Upload, rename, move.",
+    DELETE="Delete.",
+)
+_describe(
+    UserErrorCode,
+    "Machine-readable kind of a user error; new values may be added.",
+    INVALID="Not acceptable.",
+    NOT_FOUND="Not there.",
+    FORBIDDEN="Not allowed.",
+    CONFLICT="In the way.",
+    UPLOAD_STATE="Wrong state.",
+    UPLOAD_MISMATCH="The bytes are not what was announced.",
+    UNAVAILABLE="A part of the service does not answer; nothing was changed, ask again.",
+)

@@ -1,0 +1,192 @@
+"""Errors of the GraphQL face, translated here and nowhere else.
+
+Expected failures of a mutation are data (``userErrors``). Elsewhere an expected failure is an error with a code, and
+anything else is a bug: "Internal error" and a request id, nothing more; the log has the rest.
+"""
+
+import logging
+from collections.abc import Awaitable, Iterator, Sequence
+from typing import Final, TypeVar
+
+import strawberry
+from graphql import ExecutionResult as CoreExecutionResult
+from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
+from strawberry.types import ExecutionResult
+
+from graphql_api.errors import (
+    Conflict,
+    DeliveryError,
+    Forbidden,
+    InputFault,
+    InvalidInput,
+    NotFound,
+    Unavailable,
+    UploadMismatch,
+    UploadStateConflict,
+)
+from graphql_api.model.principal import Permission
+from graphql_api.model.upload import UploadFailureCode, UploadStatus
+from graphql_api.schema.enums import UserErrorCode
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_CODES: Final = {InvalidInput: "BAD_USER_INPUT", Unavailable: "SERVICE_UNAVAILABLE", NotFound: "NOT_FOUND"}
+
+
+@strawberry.interface(description="An expected failure; every kind of error has these fields.")
+class UserError:
+    message: str = strawberry.field(description="For people.")
+    code: UserErrorCode = strawberry.field(description="Machine-readable kind.")
+    path: list[str] = strawberry.field(
+        description='Path of the input at fault, such as ["input", "filename"]; empty when it is not about one.'
+    )
+
+
+@strawberry.type(description="An input value is not acceptable.")
+class InvalidInputError(UserError):
+    pass
+
+
+@strawberry.type(description="It does not exist, or the viewer may not know that it does.")
+class NotFoundError(UserError):
+    pass
+
+
+@strawberry.type(description="The viewer may see it but not do this.")
+class ForbiddenError(UserError):
+    required_permission: Permission = strawberry.field(description="What is missing.")
+
+
+@strawberry.type(description="The state differs from what the client expects, such as a taken name.")
+class ConflictError(UserError):
+    conflicting_id: strawberry.ID | None = strawberry.field(
+        description="What is in the way; null if the viewer may not see it."
+    )
+
+
+@strawberry.type(description="The upload is not in a state that allows this; PENDING: its bytes are not there yet.")
+class UploadStateError(UserError):
+    status: UploadStatus = strawberry.field(description="Its state.")
+
+
+@strawberry.type(description="The store holds something else than was announced; the upload has failed.")
+class UploadMismatchError(UserError):
+    failure_code: UploadFailureCode = strawberry.field(description="What differs.")
+
+
+@strawberry.type(description="A part of the service does not answer. Nothing was changed; asking again is safe.")
+class UnavailableError(UserError):
+    pass
+
+
+USER_ERRORS: Final = (
+    InvalidInputError,
+    NotFoundError,
+    ForbiddenError,
+    ConflictError,
+    UploadStateError,
+    UploadMismatchError,
+    UnavailableError,
+)
+
+
+async def attempt(work: Awaitable[T], *prefix: str) -> tuple[T | None, list[UserError]]:
+    """What ``work`` gives and no errors, or None and the expected failure as data, below ``prefix`` of the input."""
+    try:
+        return await work, []
+    except DeliveryError as error:
+        return None, user_errors(error, *prefix)
+
+
+def user_errors(error: DeliveryError, *prefix: str) -> list[UserError]:
+    """The failure as data. An unknown kind is a bug and raised as it is."""
+    where = ["input", *prefix, *error.path] if error.path else []
+    match error:
+        case InvalidInput():
+            return [
+                InvalidInputError(
+                    message=fault.message, code=UserErrorCode.INVALID, path=["input", *prefix, *fault.path]
+                )
+                for fault in error.faults
+            ]
+        case NotFound():
+            return [NotFoundError(message=error.message, code=UserErrorCode.NOT_FOUND, path=where)]
+        case Forbidden():
+            return [
+                ForbiddenError(
+                    message=error.message,
+                    code=UserErrorCode.FORBIDDEN,
+                    path=where,
+                    required_permission=Permission(error.required_permission),
+                )
+            ]
+        case Conflict():
+            conflicting = None if error.conflicting_id is None else strawberry.ID(error.conflicting_id)
+            return [
+                ConflictError(
+                    message=error.message, code=UserErrorCode.CONFLICT, path=where, conflicting_id=conflicting
+                )
+            ]
+        case UploadStateConflict():
+            return [
+                UploadStateError(
+                    message=error.message, code=UserErrorCode.UPLOAD_STATE, path=where, status=error.status
+                )
+            ]
+        case UploadMismatch():
+            return [
+                UploadMismatchError(
+                    message=error.message,
+                    code=UserErrorCode.UPLOAD_MISMATCH,
+                    path=where,
+                    failure_code=error.failure.code,
+                )
+            ]
+        case Unavailable():
+            return [UnavailableError(message=error.message, code=UserErrorCode.UNAVAILABLE, path=where)]
+        case _:
+            raise error
+
+
+def too_many(name: str, values: Sequence[object], limit: int) -> InvalidInput | None:
+    """The fault of a list that is empty or longer than ``limit``, or None."""
+    return (
+        None if 1 <= len(values) <= limit else InvalidInput(InputFault(f"{name} takes 1 to {limit} entries", (name,)))
+    )
+
+
+class ErrorPolicy(SchemaExtension):
+    """Lets expected failures through with a code and hides everything else behind a request id, on every transport."""
+
+    def on_operation(self) -> Iterator[None]:
+        yield
+        result = self.execution_context.result
+        if isinstance(result, ExecutionResult | CoreExecutionResult) and result.errors:
+            result.errors = [self._shown(error) for error in result.errors]
+
+    def _shown(self, error: GraphQLError) -> GraphQLError:
+        original = error.original_error
+        while isinstance(original, GraphQLError) and original.original_error is not None:
+            original = original.original_error
+        if isinstance(original, DeliveryError) and type(original) in _CODES:
+            return _rewritten(
+                error, original.message, {"code": _CODES[type(original)], "inputPath": list(original.path)}
+            )
+        if original is None or isinstance(original, GraphQLError):  # of the language: syntax, validation, coercion
+            return error
+        request_id = self.execution_context.context.request_id
+        log.error("internal_error request_id=%s path=%s", request_id, error.path, exc_info=original)
+        return _rewritten(error, "Internal error", {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id})
+
+
+def _rewritten(error: GraphQLError, message: str, extensions: dict[str, object]) -> GraphQLError:
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions=extensions,
+    )

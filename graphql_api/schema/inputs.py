@@ -1,0 +1,35 @@
+"""Reading arguments: absent is not null, and what is malformed is refused before it reaches a service."""
+
+from typing import Any, TypeVar
+
+import strawberry
+
+from graphql_api.errors import InputFault, InvalidInput
+from graphql_api.model.page import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PageRequest
+
+T = TypeVar("T")
+
+ABSENT: Any = strawberry.UNSET
+"""Default of an optional input. Its type is Any because strawberry types the marker apart from the value."""
+
+
+def given(value: T | None) -> T | None:
+    """The value, or None when it is absent or null."""
+    return None if value is strawberry.UNSET else value
+
+
+def page_request(first: int | None, after: str | None, last: int | None, before: str | None) -> PageRequest:
+    """Forward (``first``, ``after``) or backward (``last``, ``before``); raises InvalidInput for a mixture.
+
+    Source: GraphQL Cursor Connections Specification, section "Arguments".
+    """
+    first, after, last, before = given(first), given(after), given(last), given(before)
+    if (first is not None or after is not None) and (last is not None or before is not None):
+        raise InvalidInput(InputFault("page forward (first, after) or backward (last, before), not both", ("first",)))
+    is_backward = last is not None or before is not None
+    size, name = (last, "last") if is_backward else (first, "first")
+    if size is None:
+        size = DEFAULT_PAGE_SIZE
+    if not 1 <= size <= MAX_PAGE_SIZE:
+        raise InvalidInput(InputFault(f"{name} must be from 1 to {MAX_PAGE_SIZE}", (name,)))
+    return PageRequest(size, before if is_backward else after, is_backward)

@@ -1,0 +1,44 @@
+"""Inputs of a list of files."""
+
+from datetime import datetime
+
+import strawberry
+
+from graphql_api.model.ids import FOLDER_PREFIX, FolderId, well_formed
+from graphql_api.model.listing import FileFilter, FileOrder, FileOrderField, OrderDirection
+from graphql_api.schema.inputs import ABSENT, given
+from graphql_api.schema.scalars import ByteSize
+
+
+@strawberry.input(name="FileOrder", description="Order of files.")
+class FileOrderInput:
+    field: FileOrderField = strawberry.field(description="By what.")
+    direction: OrderDirection = strawberry.field(description="Which way.")
+
+    def noun(self) -> FileOrder:
+        return FileOrder(self.field, self.direction)
+
+
+@strawberry.input(name="FileFilter", description="All given conditions must hold.")
+class FileFilterInput:
+    folder_id: strawberry.ID | None = strawberry.field(description="In this folder.", default=ABSENT)
+    is_recursive: bool = strawberry.field(description="In folders below as well.", default=False)
+    content_types: list[str] | None = strawberry.field(
+        description="One of these types; a trailing * is a wildcard, as in image/*.", default=ABSENT
+    )
+    min_size: ByteSize | None = strawberry.field(description="At least.", default=ABSENT)
+    max_size: ByteSize | None = strawberry.field(description="At most.", default=ABSENT)
+    created_since: datetime | None = strawberry.field(description="From, inclusive.", default=ABSENT)
+    created_before: datetime | None = strawberry.field(description="Until, exclusive.", default=ABSENT)
+
+    def noun(self) -> FileFilter:
+        folder_id = given(self.folder_id)
+        return FileFilter(
+            folder_id=None if folder_id is None else FolderId(well_formed(folder_id, FOLDER_PREFIX)),
+            is_recursive=self.is_recursive,
+            content_types=tuple(kind.lower() for kind in given(self.content_types) or ()),
+            min_size=given(self.min_size),
+            max_size=given(self.max_size),
+            created_since=given(self.created_since),
+            created_before=given(self.created_before),
+        )

@@ -1,0 +1,166 @@
+"""Writes: each resolver unpacks its input, calls one use case and wraps what it gives."""
+
+from typing import Annotated
+
+import strawberry
+
+from graphql_api.model.ids import FILE_PREFIX, UPLOAD_PREFIX, FileId, UploadId, well_formed
+from graphql_api.schema.context import Info
+from graphql_api.schema.errors import attempt, too_many, user_errors
+from graphql_api.schema.inputs import given
+from graphql_api.schema.payloads import (
+    MAX_BULK,
+    AbortUploadInput,
+    AbortUploadPayload,
+    CompleteUploadInput,
+    CompleteUploadPayload,
+    CreateFolderInput,
+    CreateFolderPayload,
+    CreateUploadInput,
+    CreateUploadPayload,
+    CreateUploadsInput,
+    CreateUploadsPayload,
+    DeleteFileResult,
+    DeleteFilesInput,
+    DeleteFilesPayload,
+    DeleteFolderInput,
+    DeleteFolderPayload,
+    MoveFileResult,
+    MoveFilesInput,
+    MoveFilesPayload,
+    MoveFolderInput,
+    MoveFolderPayload,
+    RenameFolderInput,
+    RenameFolderPayload,
+    UpdateFileInput,
+    UpdateFilePayload,
+    folder_id,
+)
+
+INPUT = strawberry.argument(description="Arguments.")
+
+
+def _file_id(id_: str) -> FileId:
+    return FileId(well_formed(id_, FILE_PREFIX))
+
+
+def _upload_id(id_: str) -> UploadId:
+    return UploadId(well_formed(id_, UPLOAD_PREFIX))
+
+
+@strawberry.type(
+    description="Writes. Each takes one `input` and returns its own payload; expected failures are in `userErrors`."
+)
+class Mutation:
+    @strawberry.mutation(description="Promise a file and learn where to send its bytes.")
+    async def create_upload(self, info: Info, input: Annotated[CreateUploadInput, INPUT]) -> CreateUploadPayload | None:
+        context = info.context
+        upload, errors = await attempt(context.services.uploads.create(context.principal, input.wish()))
+        return CreateUploadPayload(upload=upload, user_errors=errors)
+
+    @strawberry.mutation(
+        description="The same for up to 100 files; each stands alone, the results are in the order asked."
+    )
+    async def create_uploads(
+        self, info: Info, input: Annotated[CreateUploadsInput, INPUT]
+    ) -> CreateUploadsPayload | None:
+        if (fault := too_many("uploads", input.uploads, MAX_BULK)) is not None:
+            return CreateUploadsPayload(user_errors=user_errors(fault))
+        context = info.context
+        results = []
+        for index, wanted in enumerate(input.uploads):
+            work = context.services.uploads.create(context.principal, wanted.wish())
+            upload, errors = await attempt(work, "uploads", str(index))
+            results.append(CreateUploadPayload(upload=upload, user_errors=errors))
+        return CreateUploadsPayload(results=results)
+
+    @strawberry.mutation(description="Say that all bytes are sent; idempotent.")
+    async def complete_upload(
+        self, info: Info, input: Annotated[CompleteUploadInput, INPUT]
+    ) -> CompleteUploadPayload | None:
+        context = info.context
+        work = context.services.uploads.complete(
+            context.principal, _upload_id(input.upload_id), on_conflict=given(input.on_conflict)
+        )
+        done, errors = await attempt(work)
+        upload, file = done if done is not None else (None, None)
+        return CompleteUploadPayload(upload=upload, file=file, user_errors=errors)
+
+    @strawberry.mutation(description="Give up an upload and its bytes; idempotent.")
+    async def abort_upload(self, info: Info, input: Annotated[AbortUploadInput, INPUT]) -> AbortUploadPayload | None:
+        context = info.context
+        upload, errors = await attempt(context.services.uploads.abort(context.principal, _upload_id(input.upload_id)))
+        return AbortUploadPayload(upload=upload, user_errors=errors)
+
+    @strawberry.mutation(description="Rename a file or change the type it is delivered as.")
+    async def update_file(self, info: Info, input: Annotated[UpdateFileInput, INPUT]) -> UpdateFilePayload | None:
+        context = info.context
+        file, errors = await attempt(
+            context.services.files.update(
+                context.principal,
+                _file_id(input.file_id),
+                name=given(input.name),
+                content_type=given(input.content_type),
+                if_unmodified_since=given(input.if_unmodified_since),
+            )
+        )
+        return UpdateFilePayload(file=file, user_errors=errors)
+
+    @strawberry.mutation(description="Move up to 100 files to a folder; each stands alone.")
+    async def move_files(self, info: Info, input: Annotated[MoveFilesInput, INPUT]) -> MoveFilesPayload | None:
+        if (fault := too_many("fileIds", input.file_ids, MAX_BULK)) is not None:
+            return MoveFilesPayload(user_errors=user_errors(fault))
+        context = info.context
+        results = []
+        for id_ in input.file_ids:
+            work = context.services.files.move(context.principal, _file_id(id_), folder_id(input.folder_id))
+            file, errors = await attempt(work)
+            results.append(MoveFileResult(file=file, user_errors=errors))
+        return MoveFilesPayload(results=results)
+
+    @strawberry.mutation(description="Delete up to 100 files for good; links to them end with the next cache miss.")
+    async def delete_files(self, info: Info, input: Annotated[DeleteFilesInput, INPUT]) -> DeleteFilesPayload | None:
+        if (fault := too_many("fileIds", input.file_ids, MAX_BULK)) is not None:
+            return DeleteFilesPayload(user_errors=user_errors(fault))
+        context = info.context
+        work = context.services.files.delete(context.principal, [_file_id(id_) for id_ in input.file_ids])
+        outcomes, errors = await attempt(work)
+        results = [
+            DeleteFileResult(deleted_file_id=strawberry.ID(outcome))
+            if isinstance(outcome, str)
+            else DeleteFileResult(user_errors=user_errors(outcome))
+            for outcome in outcomes or ()
+        ]
+        return DeleteFilesPayload(results=results, user_errors=errors)
+
+    @strawberry.mutation(description="Make a folder.")
+    async def create_folder(self, info: Info, input: Annotated[CreateFolderInput, INPUT]) -> CreateFolderPayload | None:
+        context = info.context
+        work = context.services.folders.create(context.principal, folder_id(input.parent_id), input.name)
+        folder, errors = await attempt(work)
+        return CreateFolderPayload(folder=folder, user_errors=errors)
+
+    @strawberry.mutation(description="Rename a folder.")
+    async def rename_folder(self, info: Info, input: Annotated[RenameFolderInput, INPUT]) -> RenameFolderPayload | None:
+        context = info.context
+        work = context.services.folders.rename(context.principal, folder_id(input.folder_id), input.name)
+        folder, errors = await attempt(work)
+        return RenameFolderPayload(folder=folder, user_errors=errors)
+
+    @strawberry.mutation(description="Move a folder with all below.")
+    async def move_folder(self, info: Info, input: Annotated[MoveFolderInput, INPUT]) -> MoveFolderPayload | None:
+        context = info.context
+        work = context.services.folders.move(context.principal, folder_id(input.folder_id), folder_id(input.parent_id))
+        folder, errors = await attempt(work)
+        return MoveFolderPayload(folder=folder, user_errors=errors)
+
+    @strawberry.mutation(description="Delete a folder; links to files below end with the next cache miss.")
+    async def delete_folder(self, info: Info, input: Annotated[DeleteFolderInput, INPUT]) -> DeleteFolderPayload | None:
+        context = info.context
+        work = context.services.folders.delete(
+            context.principal, folder_id(input.folder_id), is_recursive=input.is_recursive
+        )
+        deleted, errors = await attempt(work)
+        return DeleteFolderPayload(
+            deleted_folder_id=None if deleted is None else strawberry.ID(deleted), user_errors=errors
+        )

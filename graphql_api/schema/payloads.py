@@ -1,0 +1,194 @@
+"""Inputs and payloads of the mutations. Each takes one ``input`` and returns its own payload, which may grow."""
+
+from datetime import datetime
+
+import strawberry
+
+from graphql_api.model import file as nouns
+from graphql_api.model.ids import FOLDER_PREFIX, FolderId, well_formed
+from graphql_api.model.upload import OnConflict
+from graphql_api.model.upload import Upload as UploadNoun
+from graphql_api.schema.errors import UserError
+from graphql_api.schema.inputs import ABSENT, given
+from graphql_api.schema.scalars import ByteSize
+from graphql_api.schema.types import File, Folder, Upload
+from graphql_api.services.uploads import UploadWish
+
+MAX_BULK = 100  # files or uploads that one mutation takes
+
+
+def folder_id(id_: str) -> FolderId:
+    return FolderId(well_formed(id_, FOLDER_PREFIX))
+
+
+@strawberry.type
+class Payload:
+    user_errors: list[UserError] = strawberry.field(
+        description="What went wrong; empty on success.", default_factory=list
+    )
+
+
+@strawberry.input(description="What is to be uploaded.")
+class CreateUploadInput:
+    filename: str = strawberry.field(description="Name, 1-255 characters, no slash.")
+    size: ByteSize = strawberry.field(description="Exact length.")
+    content_type: str = strawberry.field(description="Media type.")
+    folder_id: strawberry.ID | None = strawberry.field(
+        description="Folder; the viewer's own if absent, the root for a viewer without one.", default=ABSENT
+    )
+    sha256: str | None = strawberry.field(description="SHA-256 in hex, verified by the store.", default=ABSENT)
+    on_conflict: OnConflict = strawberry.field(
+        description="What to do when the name is taken, now or at completion.", default=OnConflict.FAIL
+    )
+
+    def wish(self) -> UploadWish:
+        target = given(self.folder_id)
+        return UploadWish(
+            filename=self.filename,
+            size=self.size,
+            content_type=self.content_type,
+            folder_id=None if target is None else folder_id(target),
+            sha256=given(self.sha256),
+            on_conflict=self.on_conflict,
+        )
+
+
+@strawberry.type(description="The upload, or why not.")
+class CreateUploadPayload(Payload):
+    upload: UploadNoun | None = strawberry.field(
+        description="The upload; null on error.", default=None, graphql_type=Upload | None
+    )
+
+
+@strawberry.input(description="Several uploads.")
+class CreateUploadsInput:
+    uploads: list[CreateUploadInput] = strawberry.field(description="1-100 of them.")
+
+
+@strawberry.type(description="One result for each upload asked for.")
+class CreateUploadsPayload(Payload):
+    results: list[CreateUploadPayload] = strawberry.field(description="In the order asked.", default_factory=list)
+
+
+@strawberry.input(description="Which upload is complete.")
+class CompleteUploadInput:
+    upload_id: strawberry.ID = strawberry.field(description="The upload.")
+    on_conflict: OnConflict | None = strawberry.field(
+        description="What to do if the name was taken meanwhile; as asked at its creation if absent.", default=ABSENT
+    )
+
+
+@strawberry.type(description="The completed upload.")
+class CompleteUploadPayload(Payload):
+    upload: UploadNoun | None = strawberry.field(description="The upload.", default=None, graphql_type=Upload | None)
+    file: nouns.File | None = strawberry.field(
+        description="The file; null if it was deleted since.", default=None, graphql_type=File | None
+    )
+
+
+@strawberry.input(description="Which upload to give up.")
+class AbortUploadInput:
+    upload_id: strawberry.ID = strawberry.field(description="The upload.")
+
+
+@strawberry.type(description="The aborted upload.")
+class AbortUploadPayload(Payload):
+    upload: UploadNoun | None = strawberry.field(description="The upload.", default=None, graphql_type=Upload | None)
+
+
+@strawberry.input(description="Which file and what to change; absent fields stay as they are.")
+class UpdateFileInput:
+    file_id: strawberry.ID = strawberry.field(description="The file.")
+    name: str | None = strawberry.field(description="New name.", default=ABSENT)
+    content_type: str | None = strawberry.field(description="New media type.", default=ABSENT)
+    if_unmodified_since: datetime | None = strawberry.field(
+        description="Fail if it was changed after this instant (lost-update guard).", default=ABSENT
+    )
+
+
+@strawberry.type(description="The changed file.")
+class UpdateFilePayload(Payload):
+    file: nouns.File | None = strawberry.field(description="The file.", default=None, graphql_type=File | None)
+
+
+@strawberry.input(description="Which files, and where to.")
+class MoveFilesInput:
+    file_ids: list[strawberry.ID] = strawberry.field(description="1-100 files.")
+    folder_id: strawberry.ID = strawberry.field(description="The folder.")
+
+
+@strawberry.type(description="What became of one file.")
+class MoveFileResult(Payload):
+    file: nouns.File | None = strawberry.field(
+        description="The file where it is now; null on error.", default=None, graphql_type=File | None
+    )
+
+
+@strawberry.type(description="One result for each file.")
+class MoveFilesPayload(Payload):
+    results: list[MoveFileResult] = strawberry.field(description="In the order asked.", default_factory=list)
+
+
+@strawberry.input(description="Which files to delete for good.")
+class DeleteFilesInput:
+    file_ids: list[strawberry.ID] = strawberry.field(description="1-100 files.")
+
+
+@strawberry.type(description="What became of one file.")
+class DeleteFileResult(Payload):
+    deleted_file_id: strawberry.ID | None = strawberry.field(
+        description="Id of the file, for caches; null on error.", default=None
+    )
+
+
+@strawberry.type(description="One result for each file.")
+class DeleteFilesPayload(Payload):
+    results: list[DeleteFileResult] = strawberry.field(description="In the order asked.", default_factory=list)
+
+
+@strawberry.input(description="A new folder.")
+class CreateFolderInput:
+    parent_id: strawberry.ID = strawberry.field(description="Folder above.")
+    name: str = strawberry.field(description="Name, 1-255 characters, no slash.")
+
+
+@strawberry.type(description="The new folder.")
+class CreateFolderPayload(Payload):
+    folder: nouns.Folder | None = strawberry.field(description="The folder.", default=None, graphql_type=Folder | None)
+
+
+@strawberry.input(description="Which folder, and what to call it.")
+class RenameFolderInput:
+    folder_id: strawberry.ID = strawberry.field(description="The folder.")
+    name: str = strawberry.field(description="New name.")
+
+
+@strawberry.type(description="The renamed folder.")
+class RenameFolderPayload(Payload):
+    folder: nouns.Folder | None = strawberry.field(description="The folder.", default=None, graphql_type=Folder | None)
+
+
+@strawberry.input(description="Which folder, and where to.")
+class MoveFolderInput:
+    folder_id: strawberry.ID = strawberry.field(description="The folder.")
+    parent_id: strawberry.ID = strawberry.field(description="The folder that will hold it.")
+
+
+@strawberry.type(description="The moved folder.")
+class MoveFolderPayload(Payload):
+    folder: nouns.Folder | None = strawberry.field(description="The folder.", default=None, graphql_type=Folder | None)
+
+
+@strawberry.input(description="Which folder to delete for good.")
+class DeleteFolderInput:
+    folder_id: strawberry.ID = strawberry.field(description="The folder.")
+    is_recursive: bool = strawberry.field(
+        description="Delete all below as well; a folder that is not empty is refused otherwise.", default=False
+    )
+
+
+@strawberry.type(description="The deleted folder.")
+class DeleteFolderPayload(Payload):
+    deleted_folder_id: strawberry.ID | None = strawberry.field(
+        description="Id of the folder, for caches.", default=None
+    )

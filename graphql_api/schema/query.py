@@ -1,0 +1,149 @@
+"""Reads. Root fields are nullable so that one failing does not blank the others."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any
+
+import strawberry
+
+from graphql_api.errors import InputFault, InvalidInput
+from graphql_api.model import file as nouns
+from graphql_api.model.ids import (
+    FILE_PREFIX,
+    FOLDER_PREFIX,
+    ROOT_FOLDER_ID,
+    UPLOAD_PREFIX,
+    FileId,
+    FolderId,
+    well_formed,
+)
+from graphql_api.model.listing import FileFilter, FileOrder
+from graphql_api.model.names import name_fault, normalized_name
+from graphql_api.model.principal import Principal
+from graphql_api.model.upload import UploadStatus
+from graphql_api.schema.connections import FileConnection, UploadConnection
+from graphql_api.schema.context import Context, Info
+from graphql_api.schema.inputs import ABSENT, given, page_request
+from graphql_api.schema.listing import FileFilterInput, FileOrderInput
+from graphql_api.schema.types import After, Before, File, First, Folder, Last, Node, Viewer
+
+MAX_NODES = 100
+
+
+@strawberry.input(one_of=True, description="Exactly one of the fields.")
+class FileLocator:
+    id: strawberry.ID | None = strawberry.field(description="Global id.", default=ABSENT)
+    path: str | None = strawberry.field(description="Path as the viewer sees the tree.", default=ABSENT)
+
+
+@strawberry.type(description="Reads. Root fields are nullable so that one failing does not blank the others.")
+class Query:
+    @strawberry.field(description="Who is asking; null without credentials.", graphql_type=Viewer | None)
+    def viewer(self, info: Info) -> Principal | None:
+        return info.context.principal if info.context.principal.user_id else None
+
+    @strawberry.field(
+        description="Any object by global id; null when it does not exist or the viewer may not know that it does.",
+        graphql_type=Node | None,
+    )
+    async def node(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Global id.")]
+    ) -> object | None:
+        return (await _find_nodes(info.context, [id]))[0]
+
+    @strawberry.field(
+        description="Up to 100 objects by global id, in the order asked; null in the place of an unknown one.",
+        graphql_type=list[Node | None],
+    )
+    async def nodes(
+        self, info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="Global ids.")]
+    ) -> list[object | None]:
+        if len(ids) > MAX_NODES:
+            raise InvalidInput(InputFault(f"ids takes at most {MAX_NODES} entries", ("ids",)))
+        return await _find_nodes(info.context, ids)
+
+    @strawberry.field(description="One file, by id or by path.", graphql_type=File | None)
+    async def file(
+        self, info: Info, by: Annotated[FileLocator, strawberry.argument(description="Exactly one way to name it.")]
+    ) -> nouns.File | None:
+        id_, path = given(by.id), given(by.path)
+        if id_ is not None:
+            return await info.context.files.load(FileId(well_formed(id_, FILE_PREFIX)))
+        return await _find_by_path(info.context, path or "")
+
+    @strawberry.field(
+        description="One folder; the root of the one tree when no id is given.", graphql_type=Folder | None
+    )
+    async def folder(
+        self, info: Info, id: Annotated[strawberry.ID | None, strawberry.argument(description="Global id.")] = ABSENT
+    ) -> nouns.Folder | None:
+        id_ = given(id)
+        return await info.context.folders.load(
+            ROOT_FOLDER_ID if id_ is None else FolderId(well_formed(id_, FOLDER_PREFIX))
+        )
+
+    @strawberry.field(description="Files the viewer may see, in any folder. At most 100 a page.")
+    async def files(
+        self,
+        info: Info,
+        first: First = ABSENT,
+        after: After = ABSENT,
+        last: Last = ABSENT,
+        before: Before = ABSENT,
+        filter: Annotated[FileFilterInput | None, strawberry.argument(description="Narrow the list.")] = ABSENT,
+        order_by: Annotated[
+            FileOrderInput | None, strawberry.argument(description="Order; the newest first if absent.")
+        ] = ABSENT,
+    ) -> FileConnection | None:
+        request = page_request(first, after, last, before)
+        wanted, order = given(filter), given(order_by)
+        chosen = wanted.noun() if wanted else FileFilter()
+        page = await info.context.services.files.list(
+            info.context.principal, chosen, order.noun() if order else FileOrder(), request
+        )
+        return FileConnection(page=page, wanted=chosen)
+
+    @strawberry.field(description="Uploads of the viewer, the newest first.")
+    async def uploads(
+        self,
+        info: Info,
+        first: First = ABSENT,
+        after: After = ABSENT,
+        last: Last = ABSENT,
+        before: Before = ABSENT,
+        status: Annotated[
+            list[UploadStatus] | None, strawberry.argument(description="Only these states; all if absent.")
+        ] = ABSENT,
+    ) -> UploadConnection | None:
+        request = page_request(first, after, last, before)
+        context = info.context
+        return UploadConnection(
+            page=await context.services.uploads.list(context.principal, request, given(status) or ())
+        )
+
+
+async def _find_nodes(context: Context, ids: list[strawberry.ID]) -> list[object | None]:
+    """In the order asked: one look-up for each type among the ids, whether they exist or not."""
+    services, principal = context.services, context.principal
+    finders: dict[str, Callable[[Principal, Any], Awaitable[Mapping[Any, object]]]] = {
+        FILE_PREFIX: services.files.find,
+        FOLDER_PREFIX: services.folders.find,
+        UPLOAD_PREFIX: services.uploads.find,
+    }
+    found: dict[str, object] = {}
+    for prefix, find in finders.items():
+        wanted = [well_formed(id_, prefix) for id_ in ids if id_.startswith(prefix)]
+        if wanted:
+            found |= await find(principal, wanted)
+    if principal.user_id is not None:
+        found[principal.user_id] = principal
+    return [found.get(id_) for id_ in ids]
+
+
+async def _find_by_path(context: Context, path: str) -> nouns.File | None:
+    *folders, name = [normalized_name(part) for part in path.removeprefix("/").split("/")]
+    if any(name_fault(part) for part in (*folders, name)):
+        return None
+    folder = await context.services.folders.find_by_path(context.principal, folders)
+    if folder is None:
+        return None
+    return await context.services.files.find_in(context.principal, folder.id, name)
