@@ -10,6 +10,7 @@ import logging
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
@@ -140,7 +141,8 @@ class S3Store:
                 if _status(error) in (404, 416):  # an empty object has no first byte to range over
                     return b""
                 raise
-            with found["Body"] as body:
+            # Not `with found["Body"]`: that hands out the raw stream, whose failures are urllib3's and not boto's.
+            with closing(found["Body"]) as body:
                 start = body.read(length)  # bounded, because a store that ignores the range sends everything
                 if len(start) < length:
                     body.read(1)  # at the end boto compares what came with what was announced, and raises
