@@ -198,6 +198,8 @@ class S3Store:
                         read_timeout=READ_TIMEOUT,
                         retries={"mode": "standard", "total_max_attempts": TOTAL_ATTEMPTS},
                         max_pool_connections=MAX_CONNECTIONS,
+                        # A store on this machine is never behind a proxy, whatever HTTP_PROXY says.
+                        proxies={} if _is_on_this_machine(self._endpoint_url) else None,
                         # Stores other than Amazon's may not know the checksums that boto adds of its own accord.
                         request_checksum_calculation="when_required",
                         response_checksum_validation="when_required",
@@ -211,14 +213,21 @@ def _amazon_endpoint(region: str) -> str:
     return f"https://s3.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
 
 
+def _ip_address(endpoint_url: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(urlsplit(endpoint_url).hostname or "")
+    except ValueError:
+        return None
+
+
+def _is_on_this_machine(endpoint_url: str) -> bool:
+    address = _ip_address(endpoint_url)
+    return address.is_loopback if address else f".{urlsplit(endpoint_url).hostname}".endswith(".localhost")
+
+
 def _effective_style(style: AddressingStyle, bucket: str, endpoint_url: str) -> AddressingStyle:
     """As boto chooses, so that its requests and ours go to the same place."""
-    host = urlsplit(endpoint_url).hostname or ""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return style if _DNS_LABEL.fullmatch(bucket) else "path"
-    return "path"
+    return style if _DNS_LABEL.fullmatch(bucket) and not _ip_address(endpoint_url) else "path"
 
 
 def _base_url(endpoint_url: str, bucket: str, style: AddressingStyle) -> str:

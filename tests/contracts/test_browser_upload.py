@@ -61,7 +61,7 @@ class BlankPage(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module", autouse=True)
 def blank_pages(pages_port: int) -> Iterator[None]:
     with ThreadingHTTPServer(("127.0.0.1", pages_port), BlankPage) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield
         server.shutdown()
 

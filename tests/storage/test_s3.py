@@ -281,7 +281,7 @@ class AnswerHandler(BaseHTTPRequestHandler):
 @pytest.fixture
 def answer() -> Iterator[Answer]:
     with Answer() as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
 
@@ -367,6 +367,14 @@ async def test_only_a_checksum_of_the_whole_object_is_its_sha256(
     found = await store.find("o/a")
     assert found
     assert (found.sha256, found.etag, found.size, found.content_type) == (sha256, "abc", 0, "")
+
+
+async def test_a_store_on_this_machine_is_reached_past_the_proxy(
+    monkeypatch: pytest.MonkeyPatch, answer: Answer, store: S3Store
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # the discard port; nothing listens there
+    await store.check()
+    assert answer.requests == ["HEAD /bucket"]
 
 
 async def test_closing_is_idempotent_and_needs_no_connection(answer: Answer) -> None:
