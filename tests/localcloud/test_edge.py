@@ -285,7 +285,8 @@ def test_over_a_socket_the_peer_is_the_viewer(origin: S3Origin) -> None:
 def test_a_viewer_that_leaves_lets_go_of_the_origin() -> None:
     body = FakeBody()
     with Server(FakeOrigin(body, length=2**40)) as server, httpx.stream("GET", server.signed()) as response:
-        next(response.iter_raw())
+        chunks = response.iter_raw()  # held: a dropped iterator closes the response
+        next(chunks)
         assert not body.is_closed.is_set()
         response.close()
         assert body.is_closed.wait(5)
