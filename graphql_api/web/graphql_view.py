@@ -22,13 +22,13 @@ from strawberry.types.execution import PreExecutionError
 
 from graphql_api.errors import Unauthenticated, Unavailable
 from graphql_api.model.principal import ANONYMOUS
-from graphql_api.schema.context import Context
+from graphql_api.schema import Context
 from graphql_api.services import Services
 from graphql_api.web import console
 from graphql_api.web.answers import error_answer
 from graphql_api.web.authentication import Authenticator
 
-MAX_BODY_SIZE: Final = 100_000  # bytes; the largest document our own clients send has 6 kB
+MAX_BODY_SIZE: Final = 100_000  # bytes; documents of real clients have a few thousand, and every byte is parsed
 RETRY_AFTER: Final = 5  # seconds
 METHODS: Final = ("GET", "POST")
 

@@ -12,9 +12,6 @@ from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
 
 import orjson
-from graphql import GraphQLError
-
-from graphql_api.errors import DeliveryError
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id of the request that the running code serves; None outside of one."""
@@ -75,24 +72,6 @@ class Redaction(logging.Filter):
         return True
 
 
-class BugsOnly(logging.Filter):
-    """For ``strawberry.execution``, which logs every GraphQL error together with the document it is about.
-
-    A client's mistake is the client's to read, and its text holds variables; an expected failure was answered. What
-    remains is a bug: its traceback is kept, the document is not.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        error = record.msg
-        if not isinstance(error, GraphQLError):
-            return True
-        if isinstance(error.original_error, DeliveryError | GraphQLError | None):
-            return False
-        path = ".".join(str(part) for part in error.path or ())
-        record.msg, record.args = f"graphql_bug path={path} error={type(error.original_error).__name__}", None
-        return True
-
-
 class TextFormatter(logging.Formatter):
     """``2026-11-22T18:43:00.123Z INFO request_id=… event key=value``; a traceback follows, indented."""
 
@@ -137,9 +116,8 @@ def configure_logging(level: str, format: Literal["text", "json"] = "text", stre
     access.propagate = False
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
-    strawberry = logging.getLogger("strawberry.execution")
-    if not any(isinstance(each, BugsOnly) for each in strawberry.filters):
-        strawberry.addFilter(BugsOnly())
+    # It prints each failed document with its variables; the schema itself decides what is a bug, and logs only that.
+    logging.getLogger("strawberry.execution").disabled = True
 
 
 _formatter: Final = logging.Formatter()

@@ -24,7 +24,7 @@ PROVIDER: Final = "identity provider"
 
 FETCH_TIMEOUT: Final = 5.0  # seconds, for connecting and for each read
 FETCH_DEADLINE: Final = 10.0  # seconds, for the whole answer
-MAX_ANSWER_SIZE: Final = 256 * 1024  # bytes; real sets have 1-20 kB
+MAX_ANSWER_SIZE: Final = 256 * 1024  # bytes; a key takes 500 to 2000
 KEYS_LIFETIME: Final = timedelta(minutes=10)  # a key that the provider withdrew is trusted no longer than this
 REFETCH_COOLDOWN: Final = timedelta(seconds=30)  # tokens with made-up key ids cannot cause more traffic than this
 RETRY_COOLDOWN: Final = timedelta(seconds=5)  # after a fetch that failed

@@ -15,7 +15,8 @@ from starlette.types import ASGIApp
 from graphql_api.errors import Unavailable
 from graphql_api.model.ids import UserId
 from graphql_api.model.principal import Identity, Principal
-from graphql_api.schema.context import Context
+from graphql_api.schema import Context
+from graphql_api.schema.errors import ErrorPolicy
 from graphql_api.services import Services
 from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator
@@ -86,7 +87,7 @@ class Mutation:
         return True
 
 
-SCHEMA = strawberry.Schema(Query, Mutation)
+SCHEMA = strawberry.Schema(Query, Mutation, extensions=[ErrorPolicy])
 
 
 def app_around(services: FewServices, clock: Clock, **options: Any) -> Starlette:

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from graphql_api.web.logs import BugsOnly, configure_logging, redact, request_id
+from graphql_api.web.logs import configure_logging, redact, request_id
 from tests.web.small_app import SIGNED_URL, FewServices, app_around, running
 from tests.web.tokens import SECRET, Clock, bearer, claims
 
@@ -29,7 +29,7 @@ def lines() -> Iterator[io.StringIO]:
     before = (root.handlers[:], root.level)
     yield io.StringIO()
     logging.captureWarnings(False)
-    logging.getLogger("strawberry.execution").filters = []
+    logging.getLogger("strawberry.execution").disabled = False
     root.handlers[:], root.level = before
 
 
@@ -161,7 +161,6 @@ def test_configuring_twice_writes_once(lines: io.StringIO) -> None:
     configure_logging("INFO", stream=lines)
     log.info("once")
     assert lines.getvalue().count("once") == 1
-    assert sum(isinstance(each, BugsOnly) for each in logging.getLogger("strawberry.execution").filters) == 1
 
 
 def test_the_aws_sdk_says_nothing_of_its_signatures(lines: io.StringIO) -> None:
@@ -196,7 +195,7 @@ def test_real_requests_leave_no_secret_in_the_log(
         answer = http.post("/graphql", json={"query": "{ viewer }"}, headers={"authorization": header})
         assert answer.status_code == 500
     written = lines.getvalue() + "".join(capfd.readouterr())
-    assert "graphql_bug path=bug error=RuntimeError" in written
+    assert "RuntimeError: could not use https://cdn.example.com" in written
     assert "RuntimeError: cannot use https://cdn.example.com" in written
     assert "request method=POST path=/graphql status=500" in written
     assert "unknown(" not in written
