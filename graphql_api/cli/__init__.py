@@ -1,0 +1,121 @@
+"""The command line, ``graphql-api dev | serve | migrate | schema``. A failure is one clear line and exit code 1."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from graphql_api.errors import ConfigurationError, DeliveryError
+
+DEFAULT_DATA = Path(".graphql-api")
+DEFAULT_PORT = 8000
+
+
+class _OneLineErrors(click.Group):
+    """Translates expected failures for this face: a line on standard error for each fault, no traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except ConfigurationError as error:
+            for fault in error.faults:
+                click.echo(f"graphql-api: {fault}", err=True)
+        except DeliveryError as error:
+            click.echo(f"graphql-api: {error.message}", err=True)
+        sys.exit(1)
+
+
+@click.group(cls=_OneLineErrors)
+@click.version_option(package_name="graphql-api")
+def main() -> None:
+    """Presigned upload targets and CDN-signed download links for private files."""
+
+
+@main.command()
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_533),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="Port of the API; the edge and the store take the next two. 0 takes three free ones.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_DATA,
+    show_default=True,
+    help="Folder for everything a run keeps: database, objects, keys, credentials.",
+)
+@click.option("--reset", is_flag=True, help="Empty that folder first.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON when ready, for scripts.")
+def dev(port: int, data: Path, reset: bool, as_json: bool) -> None:
+    """Run everything on this machine: API, database, an S3-speaking store, and an edge that verifies signatures."""
+    from graphql_api.cli.dev import run  # what only `dev` needs is not loaded by `serve`
+
+    run(data, port=port, reset=reset, as_json=as_json)
+
+
+@main.command()
+@click.option("--host", help="Address to listen on, instead of GRAPHQL_API_HOST.")
+@click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on, instead of GRAPHQL_API_PORT.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
+def serve(host: str | None, port: int | None, workers: int) -> None:
+    """Run the API for real, as the environment says. Refuses to start on an old database schema."""
+    import uvicorn
+
+    from graphql_api.bootstrap import assemble
+    from graphql_api.db.migration import require_newest_schema
+    from graphql_api.settings import Settings
+
+    settings = Settings.read(os.environ)
+
+    async def check() -> None:
+        assembly = assemble(settings)
+        try:
+            await require_newest_schema(assembly.database)
+        finally:
+            await assembly.close()
+
+    asyncio.run(check())
+    uvicorn.run(
+        "graphql_api.asgi:app",
+        host=host or settings.host,
+        port=port or settings.port,
+        workers=workers,
+        log_config=None,  # ours redacts signatures and tokens
+        access_log=False,
+        proxy_headers=False,  # GRAPHQL_API_TRUSTED_PROXIES decides whose word counts
+        server_header=False,
+    )
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to the schema that this version needs."""
+    from graphql_api.db.engine import Database
+    from graphql_api.db.migration import migrate as upgrade
+    from graphql_api.db.migration import newest_revision
+    from graphql_api.settings import Settings
+
+    settings = Settings.read(os.environ)
+
+    async def bring_up() -> None:
+        database = Database(settings.database_url.get_secret_value())
+        try:
+            await upgrade(database)
+        finally:
+            await database.close()
+
+    asyncio.run(bring_up())
+    click.echo(f"The database has schema {newest_revision()}.")
+
+
+@main.command()
+def schema() -> None:
+    """Print the GraphQL schema (SDL)."""
+    from graphql_api.schema import build_schema
+
+    click.echo(build_schema().as_str())

@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ExceptionHandler
+from starlette.types import ExceptionHandler, Lifespan
 
 from graphql_api.errors import ConfigurationError
 from graphql_api.services import Services
@@ -32,6 +32,7 @@ def create_app(
     cors_origins: Sequence[str] = (),
     trusted_proxies: Sequence[IpNetwork] = (),
     graphiql: bool = True,
+    lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
     """The ASGI application. Answers are never to be stored by a cache, and always name the request's id.
 
@@ -61,6 +62,7 @@ def create_app(
     app = Starlette(
         routes=routes,
         exception_handlers=handlers,
+        lifespan=lifespan,
         middleware=[
             Middleware(RequestEnvelope, trusted_proxies=trusted_proxies),
             # No credentials mode: the API reads no cookies, so a page must hold a token to do anything.
