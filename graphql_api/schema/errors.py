@@ -177,7 +177,7 @@ class ErrorPolicy(SchemaExtension):
         if original is None or isinstance(original, GraphQLError):  # of the language: syntax, validation, coercion
             return error
         request_id = self.execution_context.context.request_id
-        log.error("internal_error request_id=%s path=%s", request_id, error.path, exc_info=original)
+        log.error("internal_error path=%s", error.path, exc_info=original)
         return _rewritten(error, "Internal error", {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id})
 
 

@@ -8,16 +8,11 @@ from moto.server import ThreadedMotoServer
 
 from graphql_api.localcloud.store import SeaweedStore
 from graphql_api.storage.s3 import S3Store
-from tests.store import (
-    BUCKET,
-    pages_port,  # noqa: F401  # a fixture, found by its name
-    s3_store,
-    store_server,  # noqa: F401  # a fixture, found by its name
-)
+from tests.store import BUCKET, s3_store
 
 
 @pytest.fixture
-def seaweed(store_server: SeaweedStore) -> Iterator[S3Store]:  # noqa: F811  # the fixture, not a second thing
+def seaweed(store_server: SeaweedStore) -> Iterator[S3Store]:
     """The store that verifies signatures."""
     store = s3_store(store_server)
     yield store

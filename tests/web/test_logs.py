@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import quote, quote_plus
@@ -94,11 +93,11 @@ HOSTILE = ["Signature", "Signature:\n", "Bearer ", "Bearer+", "eyJ", "ey.", "---
 HOSTILE += ["Signature=", "Policy' ", "X-Amz-", "X-Amz-Signature", "CloudFront-"]
 
 
+@pytest.mark.timeout(60)  # a quadratic pattern would take a quarter of an hour for these; a linear one takes a moment
 @pytest.mark.parametrize("piece", HOSTILE)
-def test_hostile_text_takes_no_more_than_linear_time(piece: str) -> None:
-    started = time.process_time()
-    redact(piece * 20_000)
-    assert time.process_time() - started < 1  # second; a quadratic pattern takes ten or more
+def test_hostile_text_does_not_hang_the_redaction(piece: str) -> None:
+    text = piece * 200_000
+    assert len(redact(text)) <= len(text) * 2
 
 
 def test_a_text_line_has_time_level_request_and_event(lines: io.StringIO) -> None:
