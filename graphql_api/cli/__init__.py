@@ -44,18 +44,24 @@ def main() -> None:
 )
 @click.option(
     "--data",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, readable=False),
     default=DEFAULT_DATA,
     show_default=True,
     help="Folder for everything a run keeps: database, objects, keys, credentials.",
 )
 @click.option("--reset", is_flag=True, help="Empty that folder first.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON when ready, for scripts.")
-def dev(port: int, data: Path, reset: bool, as_json: bool) -> None:
+@click.option(
+    "--origin",
+    "origins",
+    multiple=True,
+    help="Web origin whose pages may call the API, besides ports 3000, 4200, 5173, 8080 of this machine; repeatable.",
+)
+def dev(port: int, data: Path, reset: bool, as_json: bool, origins: tuple[str, ...]) -> None:
     """Run everything on this machine: API, database, an S3-speaking store, and an edge that verifies signatures."""
     from graphql_api.cli.dev import run  # what only `dev` needs is not loaded by `serve`
 
-    run(data, port=port, reset=reset, as_json=as_json)
+    run(data, port=port, reset=reset, as_json=as_json, origins=origins)
 
 
 @main.command()

@@ -119,6 +119,12 @@ class SeaweedStore:
         """The process id of ``weed``; None while it does not run."""
         return self._process.pid if self._process else None
 
+    def fault(self) -> str | None:
+        """Why the process ended by itself, in one line; None while it runs and when nobody started it."""
+        if self._process is None or (status := self._process.poll()) is None:
+            return None
+        return f"The local store ended with status {status}: {self._cause()}"
+
     def start(self) -> None:
         """Return once the store answers.
 
