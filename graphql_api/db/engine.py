@@ -1,12 +1,14 @@
 """Connections to one database: SQLite or PostgreSQL, both first class."""
 
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from sqlalchemy import event, make_url, text
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -14,11 +16,9 @@ from graphql_api.errors import ConfigurationError, Unavailable
 
 log = logging.getLogger(__name__)
 
-SQLITE_BUSY_TIMEOUT: Final = 5.0  # seconds a writer waits for another
-CONNECT_TIMEOUT: Final = 5.0  # seconds
+PATIENCE: Final = 5.0  # seconds
 POOL_SIZE: Final = 10
 MAX_OVERFLOW: Final = 10
-POOL_TIMEOUT: Final = 5.0  # seconds a request waits for a free connection
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
@@ -28,28 +28,34 @@ _PASSING_SQLITE: Final = ("BUSY", "LOCKED", "CANTOPEN", "IOERR", "FULL", "READON
 # Source: PostgreSQL manual, appendix A, "PostgreSQL Error Codes".
 _PASSING_SQLSTATE: Final = ("08", "53", "57P", "40001", "40P01", "55P03")
 
+_VALUE: Final = re.compile(r"(?<=invalid input for query argument) .*", re.DOTALL)
+
 
 class Database:
-    """Gives connections. Every method raises ``Unavailable("database")`` when the database does not answer."""
+    """Gives connections. Every method raises ``Unavailable("database")`` when the database does not answer.
 
-    def __init__(self, url: str) -> None:
+    ``patience``: seconds to wait for a free connection, for a new one, and (SQLite) for another writer.
+    """
+
+    def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
         """``url``: ``sqlite:///file`` or ``postgresql://…``. Raises ``ConfigurationError`` for any other."""
-        parsed = make_url(url)
-        if parsed.drivername not in _DRIVERS:
-            raise ConfigurationError("the database URL must begin with sqlite:/// or postgresql://")
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise _refused() from None
+        if parsed.drivername not in _DRIVERS or parsed.database in {None, "", ":memory:"}:
+            raise _refused()
         parsed = parsed.set(drivername=_DRIVERS[parsed.drivername])
         self.is_sqlite: Final = parsed.drivername.startswith("sqlite")
         arguments: dict[str, Any] = (
-            {"timeout": SQLITE_BUSY_TIMEOUT}
-            if self.is_sqlite
-            else {"timeout": CONNECT_TIMEOUT, "server_settings": {"jit": "off"}}
+            {"timeout": patience} if self.is_sqlite else {"timeout": patience, "server_settings": {"jit": "off"}}
         )
         self._engine: Final[AsyncEngine] = create_async_engine(
             parsed,
             connect_args=arguments,
             pool_size=POOL_SIZE,
             max_overflow=MAX_OVERFLOW,
-            pool_timeout=POOL_TIMEOUT,
+            pool_timeout=patience,
             pool_pre_ping=not self.is_sqlite,
             hide_parameters=True,  # a parameter may be a name or an address that is nobody's business in a log
         )
@@ -58,6 +64,7 @@ class Database:
             event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
             self._autocommit = self._engine
         else:
+            event.listen(self._engine.sync_engine, "handle_error", _forget_values)
             self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
@@ -104,6 +111,20 @@ def _is_passing(error: DBAPIError) -> bool:
     if name:
         return str(name).removeprefix("SQLITE_").startswith(_PASSING_SQLITE)
     return str(getattr(error.orig, "sqlstate", "") or "").startswith(_PASSING_SQLSTATE)
+
+
+def _refused() -> ConfigurationError:
+    return ConfigurationError("the database URL must be sqlite:///file or postgresql://…/name")
+
+
+def _forget_values(context: ExceptionContext) -> None:
+    # The server's DETAIL line repeats a row, and the driver repeats a value that it cannot encode.
+    driver_error: Any = context.original_exception.__cause__
+    if hasattr(driver_error, "detail"):
+        driver_error.detail = None
+    for error in (driver_error, context.original_exception, context.sqlalchemy_exception):
+        if error is not None:
+            error.args = tuple(_VALUE.sub("", part) if isinstance(part, str) else part for part in error.args)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -1,0 +1,139 @@
+"""Migrations on both databases: up, no different from the tables, down to nothing, whole or not at all."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy.engine.interfaces import ReflectedIndex
+from sqlalchemy.exc import DBAPIError
+
+from graphql_api.db.engine import Database
+from graphql_api.db.migration import downgrade, migrate, newest_revision, require_newest_schema
+from graphql_api.db.tables import Base, FolderRow
+from graphql_api.errors import ConfigurationError
+from graphql_api.model.ids import ROOT_FOLDER_ID
+from tests.postgres import PostgresCluster
+
+TABLES = set(Base.metadata.tables)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str]]:
+    """Two databases without a schema."""
+    if request.param == "sqlite":
+        yield [f"sqlite:///{tmp_path}/{name}.db" for name in ("one", "two")]
+    else:
+        cluster: PostgresCluster = request.getfixturevalue("postgres")
+        urls = [cluster.create_database() for _ in range(2)]
+        yield urls
+        for url in urls:
+            cluster.drop_database(url)
+
+
+@pytest.fixture
+async def empty(empty_urls: list[str]) -> AsyncIterator[Database]:
+    database = Database(empty_urls[0])
+    yield database
+    await database.close()
+
+
+async def tables(database: Database) -> set[str]:
+    async with database.autocommit() as connection:
+        return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
+
+
+def description(connection: Connection) -> dict[str, Any]:
+    """All that the database says of its tables: more than Alembic compares, such as checks and collations."""
+    inspector = inspect(connection)
+    found: dict[str, Any] = {}
+    for table in sorted(TABLES):
+        found[table] = {
+            "columns": {
+                column["name"]: (repr(column["type"]), column["nullable"], column["default"])
+                for column in inspector.get_columns(table)
+            },
+            "primary key": inspector.get_pk_constraint(table),
+            "foreign keys": sorted(inspector.get_foreign_keys(table), key=lambda key: str(key["name"])),
+            "unique": sorted(inspector.get_unique_constraints(table), key=lambda unique: str(unique["name"])),
+            "checks": sorted(
+                (str(check["name"]), "".join(check["sqltext"].split()))
+                for check in inspector.get_check_constraints(table)
+            ),
+            "indexes": sorted(
+                (str(index["name"]), index["column_names"], index["unique"], _conditions(index))
+                for index in inspector.get_indexes(table)
+            ),
+        }
+    return found
+
+
+def _conditions(index: ReflectedIndex) -> dict[str, str]:
+    return {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+
+
+async def test_migrations_build_what_the_tables_say(empty: Database, empty_urls: list[str]) -> None:
+    await migrate(empty)
+    async with empty.autocommit() as connection:
+        migrated = await connection.run_sync(description)
+        differences = await connection.run_sync(
+            lambda sync: compare_metadata(
+                MigrationContext.configure(sync, opts={"compare_type": True, "compare_server_default": True}),
+                Base.metadata,
+            )
+        )
+    assert differences == []
+    other = Database(empty_urls[1])
+    async with other.transaction() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+        created = await connection.run_sync(description)
+    await other.close()
+    assert migrated == created
+    assert migrated["uploads"]["checks"]
+    assert migrated["files"]["indexes"]
+
+
+async def test_down_to_nothing_and_up_again(empty: Database) -> None:
+    await migrate(empty)
+    assert await tables(empty) == TABLES | {"alembic_version"}
+    await downgrade(empty, "base")
+    assert await tables(empty) == {"alembic_version"}
+    with pytest.raises(ConfigurationError):
+        await require_newest_schema(empty)
+    await migrate(empty)
+    await require_newest_schema(empty)
+    await migrate(empty)  # nothing to do is no failure
+
+
+async def test_the_root_is_there_and_nobody_owns_it(database: Database) -> None:
+    async with database.autocommit() as connection:
+        [root] = await connection.execute(select(FolderRow.__table__))
+    assert (root.id, root.parent_id, root.owner_id, root.name) == (ROOT_FOLDER_ID, None, None, "")
+    assert root.created_at.utcoffset() is not None
+
+
+async def test_an_empty_schema_is_refused_with_what_to_do(empty: Database) -> None:
+    with pytest.raises(ConfigurationError, match=r"empty.*graphql-api migrate"):
+        await require_newest_schema(empty)
+
+
+async def test_another_schema_is_refused(database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    with pytest.raises(ConfigurationError, match=rf"0000.*{newest_revision()}"):
+        await require_newest_schema(database)
+
+
+async def test_a_migration_that_fails_half_way_leaves_nothing(empty: Database) -> None:
+    async with empty.transaction() as connection:
+        await connection.execute(text("CREATE TABLE uploads (in_the_way INTEGER)"))  # the last that is made
+    with pytest.raises(DBAPIError, match="uploads"):
+        await migrate(empty)
+    assert await tables(empty) == {"uploads"}
+    async with empty.transaction() as connection:
+        await connection.execute(text("DROP TABLE uploads"))
+    await migrate(empty)
+    await require_newest_schema(empty)
