@@ -1,0 +1,79 @@
+"""What was measured, as a table for people and as JSON for programs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from platform import python_version
+from typing import Final, Literal
+
+Database = Literal["sqlite", "postgresql"]
+
+LIBRARIES: Final = ("strawberry-graphql", "graphql-core", "SQLAlchemy", "asyncpg", "aiosqlite", "cryptography", "boto3")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What is wanted of a ratio."""
+
+    ratio: Literal["naive/ours", "ours/floor"]
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def is_met(self, value: float) -> bool:
+        return value >= (self.at_least or 0.0) and value <= (self.at_most or float("inf"))
+
+    def __str__(self) -> str:
+        return f"{self.ratio} {f'>= {self.at_least:g}' if self.at_least else f'<= {self.at_most:g}'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Milliseconds of CPU time for one benchmark on one database; ``database`` is None where there is none in it."""
+
+    name: str
+    database: Database | None
+    ours: float
+    naive: float | None
+    floor: float | None
+    bounds: Sequence[Bound] = ()
+
+    @property
+    def ratios(self) -> dict[str, float]:
+        found = {}
+        if self.naive is not None:
+            found["naive/ours"] = self.naive / self.ours
+        if self.floor is not None:
+            found["ours/floor"] = self.ours / self.floor
+        return found
+
+    def as_json(self) -> dict[str, object]:
+        ratios = self.ratios
+        return {
+            "name": self.name,
+            "database": self.database,
+            "milliseconds": {"ours": self.ours, "naive": self.naive, "floor": self.floor},
+            "ratios": ratios,
+            "wanted": [{"bound": str(bound), "is_met": bound.is_met(ratios[bound.ratio])} for bound in self.bounds],
+        }
+
+
+def document(measurements: Sequence[Measurement], skipped: Sequence[str]) -> dict[str, object]:
+    """All of it; ``skipped`` says what could not be measured and why."""
+    return {
+        "versions": {"python": python_version(), **{name: version(name) for name in LIBRARIES}},
+        "measurements": [measurement.as_json() for measurement in measurements],
+        "skipped": list(skipped),
+    }
+
+
+def table(measurements: Sequence[Measurement]) -> str:
+    """One line for each measurement, its bounds at the end."""
+    lines = [f"{'name':<8} {'database':<11} {'ours ms':>9} {'naive/ours':>11} {'ours/floor':>11}  wanted"]
+    for one in measurements:
+        ratios = {name: f"{value:.1f}" for name, value in one.ratios.items()}
+        wanted = [f"{bound}: {'ok' if bound.is_met(one.ratios[bound.ratio]) else 'OVER'}" for bound in one.bounds]
+        lines.append(
+            f"{one.name:<8} {one.database or '-':<11} {one.ours:>9.3f} {ratios.get('naive/ours', '-'):>11} "
+            f"{ratios.get('ours/floor', '-'):>11}  {', '.join(wanted) or '-'}"
+        )
+    return "\n".join(lines)
