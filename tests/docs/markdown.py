@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).parent.parent.parent
 
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^(#{1,6}) +(.*?) *$", re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _NOT_OURS = {".venv", "node_modules", ".git", ".pytest_cache", ".graphql-api"}
@@ -34,7 +35,10 @@ def documents() -> list[Path]:
 def blocks(path: Path, *languages: str) -> list[Block]:
     """The fenced blocks of ``path`` in order; only those in one of ``languages`` if any are given."""
     text = path.read_text(encoding="utf-8")
-    found = [Block(path, text.count("\n", 0, match.start()) + 1, match[1], match[2]) for match in _FENCE.finditer(text)]
+    found = [
+        Block(path, text.count("\n", 0, match.start()) + 1, match[2], dedent(match[3]))
+        for match in _FENCE.finditer(text)
+    ]
     return [block for block in found if not languages or block.language in languages]
 
 

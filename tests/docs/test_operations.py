@@ -1,0 +1,180 @@
+"""``docs/operations.md``: its files are what AWS takes, and what can run without AWS runs."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore import xform_name
+from botocore.session import get_session
+from botocore.validate import ParamValidator
+
+from graphql_api.localcloud.edge import FORWARDED_QUERY
+from graphql_api.services.sniffing import SNIFFED_BYTES
+from graphql_api.settings import Settings
+from graphql_api.signing.keyring import SigningKey
+from graphql_api.storage.cors import upload_cors_rule
+from tests.docs.markdown import ROOT, blocks, blocks_in
+
+OPERATIONS = ROOT / "docs" / "operations.md"
+TEXT = OPERATIONS.read_text(encoding="utf-8")
+GLOBAL_OPTIONS = {"query", "output", "region"}
+SERVICES = {"s3api": "s3"}
+
+
+def files() -> dict[str, str]:
+    """The JSON files, each under the name that stands last above its block."""
+    lines = TEXT.splitlines()
+    named: dict[str, str] = {}
+    for block in blocks(OPERATIONS, "json"):
+        name = re.findall(r"`([a-z-]+\.json)`:", "\n".join(lines[: block.line - 1]))[-1]
+        assert name not in named, f"two blocks are {name}"
+        named[name] = block.text
+    return named
+
+
+JSON = files()
+
+
+def aws_commands() -> list[list[str]]:
+    lines = "".join(block.text for block in blocks(OPERATIONS, "sh")).replace("\\\n", " ").splitlines()
+    return [shlex.split(line) for line in lines if line.startswith("aws ")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the commands that need no AWS have run."""
+    folder = tmp_path_factory.mktemp("operations")
+    for block in blocks(OPERATIONS, "bash"):
+        subprocess.run(["bash", "-e", "-u", "-c", block.text], cwd=folder, check=True, capture_output=True, timeout=30)
+    return folder
+
+
+def argument(shape: Any, text: str, folder: Path) -> object:
+    """What the AWS CLI makes of one argument: a file, shorthand, or the text itself."""
+    if text.startswith("file://"):
+        name = text.removeprefix("file://")
+        content = JSON[name] if name in JSON else (folder / name).read_text()
+        return content if shape.type_name == "string" else json.loads(content)
+    if shape.type_name == "structure":
+        pairs = dict(part.split("=", 1) for part in text.split(","))
+        return {name: {"true": True, "false": False}.get(value, value) for name, value in pairs.items()}
+    return text.split() if shape.type_name == "list" else text
+
+
+@pytest.mark.parametrize("command", aws_commands(), ids=lambda command: " ".join(command[1:3]))
+def test_aws_knows_the_command_and_takes_its_arguments(command: list[str], folder: Path) -> None:
+    _, service, name, *rest = command
+    session = get_session()
+    if name == "wait":
+        waiter = session.get_waiter_model(SERVICES.get(service, service))
+        assert rest[0].replace("-", "") in {known.lower() for known in waiter.waiter_names}
+        return
+    model = session.get_service_model(SERVICES.get(service, service))
+    operation = next(model.operation_model(known) for known in model.operation_names if xform_name(known, "-") == name)
+    assert operation.input_shape
+    members = {xform_name(member, "-"): member for member in operation.input_shape.members}
+    if service == "cloudfront" and name == "create-invalidation":  # the CLI's own shorthand
+        members["paths"] = "InvalidationBatch"
+    given = dict(zip(rest[::2], rest[1::2], strict=True))
+    parameters: dict[str, object] = {}
+    for option, text in given.items():
+        option = option.removeprefix("--")
+        if option in GLOBAL_OPTIONS:
+            continue
+        member = members[option]
+        if option == "paths":
+            parameters[member] = {"CallerReference": "x", "Paths": {"Quantity": 1, "Items": [text]}}
+        else:
+            parameters[member] = argument(operation.input_shape.members[member], text, folder)
+    report = ParamValidator().validate(parameters, operation.input_shape)
+    assert not report.has_errors(), report.generate_report()
+
+
+def counted(value: object) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        if "Quantity" in value:
+            yield value
+        for inner in value.values():
+            yield from counted(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from counted(inner)
+
+
+@pytest.mark.parametrize("name", JSON)
+def test_a_file_parses_and_its_quantities_are_right(name: str) -> None:
+    for entry in counted(json.loads(JSON[name])):
+        assert entry["Quantity"] == len(entry["Items"])
+
+
+def test_the_cors_rule_is_the_one_that_targets_need() -> None:
+    assert json.loads(JSON["cors.json"]) == {"CORSRules": [upload_cors_rule(["https://app.example.com"])]}
+
+
+def test_the_cache_key_has_what_links_carry() -> None:
+    parameters = json.loads(JSON["cache-policy.json"])["ParametersInCacheKeyAndForwardedToOrigin"]
+    assert parameters["QueryStringsConfig"]["QueryStrings"]["Items"] == list(FORWARDED_QUERY)
+
+
+def test_both_policies_cover_the_keys_that_objects_have() -> None:
+    api = json.loads(JSON["api-policy.json"])["Statement"][0]
+    edge = json.loads(JSON["bucket-policy.json"])["Statement"][0]
+    assert api["Resource"] == edge["Resource"] == "arn:aws:s3:::your-bucket/o/*"
+    assert f"first {SNIFFED_BYTES:,} bytes" in TEXT
+
+
+def test_the_signing_key_of_the_document_is_accepted(folder: Path) -> None:
+    pem = (folder / "cdn-private.pem").read_bytes()
+    key = SigningKey.from_pem("K2JCJMDEHXQW5F", pem)
+    assert json.loads((folder / "public-key.json").read_text())["EncodedKey"] == key.public_pem()
+    assert (folder / "cdn-private.pem").stat().st_mode & 0o077 == 0
+
+
+def test_the_settings_of_the_document_are_accepted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = blocks(OPERATIONS, "ini")
+    (folder / "graphql-api.env").write_text(first.text + second.text)
+    shown = subprocess.run(
+        ["bash", "-e", "-u", "-c", "set -a; . ./graphql-api.env; set +a; env -0"],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"]},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    monkeypatch.chdir(folder)
+    settings = Settings.read(dict(line.split("=", 1) for line in shown.split("\0") if line))
+    assert settings.cdn_private_key_pem.get_secret_value() == (folder / "cdn-private.pem").read_text()
+    names = set(re.findall(r"^GRAPHQL_API_\w+(?==)", first.text + second.text, re.MULTILINE))
+    required = {field.alias for field in Settings.model_fields.values() if field.is_required()}
+    assert required <= names
+    assert (
+        settings.s3_bucket == json.loads(JSON["distribution.json"])["Origins"]["Items"][0]["DomainName"].split(".")[0]
+    )
+
+
+def test_every_setting_that_the_documents_name_exists() -> None:
+    known = {field.alias for field in Settings.model_fields.values()}
+    for document in ("operations", "architecture", "clients"):
+        text = (ROOT / "docs" / f"{document}.md").read_text(encoding="utf-8")
+        assert set(re.findall(r"GRAPHQL_API_[A-Z0-9_]+", text)) <= known
+
+
+def test_every_event_of_the_table_is_logged_somewhere() -> None:
+    source = "\n".join(path.read_text() for path in (ROOT / "graphql_api").rglob("*.py"))
+    start = TEXT.index("## Logs")
+    rows = re.findall(r"^\| (`.*?) \| (?:INFO|WARNING|ERROR)", TEXT[start:], re.MULTILINE)
+    events = [event for row in rows for event in re.findall(r"`([a-z_]+)", row)]
+    assert len(events) > 5
+    for event in events:
+        assert re.search(rf'"(?:event=)?{event}\b', source), event
+
+
+def test_the_examples_stand_in_their_sections() -> None:
+    assert len(blocks_in(OPERATIONS, "Signing key", "bash")) == 1
+    assert len(blocks_in(OPERATIONS, "Settings", "ini")) == 1
