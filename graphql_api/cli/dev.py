@@ -37,7 +37,8 @@ BUCKET: Final = "private-files"
 ISSUER: Final = "graphql-api-dev"
 DEMO_USERS: Final = {"alice": "Alice", "bob": "Bob", "admin": "Admin"}
 TOKEN_LIFETIME: Final = timedelta(days=30)
-STOP_DEADLINE: Final = 10  # seconds for requests under way when it is told to stop
+STOP_DEADLINE: Final = 5.0  # seconds for requests under way when it is told to stop
+LAST_DEADLINE: Final = 10  # seconds until a request is given up that does not notice that its connection was cut
 WATCH_INTERVAL: Final = 0.2  # seconds until a store that ended by itself is noticed
 
 PAGE_ORIGINS: Final = tuple(
@@ -123,12 +124,10 @@ async def _serve(
     """Until a signal, or until a part ends by itself. Raises: ConfigurationError: it did."""
     await _migrate(settings)
     servers = {_server(app): bound for bound, app in apps.items()}
-    told_to_stop = asyncio.Event()
+    told_to_stop, told_again = asyncio.Event(), asyncio.Event()
 
     def tell() -> None:
-        for server in servers:
-            server.force_exit = told_to_stop.is_set()  # told twice: without waiting for requests under way
-        told_to_stop.set()
+        (told_again if told_to_stop.is_set() else told_to_stop).set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -140,11 +139,12 @@ async def _serve(
     if started.done():
         click.echo(said_when_ready)
         await asyncio.wait([*ends, *serving], return_when=asyncio.FIRST_COMPLETED)
-    for task in (started, *ends):
-        task.cancel()
     for server in servers:  # one without the others is no product
         server.should_exit = True
+    cutting = asyncio.create_task(_cut_off(servers, told_again))
     await asyncio.gather(*serving)
+    for task in (started, cutting, *ends):
+        task.cancel()
     if not told_to_stop.is_set():
         raise ConfigurationError(store.fault() or "the API or the edge ended by itself")
 
@@ -160,6 +160,15 @@ async def _migrate(settings: Settings) -> None:
 async def _until_started(servers: Iterable[uvicorn.Server]) -> None:
     while not all(server.started for server in servers):  # noqa: ASYNC110 -- uvicorn says it in an attribute only
         await asyncio.sleep(0.02)
+
+
+async def _cut_off(servers: Iterable[uvicorn.Server], now: asyncio.Event) -> None:
+    """End the requests that are still under way after a while, or ``now``."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(now.wait(), STOP_DEADLINE)
+    for server in servers:
+        for connection in server.server_state.connections:
+            connection.transport.abort()
 
 
 async def _until_ended(store: SeaweedStore) -> None:
@@ -202,7 +211,7 @@ def _server(app: ASGIApp) -> _Server:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=STOP_DEADLINE,
+        timeout_graceful_shutdown=LAST_DEADLINE,
     )
     return _Server(config)
 
