@@ -71,7 +71,7 @@ class _Shape:
     is_in_folder: bool
     is_recursive: bool
     families: int  # of content types, such as image/*
-    has_types: bool
+    types: int
     has_min_size: bool
     has_max_size: bool
     has_since: bool
@@ -86,7 +86,7 @@ def _shape(principal: Principal, wanted: FileFilter, order: FileOrder) -> _Shape
         is_in_folder=wanted.folder_id is not None,
         is_recursive=wanted.is_recursive,
         families=families,
-        has_types=families < len(wanted.content_types),
+        types=len(wanted.content_types) - families,
         has_min_size=wanted.min_size is not None,
         has_max_size=wanted.max_size is not None,
         has_since=wanted.created_since is not None,
@@ -97,7 +97,6 @@ def _shape(principal: Principal, wanted: FileFilter, order: FileOrder) -> _Shape
 def _parameters(principal: Principal, wanted: FileFilter) -> dict[str, object]:
     parameters = viewer(principal) | {
         "folder_id": wanted.folder_id,
-        "types": [kind for kind in wanted.content_types if not kind.endswith("/*")],
         "min_size": wanted.min_size,
         "max_size": wanted.max_size,
         "since": wanted.created_since,
@@ -107,6 +106,9 @@ def _parameters(principal: Principal, wanted: FileFilter) -> dict[str, object]:
     for index, family in enumerate(families):
         parameters[f"family_{index}"] = family
         parameters[f"family_end_{index}"] = family[:-1] + chr(ord("/") + 1)  # the first text after all of image/…
+    types = [kind for kind in wanted.content_types if not kind.endswith("/*")]
+    for index, kind in enumerate(types):
+        parameters |= {f"type_{index}": kind, f"type_with_{index}": kind + ";", f"type_end_{index}": kind + "<"}
     return parameters
 
 
@@ -124,8 +126,14 @@ def _filtered(shape: _Shape) -> Select[*tuple[Any, ...]]:
         & (FileRow.content_type < bindparam(f"family_end_{index}"))
         for index in range(shape.families)
     ]
-    if shape.has_types:
-        kinds.append(FileRow.content_type.in_(bindparam("types", expanding=True)))
+    kinds += [
+        (FileRow.content_type == bindparam(f"type_{index}"))
+        | (  # the type with parameters, such as text/plain; charset=utf-8
+            (FileRow.content_type >= bindparam(f"type_with_{index}"))
+            & (FileRow.content_type < bindparam(f"type_end_{index}"))
+        )
+        for index in range(shape.types)
+    ]
     if kinds:
         statement = statement.where(or_(*kinds))
     if shape.has_min_size:

@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -88,7 +88,8 @@ def _decode(ordering: Ordering, cursor: str, fault: InputFault) -> tuple[datetim
         name, key, id_ = orjson.loads(base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True))
         if ordering.key_type is datetime:
             key = datetime.fromisoformat(key)
-    except (binascii.Error, UnicodeError, TypeError, ValueError) as error:
+            key.astimezone(UTC)  # the first and the last hours of the calendar are no instants in every time zone
+    except (binascii.Error, UnicodeError, TypeError, ValueError, OverflowError) as error:
         raise InvalidInput(fault) from error
     is_sound = (
         name == ordering.name

@@ -16,11 +16,11 @@ _FAMILY_OR_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]+/(?:\*|[a-z0-9!#$&^_.+-]
 
 
 def normalized_media_type(text: str) -> str | None:
-    """``text`` with type and subtype in lower case, or None when it is no media type."""
+    """``text`` with type and subtype in lower case and no space before the parameters; None when it is no media type."""
     match = _MEDIA_TYPE.fullmatch(text)
     if match is None or len(text) > MAX_MEDIA_TYPE_LENGTH:
         return None
-    return match[1].lower() + match[2]
+    return match[1].lower() + match[2].lstrip()
 
 
 def essence(media_type: str) -> str:

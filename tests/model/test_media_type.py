@@ -11,6 +11,7 @@ from graphql_api.model.media_type import essence, is_type_or_family, normalized_
         ("image/jpeg", "image/jpeg"),
         ("IMAGE/JPEG", "image/jpeg"),
         ("text/plain; charset=UTF-8", "text/plain; charset=UTF-8"),
+        ("text/plain \t; charset=utf-8", "text/plain; charset=utf-8"),
         ('text/plain;charset="utf-8"', 'text/plain;charset="utf-8"'),
         ("application/vnd.openxmlformats-officedocument.wordprocessingml.document",) * 2,
         ("image/svg+xml", "image/svg+xml"),
