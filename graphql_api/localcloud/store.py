@@ -40,7 +40,7 @@ HOST: Final = "127.0.0.1"
 REGION: Final = "us-east-1"  # SeaweedFS takes any; S3 clients need one to sign with
 
 START_DEADLINE: Final = 30.0  # seconds; it takes about one
-STOP_DEADLINE: Final = 10.0  # seconds; it takes about three
+STOP_DEADLINE: Final = 5.0  # seconds; it takes one, but half a minute after a download that was broken off
 POLL_INTERVAL: Final = 0.05  # seconds
 
 VOLUME_SIZE_LIMIT: Final = 256  # MiB per volume file; the default reserves 1 GiB, too coarse for a small disk

@@ -245,13 +245,18 @@ def test_a_restart_keeps_files_users_and_links_and_reset_empties(tmp_path: Path)
 
 
 @needs_proc
-def test_a_killed_run_takes_its_store_along(tmp_path: Path) -> None:
+def test_a_killed_run_takes_its_store_along_and_loses_nothing(tmp_path: Path) -> None:
     with running_dev(tmp_path) as stack:
+        client = Client(stack.graphql, stack.token("alice"))
+        file = client.upload("kept.txt", "text/plain", b"kept")
+        client.close()
         processes = stack.program.processes()
         stack.program.stop(signal.SIGKILL)
         wait_for(lambda: not [it for it in processes if it.is_alive])
-    with running_dev(tmp_path) as stack:  # and the folder can be used again
-        assert is_ready(stack)
+    with running_dev(tmp_path) as stack:
+        client = Client(stack.graphql, stack.token("alice"))
+        assert client.get(client.link(file["id"])).content == b"kept"
+        client.close()
 
 
 @needs_proc
