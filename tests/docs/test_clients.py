@@ -1,0 +1,197 @@
+"""The client recipes, run against ``graphql-api dev``: by Python, by curl and by a browser."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Page, async_playwright
+
+from graphql_api.schema.errors import USER_ERRORS
+from graphql_api.web.graphql_view import MAX_BODY_SIZE
+from tests.docs.conftest import DevStack
+from tests.docs.markdown import ROOT, blocks, blocks_in
+from tests.docs.test_tour import matches
+
+CLIENTS = ROOT / "docs" / "clients.md"
+TEXT = CLIENTS.read_text(encoding="utf-8")
+JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9")
+
+
+@pytest.fixture
+def recipe(dev: DevStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """The names that the Python example defines."""
+    monkeypatch.setenv("GRAPHQL_URL", dev.graphql)
+    monkeypatch.setenv("TOKEN", dev.tokens["alice"])
+    [block] = blocks(CLIENTS, "python")
+    names: dict[str, Any] = {}
+    exec(compile(block.text, str(block), "exec"), names)
+    yield names
+    names["api"].close()
+    names["store"].close()
+
+
+SIGNED = "query ($id: ID!) { file(by: {id: $id}) { signedUrl { url } } }"
+
+
+def downloaded(recipe: dict[str, Any], file_id: str) -> bytes:
+    url = recipe["ask"](SIGNED, id=file_id)["file"]["signedUrl"]["url"]
+    return httpx.get(url, trust_env=False).raise_for_status().content
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("python.jpg", JPEG), ("empty.txt", b""), ('写真 と "引用".bin', bytes(range(256)) * 1000)]
+)
+def test_the_python_example_uploads(recipe: dict[str, Any], tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    file = recipe["upload"](path, "application/octet-stream")
+    assert file["path"] == f"/Alice/{name}"
+    assert downloaded(recipe, file["id"]) == content
+
+
+class LosesTheFirstAnswer(httpx.HTTPTransport):
+    """The request arrives, its answer does not."""
+
+    has_lost = False
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = super().handle_request(request)
+        if not self.has_lost:
+            self.has_lost = True
+            answer.close()
+            raise httpx.ReadError("connection reset")
+        return answer
+
+
+def test_the_python_example_survives_a_lost_answer(recipe: dict[str, Any], tmp_path: Path) -> None:
+    recipe["store"].close()
+    recipe["store"] = httpx.Client(transport=LosesTheFirstAnswer())
+    recipe["PAUSES"] = (0,)
+    path = tmp_path / "lost-answer.jpg"
+    path.write_bytes(JPEG)
+    assert recipe["upload"](path, "image/jpeg")["name"] == "lost-answer.jpg"
+
+
+def test_the_python_example_says_so_when_a_name_is_taken(recipe: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "twice.jpg"
+    path.write_bytes(JPEG)
+    recipe["upload"](path, "image/jpeg")
+    with pytest.raises(RuntimeError, match="CONFLICT"):
+        recipe["upload"](path, "image/jpeg")
+
+
+def test_the_curl_example_answers_what_the_document_shows(dev: DevStack, tmp_path: Path) -> None:
+    [script] = blocks_in(CLIENTS, "Shell, with curl", "bash")
+    [answer] = blocks_in(CLIENTS, "Shell, with curl", "text")
+    (tmp_path / "cat.jpg").write_bytes(JPEG)
+    ran = subprocess.run(
+        ["bash", "-e", "-u", "-o", "pipefail", "-c", script.text],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "GRAPHQL_URL": dev.graphql, "TOKEN": dev.tokens["alice"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    for wanted, line in zip(answer.text.splitlines(), ran.stdout.splitlines(), strict=True):
+        assert matches(wanted, line)
+
+
+class BlankPage(BaseHTTPRequestHandler):
+    """Every path is an empty page."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture(scope="module")
+def blank_page(dev: DevStack) -> Iterator[str]:
+    """The address of a page at the origin that `dev` was told to let in."""
+    with ThreadingHTTPServer(("127.0.0.1", dev.pages_port), BlankPage) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{dev.pages_port}/"
+        server.shutdown()
+        thread.join()
+
+
+PROMISE = """async function promise(filename, size) {
+    const input = {filename, size, contentType: "text/plain"};
+    const query = `mutation ($input: CreateUploadInput!) { createUpload(input: $input) { upload { ${TARGET} } } }`;
+    return (await ask(query, {input})).createUpload.upload.target;
+}"""
+
+
+@pytest.fixture
+async def page(dev: DevStack, blank_page: str) -> AsyncIterator[Page]:
+    """An empty page at an origin of its own, with the functions of both browser examples."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI must have a Chromium: without it nobody knows whether the examples work.")
+        pytest.skip("no Chromium on this machine")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        opened = await browser.new_page()
+        await opened.goto(blank_page)
+        constants = f"const GRAPHQL_URL = {json.dumps(dev.graphql)}, TOKEN = {json.dumps(dev.tokens['alice'])};"
+        examples = [block.text for block in blocks(CLIENTS, "js")]
+        await opened.add_script_tag(content="\n".join([constants, *examples, PROMISE]))
+        yield opened
+        await browser.close()
+
+
+async def test_the_fetch_example_uploads_from_a_page(page: Page) -> None:
+    file = await page.evaluate("upload(new File(['Hello from a page.'], 'page.txt', {type: 'text/plain'}))")
+    assert file["path"] == "/Alice/page.txt"
+    empty = await page.evaluate("upload(new File([], 'nothing.txt', {type: 'text/plain'}))")
+    assert empty["path"] == "/Alice/nothing.txt"
+
+
+async def test_the_example_with_progress_uploads_from_a_page_and_takes_412_for_success(page: Page) -> None:
+    seen = await page.evaluate(
+        """async () => {
+            const target = await promise("progress.txt", 100000), blob = new Blob(["x".repeat(100000)]), seen = [];
+            for (const attempt of [1, 2]) await sendWithProgress(target, blob, (...at) => seen.push(at));
+            return seen;
+        }"""
+    )
+    assert seen[-1] == [100_000, 100_000]
+
+
+async def test_the_browser_examples_do_not_take_a_refusal_for_success(page: Page) -> None:
+    outcome = await page.evaluate(
+        """async () => {
+            const target = await promise("short.txt", 10), blob = new Blob(["short"]), said = (error) => error.message;
+            return [await send(target, blob).catch(said), await sendWithProgress(target, blob, () => {}).catch(said)];
+        }"""
+    )
+    assert outcome == ["the store answered 403"] * 2
+
+
+def test_every_error_that_the_document_names_exists() -> None:
+    names = {kind.__name__ for kind in USER_ERRORS}
+    assert set(re.findall(r"\b[A-Z]\w+Error\b", TEXT)) <= names | {"RuntimeError", "TransportError"}
+    source = "\n".join(path.read_text() for path in (ROOT / "graphql_api").rglob("*.py"))
+    table = TEXT[TEXT.index("## Errors") :]
+    for code in re.findall(r"`([A-Z]+_[A-Z_]+)`", table):
+        assert f'"{code}"' in source, code
+
+
+def test_the_size_of_a_request_is_the_one_that_is_enforced() -> None:
+    assert f"{MAX_BODY_SIZE:,} bytes" in TEXT
