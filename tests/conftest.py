@@ -15,7 +15,7 @@ from tests.world import World
 if TYPE_CHECKING:  # pytest imports the plugin itself, to rewrite its assertions
     from tests.postgres import PostgresCluster
 
-pytest_plugins = ["tests.postgres", "tests.store", "tests.cli.program"]
+pytest_plugins = ["tests.postgres", "tests.store", "tests.cli.program", "tests.e2e.service"]
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,10 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     from graphql_api.bootstrap import assemble
     from graphql_api.db.migration import require_newest_schema
     from graphql_api.settings import Settings
+    from graphql_api.web.logs import configure_logging
 
     settings = Settings.read(os.environ)
+    configure_logging(settings.log_level, settings.log_format)
 
     async def check() -> None:
         assembly = assemble(settings)
@@ -86,6 +89,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
             await assembly.close()
 
     asyncio.run(check())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn hands the signal on once all requests are answered
     uvicorn.run(
         "graphql_api.asgi:app",
         host=host or settings.host,
@@ -105,8 +109,10 @@ def migrate() -> None:
     from graphql_api.db.migration import migrate as upgrade
     from graphql_api.db.migration import newest_revision
     from graphql_api.settings import Settings
+    from graphql_api.web.logs import configure_logging
 
     settings = Settings.read(os.environ)
+    configure_logging(settings.log_level, settings.log_format)
 
     async def bring_up() -> None:
         database = Database(settings.database_url.get_secret_value())
