@@ -17,9 +17,10 @@ from playwright.async_api import Page, async_playwright
 
 from graphql_api.schema.errors import USER_ERRORS
 from graphql_api.web.graphql_view import MAX_BODY_SIZE
-from tests.docs.conftest import DevStack
+from tests.cli.program import DevStack
 from tests.docs.markdown import ROOT, blocks, blocks_in
 from tests.docs.test_tour import matches
+from tests.web.conftest import missing
 
 CLIENTS = ROOT / "docs" / "clients.md"
 TEXT = CLIENTS.read_text(encoding="utf-8")
@@ -30,7 +31,7 @@ JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9")
 def recipe(dev: DevStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """The names that the Python example defines."""
     monkeypatch.setenv("GRAPHQL_URL", dev.graphql)
-    monkeypatch.setenv("TOKEN", dev.tokens["alice"])
+    monkeypatch.setenv("TOKEN", dev.token("alice"))
     [block] = blocks(CLIENTS, "python")
     names: dict[str, Any] = {}
     exec(compile(block.text, str(block), "exec"), names)
@@ -96,7 +97,7 @@ def test_the_curl_example_answers_what_the_document_shows(dev: DevStack, tmp_pat
     ran = subprocess.run(
         ["bash", "-e", "-u", "-o", "pipefail", "-c", script.text],
         cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "GRAPHQL_URL": dev.graphql, "TOKEN": dev.tokens["alice"]},
+        env={"PATH": os.environ["PATH"], "GRAPHQL_URL": dev.graphql, "TOKEN": dev.token("alice")},
         capture_output=True,
         text=True,
         timeout=60,
@@ -120,12 +121,12 @@ class BlankPage(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def blank_page(dev: DevStack) -> Iterator[str]:
+def blank_page(recipes_port: int) -> Iterator[str]:
     """The address of a page at the origin that `dev` was told to let in."""
-    with ThreadingHTTPServer(("127.0.0.1", dev.pages_port), BlankPage) as server:
+    with ThreadingHTTPServer(("127.0.0.1", recipes_port), BlankPage) as server:
         thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://127.0.0.1:{dev.pages_port}/"
+        yield f"http://127.0.0.1:{recipes_port}/"
         server.shutdown()
         thread.join()
 
@@ -142,14 +143,12 @@ async def page(dev: DevStack, blank_page: str) -> AsyncIterator[Page]:
     """An empty page at an origin of its own, with the functions of both browser examples."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI must have a Chromium: without it nobody knows whether the examples work.")
-        pytest.skip("no Chromium on this machine")
+        missing("Chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
         opened = await browser.new_page()
         await opened.goto(blank_page)
-        constants = f"const GRAPHQL_URL = {json.dumps(dev.graphql)}, TOKEN = {json.dumps(dev.tokens['alice'])};"
+        constants = f"const GRAPHQL_URL = {json.dumps(dev.graphql)}, TOKEN = {json.dumps(dev.token('alice'))};"
         examples = [block.text for block in blocks(CLIENTS, "js")]
         await opened.add_script_tag(content="\n".join([constants, *examples, PROMISE]))
         yield opened

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from graphql_api.cli.tour import tour
-from tests.docs.conftest import DevStack
+from tests.cli.program import DevStack, clean_environment
 from tests.docs.markdown import ROOT, Block, blocks_in
 
 README = ROOT / "README.md"
@@ -38,20 +38,13 @@ def matches(expected: str, actual: str) -> bool:
 @pytest.fixture(scope="module")
 def answers(dev: DevStack, tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
     """What each step printed, by the line of its block; addresses as the README has them."""
-    text = printed(graphql=dev.graphql, edge=dev.edge, store=dev.store, **dev.tokens)
+    text = printed(graphql=dev.graphql, edge=dev.edge, store=dev.store, **dev.line["tokens"])
     functions = text[text.index("export ALICE") : text.index("# 1.")]
     steps = "\n".join(f"{block.text}\necho '{FENCE}'" for block in STEPS)
     ran = subprocess.run(
-        [
-            "bash",
-            "-e",
-            "-u",
-            "-o",
-            "pipefail",
-            "-c",
-            f"unset http_proxy HTTP_PROXY all_proxy ALL_PROXY\n{functions}\n{steps}",
-        ],
+        ["bash", "-euo", "pipefail", "-c", f"{functions}\n{steps}"],
         cwd=tmp_path_factory.mktemp("tour"),
+        env=clean_environment(no_proxy="127.0.0.1"),
         capture_output=True,
         text=True,
         timeout=60,
