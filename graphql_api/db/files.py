@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from graphql_api.access import Reach, reach_of
 from graphql_api.db.folders import subtree
 from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
-from graphql_api.db.tables import FileRow
+from graphql_api.db.tables import FileRow, FolderRow
 from graphql_api.db.visibility import viewer, within
 from graphql_api.model.file import File
 from graphql_api.model.ids import FileId, FolderId
@@ -195,17 +195,28 @@ async def find_file_in(connection: AsyncConnection, principal: Principal, folder
     return None if row is None else file_of(row)
 
 
-async def lock_file(
-    connection: AsyncConnection, principal: Principal, file_id: FileId
-) -> tuple[File, str | None] | None:
-    """The file and the type its first bytes showed, held until the transaction ends; None when absent or hidden."""
+async def lock_files(
+    connection: AsyncConnection, principal: Principal, ids: Collection[FileId]
+) -> Mapping[FileId, tuple[File, str | None]]:
+    """Those of ``ids`` that the principal may see, each with the type its first bytes showed, held until the
+    transaction ends. They are locked by id, so that two who want the same files wait and do not deadlock.
+    """
     statement = (
         select(*COLUMNS, FileRow.detected_content_type)
-        .where(FileRow.id == file_id, within(reach_of(principal), FileRow.owner_id))
+        .where(FileRow.id.in_(ids), within(reach_of(principal), FileRow.owner_id))
+        .order_by(FileRow.id)
         .with_for_update()
     )
-    row = (await connection.execute(statement, viewer(principal))).one_or_none()
-    return None if row is None else (file_of(row[:-1]), row[-1])
+    rows = await connection.execute(statement, viewer(principal))
+    return {FileId(row.id): (file_of(row[:-1]), row[-1]) for row in rows}
+
+
+async def lock_folder_of(connection: AsyncConnection, file_id: FileId) -> None:
+    """The folder of the file cannot go away before the transaction ends. Locked before the file, as a deletion does."""
+    its_folder = select(FileRow.folder_id).where(FileRow.id == file_id).scalar_subquery()
+    await connection.execute(
+        select(FolderRow.id).where(FolderRow.id == its_folder).with_for_update(read=True, key_share=True)
+    )
 
 
 async def insert_file(connection: AsyncConnection, file: File, *, detected_content_type: str | None) -> None:
@@ -237,24 +248,24 @@ async def update_file(connection: AsyncConnection, file_id: FileId, *, now: date
     return file_of((await connection.execute(statement)).one())
 
 
-async def delete_file(connection: AsyncConnection, file_id: FileId) -> None:
-    """The row only; bytes are removed after the commit."""
-    await connection.execute(delete(FileRow).where(FileRow.id == file_id))
+async def delete_files(connection: AsyncConnection, ids: Collection[FileId]) -> None:
+    """The rows only; bytes are removed after the commit."""
+    await connection.execute(delete(FileRow).where(FileRow.id.in_(ids)))
 
 
-async def list_keys_in(
+async def lock_files_in(
     connection: AsyncConnection, principal: Principal, folder_ids: Collection[FolderId], *, limit: int
 ) -> Sequence[tuple[FileId, str, bool]]:
-    """Id, object key and "the principal may change it" of at most ``limit`` files in these folders."""
+    """Id, object key and "the principal may change it" of at most ``limit`` files in these folders.
+
+    Held until the transaction ends: a file that is being moved out is waited for, and then it is none of these.
+    """
     statement = (
         select(FileRow.id, FileRow.object_key, within(reach_of(principal), FileRow.owner_id))
         .where(FileRow.folder_id.in_(folder_ids))
+        .order_by(FileRow.id)
         .limit(limit)
+        .with_for_update()
     )
     rows = await connection.execute(statement, viewer(principal))
     return [(FileId(id_), key, bool(is_own)) for id_, key, is_own in rows]
-
-
-async def delete_files_in(connection: AsyncConnection, folder_ids: Collection[FolderId]) -> None:
-    """All files in these folders."""
-    await connection.execute(delete(FileRow).where(FileRow.folder_id.in_(folder_ids)))

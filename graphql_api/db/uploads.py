@@ -65,7 +65,7 @@ def upload_of(row: Any) -> Upload:
 
 def _reserve(reach: Reach) -> Any:
     """INSERT … SELECT from the folder: the folder is there, the principal may write in it, and the name is free, in
-    one statement, which is a transaction of its own.
+    one statement, which is a transaction of its own. It waits for a deletion of the folder, and then finds none.
     """
     is_taken = exists().where(
         FolderEntryRow.folder_id == FolderRow.id,
@@ -75,10 +75,14 @@ def _reserve(reach: Reach) -> Any:
         FolderRow.id if column.key == "folder_id" else bindparam(f"new_{column.key}", type_=column.type)
         for column in _RESERVED
     ]
-    source = select(*values).where(
-        FolderRow.id == bindparam("new_folder_id", type_=FolderRow.id.type),
-        within(reach, FolderRow.owner_id),
-        ~is_taken,
+    source = (
+        select(*values)
+        .where(
+            FolderRow.id == bindparam("new_folder_id", type_=FolderRow.id.type),
+            within(reach, FolderRow.owner_id),
+            ~is_taken,
+        )
+        .with_for_update(read=True, key_share=True)
     )
     return insert(UploadRow).from_select([column.key for column in _RESERVED], source).returning(UploadRow.id)
 

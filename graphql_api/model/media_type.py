@@ -16,7 +16,7 @@ _FAMILY_OR_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]+/(?:\*|[a-z0-9!#$&^_.+-]
 
 
 def normalized_media_type(text: str) -> str | None:
-    """``text`` with type and subtype in lower case and no space before the parameters; None when it is no media type."""
+    """``text`` with its type in lower case and no space before parameters, or None when it is no media type."""
     match = _MEDIA_TYPE.fullmatch(text)
     if match is None or len(text) > MAX_MEDIA_TYPE_LENGTH:
         return None

@@ -7,8 +7,8 @@ from graphql_api.services.delivery import Delivery
 from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
 from graphql_api.services.health import Health
-from graphql_api.services.uploads import Uploads
 from graphql_api.services.upkeep import Upkeep
+from graphql_api.services.uploads import Uploads
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,9 @@ class Files:
         if faults:
             raise InvalidInput(*faults)
         async with self._database.transaction() as connection:
-            locked = await files.lock_file(connection, principal, file_id)
+            if name is not None:
+                await files.lock_folder_of(connection, file_id)
+            locked = (await files.lock_files(connection, principal, [file_id])).get(file_id)
             if locked is None:
                 raise _no_file()
             file, recognised = locked
@@ -105,7 +107,7 @@ class Files:
         """
         async with self._database.transaction() as connection:
             folder = await folders.lock_folder(connection, principal, folder_id)
-            locked = await files.lock_file(connection, principal, file_id)
+            locked = (await files.lock_files(connection, principal, [file_id])).get(file_id)
             if locked is None:
                 raise _no_file()
             if folder is None:
@@ -122,21 +124,14 @@ class Files:
 
         Raises: Unavailable.
         """
-        results: list[FileId | NotFound] = []
-        keys = []
         async with self._database.transaction() as connection:
-            for file_id in file_ids:
-                locked = await files.lock_file(connection, principal, file_id)
-                if locked is None:
-                    results.append(_no_file())
-                    continue
-                await folders.release_names(connection, [file_id])
-                await files.delete_file(connection, file_id)
-                keys.append(locked[0].object_key)
-                results.append(file_id)
+            locked = await files.lock_files(connection, principal, file_ids)
+            keys = [file.object_key for file, _ in locked.values()]
+            await folders.release_names(connection, locked.keys())
+            await files.delete_files(connection, locked.keys())
             await self._upkeep.schedule_removal(connection, keys)
         await self._upkeep.remove(keys)
-        return results
+        return [file_id if file_id in locked else _no_file() for file_id in file_ids]
 
 
 def _no_file() -> NotFound:

@@ -156,11 +156,13 @@ class Folders:
         async with self._database.transaction() as connection:
             await folders.lock_tree(connection)
             folder, _ = await self._changeable(connection, principal, folder_id)
+            ids = [folder.id]
+            if is_recursive:
+                ids = list(await folders.list_subtree(connection, folder.id, limit=MAX_DELETED + 1))
+            await folders.lock_folders(connection, ids)
             if not is_recursive and await folders.has_entries(connection, folder.id):
                 raise Conflict("the folder is not empty", conflicting_id=folder.id, path=("isRecursive",))
-            ids = list(await folders.list_subtree(connection, folder.id, limit=MAX_DELETED + 1))
-            await folders.lock_folders(connection, ids)
-            below = await files.list_keys_in(connection, principal, ids, limit=MAX_DELETED + 1)
+            below = await files.lock_files_in(connection, principal, ids, limit=MAX_DELETED + 1)
             if len(ids) > MAX_DELETED or len(below) > MAX_DELETED:
                 raise Conflict(f"more than {MAX_DELETED} files or folders: delete in portions", path=("folderId",))
             if not all(is_own for *_, is_own in below) or await folders.has_foreign(connection, principal, ids):
@@ -169,8 +171,9 @@ class Folders:
                 )
             keys = [key for _, key, _ in below]
             keys += await uploads.abort_uploads_into(connection, ids, now=self._clock())
-            await folders.release_names(connection, [file_id for file_id, *_ in below])
-            await files.delete_files_in(connection, ids)
+            file_ids = [file_id for file_id, *_ in below]
+            await folders.release_names(connection, file_ids)
+            await files.delete_files(connection, file_ids)
             await folders.delete_folders(connection, ids)
             await self._upkeep.schedule_removal(connection, keys)
         return keys

@@ -16,8 +16,8 @@ CONTENT = b"hello"
 
 async def promised(world: World, principal: Principal, filename: str = "cat.txt", **wish: Any) -> Upload:
     """An upload of ``CONTENT``, if nothing else is wished for, that waits for its bytes."""
-    wanted = UploadWish(**{"filename": filename, "size": len(CONTENT), "content_type": "text/plain"} | wish)
-    return await world.services.uploads.create(principal, wanted)
+    wanted = UploadWish(filename, len(CONTENT), "text/plain")
+    return await world.services.uploads.create(principal, replace(wanted, **wish))
 
 
 def send(world: World, upload: Upload, content: bytes = CONTENT, **lies: Any) -> None:

@@ -1,0 +1,212 @@
+"""What happens at once: one outcome, nothing lost, nothing half-done, and nobody is told that the database is down.
+
+Where one order of events is the dangerous one, the test takes the part of the other client and stops in the middle of
+a transaction: on PostgreSQL the use case then waits where it must, on SQLite at its beginning.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import replace
+from typing import TypeVar
+
+from sqlalchemy import text
+
+from graphql_api.db import files, folders
+from graphql_api.errors import Conflict, DeliveryError, NotFound, UploadStateConflict
+from graphql_api.model.file import File
+from graphql_api.model.ids import FileId, new_folder_id
+from graphql_api.model.upload import OnConflict, Upload, UploadStatus
+from graphql_api.services.naming import claim
+from tests.services.stories import filed, foldered, home_of, promised, sent
+from tests.world import START, World
+
+T = TypeVar("T")
+ROUNDS = 20
+
+
+async def outcome(work: Awaitable[T]) -> T | DeliveryError:
+    try:
+        return await work
+    except DeliveryError as error:
+        return error
+
+
+async def it_waits(world: World) -> None:
+    """Return when a transaction waits for another."""
+    question = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    if world.database.is_sqlite:
+        await asyncio.sleep(0.05)
+        return
+    async with world.database.autocommit() as connection:
+        while not await connection.scalar(question):  # noqa: ASYNC110 -- it happens in the server, which tells nobody
+            await asyncio.sleep(0.001)
+
+
+async def test_a_file_that_arrives_while_its_folder_is_deleted_as_empty_keeps_the_folder(world: World) -> None:
+    alice = await world.principal("alice")
+    folder = await foldered(world, alice, "empty")
+    file = await filed(world, alice)
+    async with world.database.transaction() as connection:
+        await folders.lock_folder(connection, alice, folder.id)
+        await folders.release_names(connection, [file.id])
+        await claim(connection, alice, folder.id, file.name, file.id, OnConflict.FAIL)
+        await files.update_file(connection, file.id, now=file.updated_at, folder_id=folder.id)
+        deletion = asyncio.create_task(outcome(world.services.folders.delete(alice, folder.id)))
+        await it_waits(world)
+    assert isinstance(await deletion, Conflict)
+    assert (await world.services.files.find(alice, [file.id]))[file.id].folder_id == folder.id
+    assert file.object_key in world.store.objects
+
+
+async def test_a_file_that_is_moved_out_while_its_folder_is_deleted_keeps_its_name_and_bytes(world: World) -> None:
+    alice = await world.principal("alice")
+    home = await home_of(world, alice)
+    folder = await foldered(world, alice, "doomed")
+    file = await filed(world, alice, "cat.txt", folder_id=folder.id)
+    async with world.database.transaction() as connection:
+        await folders.lock_folder(connection, alice, home)
+        await files.lock_files(connection, alice, [file.id])
+        await folders.release_names(connection, [file.id])
+        await claim(connection, alice, home, file.name, file.id, OnConflict.FAIL)
+        await files.update_file(connection, file.id, now=file.updated_at, folder_id=home)
+        deletion = asyncio.create_task(outcome(world.services.folders.delete(alice, folder.id, is_recursive=True)))
+        await it_waits(world)
+    assert await deletion == folder.id
+    assert (await world.services.files.find(alice, [file.id]))[file.id].folder_id == home
+    assert file.object_key in world.store.objects
+    assert isinstance(await outcome(promised(world, alice, file.name)), Conflict)
+
+
+async def test_a_subfolder_that_is_made_while_its_parent_is_deleted_keeps_it(world: World) -> None:
+    alice = await world.principal("alice")
+    for is_recursive in (False, True):
+        folder = await foldered(world, alice, "doomed")
+        inner = replace(folder, id=new_folder_id(START), parent_id=folder.id, name="inner")
+        async with world.database.transaction() as connection:
+            await folders.lock_folder(connection, alice, folder.id)
+            await claim(connection, alice, folder.id, inner.name, inner.id, OnConflict.FAIL)
+            await folders.insert_folder(connection, inner)
+            work = world.services.folders.delete(alice, folder.id, is_recursive=is_recursive)
+            deletion = asyncio.create_task(outcome(work))
+            await it_waits(world)
+        result = await deletion
+        left = await world.services.folders.find(alice, [folder.id, inner.id])
+        if world.database.is_sqlite and is_recursive:
+            assert (result, left) == (folder.id, {})  # it waited at its beginning, so it saw all
+        else:
+            assert isinstance(result, Conflict)
+            assert set(left) == {folder.id, inner.id}
+            await world.services.folders.delete(alice, folder.id, is_recursive=True)
+
+
+async def test_no_upload_is_promised_into_a_folder_that_is_being_deleted(world: World) -> None:
+    alice = await world.principal("alice")
+    folder = await foldered(world, alice, "doomed")
+    async with world.database.transaction() as connection:
+        await folders.lock_folders(connection, [folder.id])
+        await folders.delete_folders(connection, [folder.id])
+        creation = asyncio.create_task(outcome(promised(world, alice, folder_id=folder.id)))
+        await it_waits(world)
+    error = await creation
+    assert isinstance(error, NotFound)
+    assert error.path == ("folderId",)
+
+
+async def test_no_upload_completes_into_a_folder_that_is_being_deleted(world: World) -> None:
+    alice = await world.principal("alice")
+    folder = await foldered(world, alice, "doomed")
+    upload = await sent(world, alice, folder_id=folder.id)
+    async with world.database.transaction() as connection:
+        await folders.lock_folders(connection, [folder.id])
+        await folders.delete_folders(connection, [folder.id])  # as if the upload had come after the look for some
+        completion = asyncio.create_task(outcome(world.services.uploads.complete(alice, upload.id)))
+        await it_waits(world)
+    assert isinstance(await completion, NotFound)
+    assert (await world.services.uploads.find(alice, [upload.id]))[upload.id].status is UploadStatus.PENDING
+
+
+async def test_files_deleted_twice_at_once_are_deleted_once(world: World) -> None:
+    alice = await world.principal("alice")
+    for number in range(5):
+        ids = [FileId((await filed(world, alice, f"{number}-{n}")).id) for n in range(6)]
+        one, two = await asyncio.gather(
+            world.services.files.delete(alice, ids), world.services.files.delete(alice, ids[::-1])
+        )
+        assert {id_ for id_ in (*one, *two) if isinstance(id_, str)} == set(ids)
+        assert sum(isinstance(result, NotFound) for result in (*one, *two)) == len(ids)
+        assert [result for result in one if isinstance(result, str)] == [
+            id_ for id_, result in zip(ids, one, strict=True) if isinstance(result, str)
+        ]
+    assert world.store.objects == {}
+
+
+async def test_a_file_is_renamed_or_its_folder_deleted_and_neither_hinders_the_other(world: World) -> None:
+    alice = await world.principal("alice")
+    for _ in range(ROUNDS):
+        folder = await foldered(world, alice, "doomed")
+        file = await filed(world, alice, "cat.txt", folder_id=folder.id)
+        renamed, deleted = await asyncio.gather(
+            outcome(world.services.files.update(alice, file.id, name="dog.txt")),
+            outcome(world.services.folders.delete(alice, folder.id, is_recursive=True)),
+        )
+        assert isinstance(renamed, File | NotFound), renamed
+        assert deleted == folder.id
+
+
+async def test_two_completions_at_once_make_one_file(world: World) -> None:
+    alice = await world.principal("alice")
+    for number in range(ROUNDS):
+        upload = await sent(world, alice, f"{number}", on_conflict=OnConflict.RENAME)
+        results = await asyncio.gather(*(world.services.uploads.complete(alice, upload.id) for _ in range(3)))
+        [(_, file)] = set(results)
+        assert file is not None
+        assert (file.id, file.name) == (upload.file_id, f"{number}")
+
+
+async def test_of_a_completion_and_an_abortion_at_once_one_wins(world: World) -> None:
+    alice = await world.principal("alice")
+    seen = set()
+    for number in range(ROUNDS):
+        upload = await sent(world, alice, f"{number}")
+        works: list[Awaitable[object]] = [
+            world.services.uploads.complete(alice, upload.id),
+            world.services.uploads.abort(alice, upload.id),
+        ]
+        late, early = works if number % 2 else works[::-1]
+        first, second = await asyncio.gather(outcome(early), outcome(late))
+        completed, aborted = (second, first) if number % 2 else (first, second)
+        status = (await world.services.uploads.find(alice, [upload.id]))[upload.id].status
+        seen.add(status)
+        is_file = upload.file_id in await world.services.files.find(alice, [upload.file_id])
+        if status is UploadStatus.COMPLETED:
+            assert not isinstance(completed, DeliveryError)
+            assert isinstance(aborted, UploadStateConflict)
+            assert is_file
+            assert upload.object_key in world.store.objects
+        else:
+            assert status is UploadStatus.ABORTED
+            assert isinstance(completed, UploadStateConflict)
+            assert isinstance(aborted, Upload)
+            assert not is_file
+            assert upload.object_key not in world.store.objects
+    assert seen
+
+
+async def test_uploads_that_complete_under_one_name_at_once_get_numbers_or_conflicts(world: World) -> None:
+    alice = await world.principal("alice")
+    renaming = [await sent(world, alice, "same.txt", on_conflict=OnConflict.RENAME) for _ in range(5)]
+    failing = [await sent(world, alice, "other.txt") for _ in range(5)]
+    done = await asyncio.gather(*(world.services.uploads.complete(alice, upload.id) for upload in renaming))
+    assert sorted(file.name for _, file in done if file) == [*(f"same ({n}).txt" for n in range(2, 6)), "same.txt"]
+    assert all(upload.filename == file.name for upload, file in done if file)
+    results = await asyncio.gather(*(outcome(world.services.uploads.complete(alice, u.id)) for u in failing))
+    assert sum(isinstance(result, Conflict) for result in results) == 4
+    found = await world.services.uploads.find(alice, [upload.id for upload in failing])
+    assert sum(upload.status is UploadStatus.PENDING for upload in found.values()) == 4
+
+
+async def test_a_user_who_comes_twice_at_once_is_one_user_with_one_home(world: World) -> None:
+    for number in range(5):
+        came = await asyncio.gather(*(world.principal(f"user{number}") for _ in range(4)))
+        assert len({principal.user_id for principal in came}) == 1
+        assert await home_of(world, came[0])
