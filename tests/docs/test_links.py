@@ -1,5 +1,6 @@
 """Every relative link leads somewhere, and every other one names a host that may be named."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ def test_every_relative_link_and_anchor_resolves(document: Path) -> None:
         assert path.is_relative_to(ROOT), f"{link} leaves the project"
         if anchor:
             assert anchor in anchors(path), link
+
+
+@pytest.mark.parametrize("document", documents(), ids=_name)
+def test_every_path_that_the_prose_names_exists(document: Path) -> None:
+    for path in re.findall(r"`((?:graphql_api|tests|docs|migrations|benchmarks|\.ci)/[\w./-]*)`", document.read_text()):
+        assert (ROOT / path).exists(), path
 
 
 def test_a_missing_anchor_would_be_noticed(tmp_path: Path) -> None:
