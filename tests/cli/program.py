@@ -223,7 +223,8 @@ def running_dev(folder: Path, *arguments: str | Path) -> Iterator[DevStack]:
 
 
 @pytest.fixture(scope="session")
-def dev_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
+def dev_stack(tmp_path_factory: pytest.TempPathFactory, pages_port: int) -> Iterator[DevStack]:
     """One run of ``graphql-api dev`` for all tests that leave it as it is."""
-    with running_dev(tmp_path_factory.mktemp("dev")) as stack:
+    origin = f"http://127.0.0.1:{pages_port}"
+    with running_dev(tmp_path_factory.mktemp("dev"), "--port", "0", "--origin", origin) as stack:
         yield stack

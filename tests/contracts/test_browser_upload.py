@@ -1,27 +1,19 @@
 """A page on another origin uploads with fetch and with XMLHttpRequest, as Chromium really does it."""
 
-import os
-import shutil
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from graphql_api.model.stored_object import PutUploadTarget
 from graphql_api.storage.s3 import S3Store
+from tests.browser import blank_pages, running_chromium
 from tests.contracts.samples import SAMPLES, Sample
 
 pytestmark = pytest.mark.anyio
-
-QUIET = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 
 # Each answers [status, the error code in the store's answer], or ["blocked"] if the browser does not let the page see.
 PROGRAMS = {
@@ -45,38 +37,16 @@ PROGRAMS = {
 }
 
 
-class BlankPage(BaseHTTPRequestHandler):
-    """Every path is an empty page."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nobody reads it."""
-
-
 @pytest.fixture(scope="module", autouse=True)
-def blank_pages(pages_port: int) -> Iterator[None]:
-    with ThreadingHTTPServer(("127.0.0.1", pages_port), BlankPage) as server:
-        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+def pages(pages_port: int) -> Iterator[None]:
+    with blank_pages(pages_port):
         yield
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI must have a Chromium: without it nobody knows whether browsers can upload.")
-        pytest.skip("no Chromium on this machine")
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=found, args=QUIET)
+    async with running_chromium() as launched:
         yield launched
-        await launched.close()
 
 
 @pytest.fixture

@@ -1,19 +1,15 @@
 """The console works in a real browser, from our own files alone."""
 
 import re
-import shutil
 
 import httpx
-from playwright.async_api import async_playwright
 
 from graphql_api.web import console
-from tests.web.conftest import missing
+from tests.browser import running_chromium
 from tests.web.small_app import FewServices, app_around, client_of, running
 from tests.web.tokens import Clock, bearer
 
 PAGE = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-CHROMIUM += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 async def test_a_browser_is_given_the_page(client: httpx.AsyncClient) -> None:
@@ -59,12 +55,8 @@ def test_the_files_from_elsewhere_are_what_the_readme_says() -> None:
 
 
 async def test_a_query_runs_in_a_browser_and_nothing_leaves_the_host(services: FewServices, clock: Clock) -> None:
-    executable = shutil.which("chromium")
-    if executable is None:
-        missing("chromium")
     with running(app_around(services, clock)) as address:
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=executable, args=CHROMIUM)
+        async with running_chromium() as browser:
             page = await browser.new_page()
             complaints: list[str] = []
             requests: list[str] = []
@@ -82,7 +74,6 @@ async def test_a_query_runs_in_a_browser_and_nothing_leaves_the_host(services: F
             await page.get_by_label(re.compile("^Execute query")).click()
             await page.locator(".result-window").get_by_text("user_ada").wait_for()
             stored = await page.evaluate("JSON.stringify(localStorage)")
-            await browser.close()
     assert not complaints
     assert requests
     assert [url for url in requests if not url.startswith((address, "data:"))] == []
