@@ -3,24 +3,21 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
 from graphql_api.schema.errors import USER_ERRORS
 from graphql_api.web.graphql_view import MAX_BODY_SIZE
+from tests.browser import blank_pages, running_chromium
 from tests.cli.program import DevStack
 from tests.docs.markdown import ROOT, blocks, blocks_in
 from tests.docs.test_tour import matches
-from tests.web.conftest import missing
 
 CLIENTS = ROOT / "docs" / "clients.md"
 TEXT = CLIENTS.read_text(encoding="utf-8")
@@ -107,30 +104,6 @@ def test_the_curl_example_answers_what_the_document_shows(dev: DevStack, tmp_pat
         assert matches(wanted, line)
 
 
-class BlankPage(BaseHTTPRequestHandler):
-    """Every path is an empty page."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nobody reads it."""
-
-
-@pytest.fixture(scope="module")
-def blank_page(recipes_port: int) -> Iterator[str]:
-    """The address of a page at the origin that `dev` was told to let in."""
-    with ThreadingHTTPServer(("127.0.0.1", recipes_port), BlankPage) as server:
-        thread = Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{recipes_port}/"
-        server.shutdown()
-        thread.join()
-
-
 PROMISE = """async function promise(filename, size) {
     const input = {filename, size, contentType: "text/plain"};
     const query = `mutation ($input: CreateUploadInput!) { createUpload(input: $input) { upload { ${TARGET} } } }`;
@@ -139,20 +112,16 @@ PROMISE = """async function promise(filename, size) {
 
 
 @pytest.fixture
-async def page(dev: DevStack, blank_page: str) -> AsyncIterator[Page]:
-    """An empty page at an origin of its own, with the functions of both browser examples."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        missing("Chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+async def page(dev: DevStack, recipes_port: int) -> AsyncIterator[Page]:
+    """An empty page at the origin that ``dev`` was told to let in, with the functions of both browser examples."""
+    async with running_chromium() as browser:
         opened = await browser.new_page()
-        await opened.goto(blank_page)
+        with blank_pages(recipes_port) as address:
+            await opened.goto(address)
         constants = f"const GRAPHQL_URL = {json.dumps(dev.graphql)}, TOKEN = {json.dumps(dev.token('alice'))};"
         examples = [block.text for block in blocks(CLIENTS, "js")]
         await opened.add_script_tag(content="\n".join([constants, *examples, PROMISE]))
         yield opened
-        await browser.close()
 
 
 async def test_the_fetch_example_uploads_from_a_page(page: Page) -> None:
