@@ -105,6 +105,28 @@ def test_only_loopback_is_spoken_to(dev_stack: DevStack) -> None:
     assert set(addresses) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1", "no peer"}
 
 
+# Runs a command where the network ends at the loopback interface, which it has to switch on: SIOCSIFFLAGS, IFF_UP.
+LONELY = """
+import fcntl, os, socket, struct, sys
+with socket.socket() as any_socket:
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh", b"lo", 1))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@needs_proc
+def test_no_network_is_needed(tmp_path: Path) -> None:
+    lonely = ["unshare", "--net", "--map-root-user", sys.executable, "-c", LONELY]
+    if shutil.which("unshare") is None or subprocess.run([*lonely, "/bin/true"], capture_output=True).returncode != 0:
+        pytest.skip("no right to make a network namespace")
+    command = [*lonely, *MODULE, "dev", "--json", "--data", "data"]  # at the usual ports, which are free there
+    with Program(command, tmp_path, cwd=tmp_path) as program:
+        stack = DevStack(program)
+        assert (stack.port, stack.edge, stack.store) == (8000, "http://127.0.0.1:8001", "http://127.0.0.1:8002")
+        assert program.stop() == 0
+        assert program.err == ""
+
+
 def socket_addresses(pid: int) -> list[str]:
     """Both ends of every TCP and UDP socket of a process."""
     inodes = set()
