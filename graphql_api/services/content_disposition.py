@@ -5,10 +5,12 @@ software, then ``filename*``); RFC 8187 for the encoding.
 """
 
 import unicodedata
+from itertools import accumulate
 from typing import Final
 from urllib.parse import quote
 
 from graphql_api.model.delivery import ContentDisposition
+from graphql_api.model.names import MAX_NAME_LENGTH
 
 # The value is percent-encoded again inside the URL, and a custom policy repeats it in base64: this keeps the longest
 # link below the 8,192 bytes that CloudFront accepts.
@@ -28,14 +30,17 @@ def content_disposition(disposition: ContentDisposition, name: str) -> str:
 
 
 def _encoded(name: str) -> str:
-    return quote(name, safe=_ATTR_CHAR)
+    return quote(name, safe=_ATTR_CHAR, errors="replace")  # half of a surrogate pair has no UTF-8
 
 
 def _shortened(name: str) -> str:
-    """Cut characters before the extension until the encoded name fits."""
+    """Cut before the extension so that the encoded name fits."""
+    if len(name) * 12 <= MAX_ENCODED_NAME:  # no character takes more than four times "%XX"
+        return name
     stem, dot, extension = name.rpartition(".")
     if not stem or len(extension) > 16:
         stem, dot, extension = name, "", ""
-    while len(_encoded(stem + dot + extension)) > MAX_ENCODED_NAME:
-        stem = stem[:-1]
-    return stem + dot + extension
+    stem = stem[:MAX_NAME_LENGTH]  # a caller may have sent a megabyte
+    lengths = accumulate(len(_encoded(character)) for character in stem)
+    room = MAX_ENCODED_NAME - len(_encoded(dot + extension))
+    return stem[: sum(length <= room for length in lengths)] + dot + extension

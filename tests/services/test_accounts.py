@@ -1,0 +1,89 @@
+"""Users come into being with their first token; each gets one home."""
+
+from dataclasses import replace
+
+from sqlalchemy import select
+
+from graphql_api.db.tables import UserRow
+from graphql_api.model.ids import ROOT_FOLDER_ID
+from graphql_api.model.principal import ANONYMOUS, Identity
+from graphql_api.services.accounts import Accounts
+from tests.services.stories import foldered, home_of
+from tests.world import World
+
+ALICE = Identity("https://issuer.test", "alice", "Alice", "alice@example.com", frozenset({"staff"}), is_admin=True)
+
+
+async def home_name(world: World, identity: Identity) -> str:
+    principal = await world.services.accounts.principal_of(identity)
+    home = await home_of(world, principal)
+    folder = (await world.services.folders.find(principal, [home]))[home]
+    assert (folder.owner_id, folder.parent_id) == (principal.user_id, ROOT_FOLDER_ID)
+    return folder.name
+
+
+async def test_the_first_token_makes_user_and_home_and_the_next_finds_them(world: World) -> None:
+    principal = await world.services.accounts.principal_of(ALICE)
+    assert (principal.display_name, principal.groups, principal.is_admin) == ("Alice", frozenset({"staff"}), True)
+    assert await home_name(world, ALICE) == "Alice"
+    for accounts in (world.services.accounts, Accounts(world.database, world.clock, makes_homes=True)):
+        assert await accounts.principal_of(ALICE) == principal
+    stranger = await world.services.accounts.principal_of(replace(ALICE, issuer="https://other.test"))
+    assert stranger.user_id != principal.user_id  # the same subject of another issuer is somebody else
+
+
+async def test_a_role_belongs_to_the_token_and_not_to_the_user(world: World) -> None:
+    admin = await world.services.accounts.principal_of(ALICE)
+    plain = await world.services.accounts.principal_of(replace(ALICE, is_admin=False, groups=frozenset()))
+    assert plain == replace(admin, is_admin=False, groups=frozenset())
+
+
+async def test_what_the_token_says_now_is_taken_over(world: World) -> None:
+    first = await world.services.accounts.principal_of(ALICE)
+    changed = await world.services.accounts.principal_of(replace(ALICE, email="new@example.com", display_name="Alicia"))
+    assert changed == replace(first, display_name="Alicia")
+    async with world.database.autocommit() as connection:
+        [row] = await connection.execute(select(UserRow.display_name, UserRow.email))
+    assert tuple(row) == ("Alicia", "new@example.com")
+    assert await home_name(world, replace(ALICE, display_name="Alicia")) == "Alice"
+
+
+async def test_homes_of_one_name_are_numbered_and_bad_names_replaced(world: World) -> None:
+    names = [
+        await home_name(world, replace(ALICE, subject=f"{number}", display_name=name))
+        for number, name in enumerate(
+            ["Alice", "alice", "ALICE", "A/B", "..", "a\u202eb", "..", "", "x" * 300, "x" * 300, "猫/🐈"]
+        )
+    ]
+    assert names == [
+        "Alice",
+        "alice (2)",
+        "ALICE (3)",
+        "A-B",
+        "home",
+        "home (2)",
+        "home (3)",
+        "home (4)",
+        "x" * 255,
+        "x" * 251 + " (2)",
+        "猫-🐈",
+    ]
+
+
+async def test_a_home_that_was_deleted_stays_deleted_and_may_be_renamed_or_moved(world: World) -> None:
+    alice, bob = await world.principal("alice"), await world.principal("bob")
+    home = await home_of(world, alice)
+    await world.services.folders.rename(alice, home, "elsewhere")
+    assert await home_of(world, alice) == home
+    await world.services.folders.delete(alice, home)
+    again = Accounts(world.database, world.clock, makes_homes=True)
+    assert await again.principal_of(Identity("https://issuer.test", "alice", "Alice")) == alice
+    assert await again.find_home(alice) is None
+    assert await again.find_home(ANONYMOUS) is None
+    assert await again.find_home(bob) is not None
+    await foldered(world, bob, "still here")
+
+
+async def test_homes_can_be_left_out(world: World) -> None:
+    accounts = Accounts(world.database, world.clock, makes_homes=False)
+    assert await accounts.find_home(await accounts.principal_of(ALICE)) is None

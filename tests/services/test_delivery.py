@@ -1,0 +1,196 @@
+"""Links: their lifetime, what they bind, and the header that names the file."""
+
+import base64
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.access import read_grant
+from graphql_api.errors import InvalidInput
+from graphql_api.model.delivery import ContentDisposition, LinkWish, ReadGrant, SignedUrl
+from graphql_api.model.file import File
+from graphql_api.model.ids import FileId, FolderId, UserId
+from graphql_api.model.principal import Principal
+from graphql_api.services.content_disposition import content_disposition
+from graphql_api.services.delivery import Delivery
+from graphql_api.signing.cloudfront import CloudFrontSigner
+from graphql_api.signing.keyring import Keyring
+from tests.world import KEY, START, Clock
+
+ALICE = Principal(UserId("user_alice"))
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+EMOJIS = "😀" * 251 + ".pdf"
+# RFC 6266, section 4.1, and RFC 8187, section 3.2.1, as narrow as we write them
+HEADER = re.compile(
+    r"""(inline|attachment); filename="[ !#-$&-[\]-~]*"(; filename\*=UTF-8''([A-Za-z0-9!#$&+.^_`|~-]|%[0-9A-F]{2})*)?"""
+)
+
+
+def grant(name: str = "cat.jpg", **changes: str) -> ReadGrant:
+    values = {"content_type": "image/jpeg", "stored_content_type": "image/jpeg"} | changes
+    file = File(
+        id=FileId("file_1"),
+        folder_id=FolderId("folder_1"),
+        owner_id=UserId("user_alice"),
+        name=name,
+        size=0,
+        content_type=values["content_type"],
+        stored_content_type=values["stored_content_type"],
+        sha256=None,
+        object_key="o/01",
+        created_at=START,
+        updated_at=START,
+    )
+    found = read_grant(ALICE, file)
+    assert found is not None
+    return found
+
+
+def signed(wish: LinkWish, of: ReadGrant | None = None, clock: Clock | None = None) -> SignedUrl:
+    signer = CloudFrontSigner("https://cdn.test", Keyring([KEY]))
+    return Delivery(signer, clock or Clock(), max_lifetime=DAY).sign(of or grant(), wish)
+
+
+def parameters(link: SignedUrl) -> dict[str, str]:
+    return {name: value for name, [value] in parse_qs(urlsplit(link.url).query).items()}
+
+
+def policy(link: SignedUrl) -> dict[str, dict[str, object]]:
+    text = parameters(link)["Policy"].translate(str.maketrans("-_~", "+=/"))
+    conditions: dict[str, dict[str, object]] = json.loads(base64.b64decode(text))["Statement"][0]["Condition"]
+    return conditions
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given"),
+    [
+        (HOUR, HOUR),
+        (timedelta(seconds=1), timedelta(seconds=1)),
+        (timedelta(0), timedelta(seconds=1)),
+        (-HOUR, timedelta(seconds=1)),
+        (timedelta.min, timedelta(seconds=1)),
+        (DAY, DAY),
+        (timedelta(days=3650), DAY),
+        (timedelta.max, DAY),
+    ],
+)
+def test_a_lifetime_is_clamped_and_the_link_tells(wanted: timedelta, given: timedelta) -> None:
+    clock = Clock()
+    clock.now += timedelta(microseconds=999_999)
+    link = signed(LinkWish(wanted), clock=clock)
+    assert link.expires_at == START + given
+    assert parameters(link)["Expires"] == str(int(link.expires_at.timestamp()))
+    assert not link.has_custom_policy
+
+
+def test_a_link_binds_when_it_opens_and_who_may_use_it() -> None:
+    link = signed(LinkWish(HOUR, starts_at=START + timedelta(minutes=5), ip_range="192.0.2.0/24"))
+    assert link.has_custom_policy
+    assert policy(link) == {
+        "DateLessThan": {"AWS:EpochTime": int((START + HOUR).timestamp())},
+        "DateGreaterThan": {"AWS:EpochTime": int((START + timedelta(minutes=5)).timestamp())},
+        "IpAddress": {"AWS:SourceIp": "192.0.2.0/24"},
+    }
+    assert policy(signed(LinkWish(HOUR, ip_range="192.0.2.7")))["IpAddress"] == {"AWS:SourceIp": "192.0.2.7/32"}
+    assert signed(LinkWish(HOUR, starts_at=START - HOUR)).has_custom_policy
+
+
+@pytest.mark.parametrize(
+    ("wish", "path"),
+    [
+        (LinkWish(HOUR, ip_range=""), "ipAddress"),
+        (LinkWish(HOUR, ip_range="2001:db8::1"), "ipAddress"),
+        (LinkWish(HOUR, ip_range="::ffff:192.0.2.1"), "ipAddress"),
+        (LinkWish(HOUR, ip_range="192.0.2.1/24"), "ipAddress"),
+        (LinkWish(HOUR, ip_range="192.0.2.0/33"), "ipAddress"),
+        (LinkWish(HOUR, ip_range="192.0.2"), "ipAddress"),
+        (LinkWish(HOUR, ip_range='192.0.2.1"},"x":{"'), "ipAddress"),
+        (LinkWish(HOUR, ip_range="٣.٣.٣.٣"), "ipAddress"),
+        (LinkWish(HOUR, ip_range="192.0.2.1\r\n"), "ipAddress"),
+        (LinkWish(HOUR, starts_at=START + HOUR), "startsAt"),
+        (LinkWish(HOUR, starts_at=START + 2 * HOUR), "startsAt"),
+        (LinkWish(HOUR, starts_at=datetime.min.replace(tzinfo=UTC)), "startsAt"),
+        (LinkWish(HOUR, starts_at=datetime.max.replace(tzinfo=UTC)), "startsAt"),
+    ],
+)
+def test_what_cannot_be_bound_is_refused_at_its_argument(wish: LinkWish, path: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        signed(wish)
+    assert caught.value.path == (path,)
+
+
+def test_a_changed_type_is_said_in_the_link() -> None:
+    assert "response-content-type" not in parameters(signed(LinkWish(HOUR)))
+    changed = grant(content_type="text/plain; charset=utf-8", stored_content_type="image/jpeg")
+    assert parameters(signed(LinkWish(HOUR), changed))["response-content-type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("wish", "header"),
+    [
+        (LinkWish(HOUR), 'inline; filename="cat.jpg"'),
+        (LinkWish(HOUR, disposition=ContentDisposition.ATTACHMENT), 'attachment; filename="cat.jpg"'),
+        (LinkWish(HOUR, filename="dog.png"), 'inline; filename="dog.png"'),
+        (LinkWish(HOUR, filename=""), 'inline; filename="cat.jpg"'),
+        (
+            LinkWish(HOUR, filename='a"; x="\r\nSet-Cookie: b\\%00'),
+            """inline; filename="a_; x=___Set-Cookie: b__00"; """
+            "filename*=UTF-8''a%22%3B%20x%3D%22%0D%0ASet-Cookie%3A%20b%5C%2500",
+        ),
+        (
+            LinkWish(HOUR, filename="報告 “最終”.pdf"),
+            """inline; filename="__ ____.pdf"; """
+            "filename*=UTF-8''%E5%A0%B1%E5%91%8A%20%E2%80%9C%E6%9C%80%E7%B5%82%E2%80%9D.pdf",
+        ),
+        (
+            LinkWish(HOUR, filename="exe\u202efdp.scr"),
+            """inline; filename="exe_fdp.scr"; filename*=UTF-8''exe%E2%80%AEfdp.scr""",
+        ),
+    ],
+)
+def test_the_header_says_how_to_present_and_what_to_call_it(wish: LinkWish, header: str) -> None:
+    assert parameters(signed(wish))["response-content-disposition"] == header
+
+
+@given(st.text(st.characters() | st.sampled_from('\ud800\udfff"\\'), max_size=400))
+def test_whatever_the_name_the_header_is_one_safe_line(name: str) -> None:
+    for disposition in ContentDisposition:
+        header = content_disposition(disposition, name)
+        assert HEADER.fullmatch(header), header
+        assert len(header) < 2000
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=90))
+def test_a_name_that_fits_comes_through_whole(name: str) -> None:
+    header = content_disposition(ContentDisposition.INLINE, name)
+    plain, encoded = header.removeprefix('inline; filename="').split('"', 1)
+    assert (unquote(encoded.removeprefix("; filename*=UTF-8''")) or plain) == name
+
+
+def test_a_long_name_is_cut_before_its_extension() -> None:
+    header = content_disposition(ContentDisposition.INLINE, EMOJIS)
+    assert unquote(header).endswith("😀.pdf")
+
+
+@pytest.mark.parametrize("name", [EMOJIS, "\x7f" * 255, "'%\"" * 85, "猫" * 255, "a" * 255])
+def test_the_longest_link_is_short_enough(name: str) -> None:
+    link = signed(
+        LinkWish(HOUR, starts_at=START + timedelta(minutes=1), ip_range="203.0.113.255/32"),
+        grant(name, content_type="a/" + "b" * 253),
+    )
+    assert len(link.url) < 8192
+
+
+def test_a_name_of_a_megabyte_costs_no_time() -> None:
+    for name in ("x" * 1_000_000, "😀" * 1_000_000, "a." + "é" * 1_000_000):
+        assert len(content_disposition(ContentDisposition.INLINE, name)) < 2000
+
+
+def test_a_name_with_half_a_character_is_written_without_it() -> None:
+    header = content_disposition(ContentDisposition.INLINE, "a\ud800b.jpg")
+    assert header.startswith('inline; filename="a_b.jpg"; ')

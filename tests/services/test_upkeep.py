@@ -1,0 +1,114 @@
+"""Bytes without a file go, now and again when nothing can arrive any longer; nothing is forgotten on the way."""
+
+import logging
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from graphql_api.db.tables import ObjectDeletionRow
+from graphql_api.errors import Unavailable, UploadMismatch
+from graphql_api.model.upload import UploadStatus
+from tests.services.stories import filed, promised, send, sent
+from tests.world import World
+
+LAST_ARRIVAL = timedelta(days=1, hours=1)  # the longest target and the grace for a transfer, see World
+
+
+async def scheduled(world: World) -> int:
+    async with world.database.autocommit() as connection:
+        return await connection.scalar(select(func.count()).select_from(ObjectDeletionRow)) or 0
+
+
+async def test_bytes_that_land_after_the_end_of_their_upload_go_as_well(world: World) -> None:
+    alice, uploads, sweep = await world.principal("alice"), world.services.uploads, world.services.upkeep.sweep
+    aborted, failed, expired = [await sent(world, alice, name) for name in ("aborted", "failed", "expired")]
+    file = await filed(world, alice, "deleted")
+    await uploads.abort(alice, aborted.id)
+    send(world, failed, b"a lie")
+    send(world, failed, b"another length")
+    with pytest.raises(UploadMismatch):
+        await uploads.complete(alice, failed.id)
+    await world.services.files.delete(alice, [file.id])
+    assert set(world.store.objects) == {expired.object_key}
+
+    world.clock.now = expired.expires_at
+    assert await sweep() == 1
+    assert world.store.objects == {}
+    assert (await uploads.find(alice, [expired.id]))[expired.id].status is UploadStatus.EXPIRED
+    for upload in (aborted, failed, expired):
+        send(world, upload)  # a slow PUT, begun while its target was good
+    assert await sweep() == 0
+    assert await scheduled(world) == 4
+
+    world.clock.now = aborted.created_at + LAST_ARRIVAL
+    assert await sweep() == 3
+    assert set(world.store.objects) == {expired.object_key}
+    world.clock.now = expired.expires_at + LAST_ARRIVAL
+    assert await sweep() == 1
+    assert world.store.objects == {}
+    assert await scheduled(world) == 0
+    assert await sweep() == 0
+
+
+async def test_a_sweep_touches_nothing_that_lives(world: World) -> None:
+    alice = await world.principal("alice")
+    file, waiting = await filed(world, alice, "kept"), await sent(world, alice, "waiting")
+    world.clock.now = waiting.expires_at - timedelta(microseconds=1)
+    assert await world.services.upkeep.sweep() == 0
+    assert set(world.store.objects) == {file.object_key, waiting.object_key}
+    _, late = await world.services.uploads.complete(alice, waiting.id)
+    world.clock.advance(days=400)
+    assert await world.services.upkeep.sweep() == 0
+    assert late is not None
+    assert set(world.store.objects) == {file.object_key, late.object_key}
+
+
+async def test_a_store_that_is_down_loses_no_removal(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    alice = await world.principal("alice")
+    file, aborted, expired = (
+        await filed(world, alice, "file"),
+        await sent(world, alice, "a"),
+        await sent(world, alice, "e"),
+    )
+    world.store.is_up = False
+    with caplog.at_level(logging.WARNING):
+        assert await world.services.files.delete(alice, [file.id]) == [file.id]
+        await world.services.uploads.abort(alice, aborted.id)
+    assert caplog.text.count("removal_postponed") == 2
+    world.clock.now = expired.expires_at
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await world.services.upkeep.sweep()
+    assert (await world.services.uploads.find(alice, [expired.id]))[expired.id].status is UploadStatus.EXPIRED
+    assert len(world.store.objects) == await scheduled(world) == 3
+    world.store.is_up = True
+    assert await world.services.upkeep.sweep() == 3
+    assert world.store.objects == {}
+
+
+async def test_a_store_that_was_down_all_along_is_cleaned_once_it_is_back(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await sent(world, alice)
+    world.store.is_up = False
+    await world.services.uploads.abort(alice, upload.id)
+    world.clock.advance(days=30)
+    world.store.is_up = True
+    assert await world.services.upkeep.sweep() == 1
+    assert (world.store.objects, await scheduled(world)) == ({}, 0)
+
+
+async def test_health_names_the_parts_that_do_not_answer(world: World) -> None:
+    assert await world.services.health.failing_parts() == ()
+    world.store.is_up = False
+    assert await world.services.health.failing_parts() == ("store",)
+
+
+async def test_only_an_upload_past_its_time_expires(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await promised(world, alice)
+    world.clock.now = upload.expires_at
+    other = await promised(world, alice, "later")
+    await world.services.upkeep.sweep()
+    found = await world.services.uploads.find(alice, [upload.id, other.id])
+    assert [found[each.id].status for each in (upload, other)] == [UploadStatus.EXPIRED, UploadStatus.PENDING]

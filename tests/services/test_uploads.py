@@ -1,0 +1,321 @@
+"""The life of an upload: what is promised, what is refused, and every way it can end."""
+
+import asyncio
+import hashlib
+import io
+import zipfile
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from graphql_api.errors import (
+    BytesMissing,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    Unavailable,
+    UploadMismatch,
+    UploadStateConflict,
+)
+from graphql_api.model.ids import UploadId, new_folder_id, new_upload_id
+from graphql_api.model.page import PageRequest
+from graphql_api.model.principal import ANONYMOUS
+from graphql_api.model.upload import OnConflict, Upload, UploadFailureCode, UploadStatus
+from graphql_api.services.uploads import UploadWish
+from tests.services.stories import CONTENT, filed, foldered, home_of, promised, send, sent
+from tests.world import START, World
+
+GIB = 1024**3
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89"
+HTML = b"<!DOCTYPE html><html><head><script>alert(1)</script></head><body></body></html>"
+SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><circle r="1"/></svg>'
+DOCX_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+
+
+def docx() -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("word/document.xml", "<document/>")
+    return content.getvalue()
+
+
+async def now(world: World, upload: Upload) -> Upload:
+    admin = await world.principal("root", is_admin=True)
+    return (await world.services.uploads.find(admin, [upload.id]))[upload.id]
+
+
+@pytest.mark.parametrize(
+    ("wish", "path"),
+    [
+        ({"filename": ""}, "filename"),
+        ({"filename": "x" * 256}, "filename"),
+        ({"filename": "a/b"}, "filename"),
+        ({"filename": ".."}, "filename"),
+        ({"filename": "nul\0"}, "filename"),
+        ({"filename": "cr\r\nlf"}, "filename"),
+        ({"filename": "exe\u202efdp.scr"}, "filename"),
+        ({"filename": "lone \ud800"}, "filename"),
+        ({"size": -1}, "size"),
+        ({"size": 5 * GIB + 1}, "size"),
+        ({"size": 2**53}, "size"),
+        ({"content_type": ""}, "contentType"),
+        ({"content_type": "text/plain\r\nx-amz-acl: public-read"}, "contentType"),
+        ({"content_type": "a/" + "b" * 254}, "contentType"),
+        ({"sha256": ""}, "sha256"),
+        ({"sha256": SHA256[:-1]}, "sha256"),
+        ({"sha256": SHA256 + "0"}, "sha256"),
+        ({"sha256": SHA256[:-1] + "g"}, "sha256"),
+        ({"sha256": SHA256[:-1] + "\n"}, "sha256"),
+        ({"sha256": "٣" * 64}, "sha256"),
+    ],
+)
+async def test_a_bad_wish_is_refused_at_its_field(wish: dict[str, Any], path: str) -> None:
+    """Before any question is asked: there is no database here."""
+    world = World(database=None)  # type: ignore[arg-type]  # a use case that asked it would fail with another error
+    with pytest.raises(InvalidInput) as caught:
+        await promised(world, ANONYMOUS, **wish)
+    assert [fault.path for fault in caught.value.faults] == [(path,)]
+
+
+async def test_all_faults_of_a_wish_are_told_at_once() -> None:
+    world = World(database=None)  # type: ignore[arg-type]  # as above
+    with pytest.raises(InvalidInput) as caught:
+        await world.services.uploads.create(ANONYMOUS, UploadWish("", -1, "x", sha256="y"))
+    assert [fault.path for fault in caught.value.faults] == [("filename",), ("size",), ("contentType",), ("sha256",)]
+
+
+async def test_a_promise_is_kept_as_it_was_made(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await promised(world, alice, "Cafe\u0301", size=5 * GIB, content_type="IMAGE/Png", sha256=SHA256.upper())
+    assert (upload.filename, upload.content_type, upload.sha256) == ("Caf\u00e9", "image/png", SHA256)
+    assert (upload.size, upload.folder_id) == (5 * GIB, await home_of(world, alice))
+    assert await now(world, upload) == upload
+    target = await world.services.uploads.target(upload)
+    assert target is not None
+    assert target.expires_at == START + timedelta(hours=1)
+    world.clock.advance(hours=23, minutes=50)
+    target = await world.services.uploads.target(upload)
+    assert target is not None
+    assert target.expires_at == upload.expires_at  # a target never outlives its upload
+    world.clock.advance(minutes=10)
+    assert await world.services.uploads.target(upload) is None
+
+
+async def test_unknown_and_foreign_folders_and_uploads_are_alike(world: World) -> None:
+    alice, bob = await world.principal("alice"), await world.principal("bob")
+    theirs, absent = await home_of(world, bob), new_folder_id(START)
+    upload, uploads = await sent(world, bob), world.services.uploads
+    for principal in (alice, ANONYMOUS):
+        for hidden, unknown in (
+            (promised(world, principal, folder_id=theirs), promised(world, principal, folder_id=absent)),
+            (uploads.complete(principal, upload.id), uploads.complete(principal, new_upload_id(START))),
+            (uploads.abort(principal, upload.id), uploads.abort(principal, new_upload_id(START))),
+            (uploads.complete(principal, upload.id), uploads.complete(principal, UploadId("upload_\0"[:6]))),
+        ):
+            errors = []
+            for work in (hidden, unknown):
+                with pytest.raises(NotFound) as caught:
+                    await work
+                errors.append((caught.value.message, caught.value.path))
+            assert errors[0] == errors[1]
+    assert (await now(world, upload)).status is UploadStatus.PENDING
+
+
+async def test_an_empty_file_is_a_file(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await promised(world, alice, size=0)
+    send(world, upload, b"")
+    _, file = await world.services.uploads.complete(alice, upload.id)
+    assert file is not None
+    assert file.size == 0
+
+
+async def test_completing_before_the_bytes_are_there_leaves_it_pending(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await promised(world, alice)
+    with pytest.raises(BytesMissing) as caught:
+        await world.services.uploads.complete(alice, upload.id)
+    assert caught.value.status is UploadStatus.PENDING
+    assert await now(world, upload) == upload
+    send(world, upload)
+    _, file = await world.services.uploads.complete(alice, upload.id)
+    again, same = await world.services.uploads.complete(alice, upload.id)
+    assert file == same
+    assert again.status is UploadStatus.COMPLETED
+
+
+async def test_what_is_over_stays_over(world: World) -> None:
+    alice = await world.principal("alice")
+    uploads = world.services.uploads
+    aborted = await sent(world, alice, "aborted")
+    assert (await uploads.abort(alice, aborted.id)).status is UploadStatus.ABORTED
+    assert aborted.object_key not in world.store.objects
+    assert (await uploads.abort(alice, aborted.id)).status is UploadStatus.ABORTED
+
+    failed = await promised(world, alice, "failed")
+    send(world, failed, b"too long")
+    with pytest.raises(UploadMismatch):
+        await uploads.complete(alice, failed.id)
+    send(world, failed)  # the right bytes come too late
+    with pytest.raises(UploadMismatch):
+        await uploads.complete(alice, failed.id)
+    assert (await uploads.abort(alice, failed.id)).status is UploadStatus.FAILED
+
+    completed = await sent(world, alice, "completed")
+    _, file = await uploads.complete(alice, completed.id)
+    with pytest.raises(UploadStateConflict) as caught:
+        await uploads.abort(alice, completed.id)
+    assert caught.value.status is UploadStatus.COMPLETED
+    assert completed.object_key in world.store.objects
+
+    expired = await sent(world, alice, "expired")
+    world.clock.now = expired.expires_at
+    for _ in range(2):
+        with pytest.raises(UploadStateConflict) as caught:
+            await uploads.complete(alice, expired.id)
+        assert caught.value.status is UploadStatus.EXPIRED
+    assert (await uploads.abort(alice, expired.id)).status is UploadStatus.EXPIRED
+    assert expired.object_key not in world.store.objects
+    with pytest.raises(UploadStateConflict) as caught:
+        await uploads.complete(alice, aborted.id)
+    assert caught.value.status is UploadStatus.ABORTED
+    assert await uploads.complete(alice, completed.id) == (await now(world, completed), file)
+
+    for upload in (aborted, failed, completed, expired):
+        assert await uploads.target(await now(world, upload)) is None
+    page = await uploads.list(alice, PageRequest(10), [UploadStatus.FAILED, UploadStatus.EXPIRED])
+    assert {upload.filename for upload in page.nodes} == {"failed", "expired"}
+
+
+@pytest.mark.parametrize(
+    ("wish", "content", "lies", "code"),
+    [
+        ({}, b"hell", {}, UploadFailureCode.SIZE_MISMATCH),
+        ({}, b"", {}, UploadFailureCode.SIZE_MISMATCH),
+        ({"size": 0}, CONTENT, {}, UploadFailureCode.SIZE_MISMATCH),
+        ({"sha256": SHA256}, b"hallo", {"sha256": "0" * 64}, UploadFailureCode.CHECKSUM_MISMATCH),
+        ({"sha256": SHA256}, CONTENT, {"sha256": None}, UploadFailureCode.CHECKSUM_MISMATCH),
+        ({}, CONTENT, {"content_type": "text/html"}, UploadFailureCode.CONTENT_TYPE_MISMATCH),
+        ({"content_type": "image/jpeg"}, PNG, {}, UploadFailureCode.CONTENT_TYPE_MISMATCH),
+        ({"content_type": "image/png"}, HTML, {}, UploadFailureCode.CONTENT_TYPE_MISMATCH),
+        ({"content_type": "text/csv"}, PNG, {}, UploadFailureCode.CONTENT_TYPE_MISMATCH),
+        ({"content_type": "image/png"}, b"%PDF-1.7\n" + b"0" * 40, {}, UploadFailureCode.CONTENT_TYPE_MISMATCH),
+        ({"content_type": "text/csv"}, b"name,size\ncat,5\n", {}, None),
+        ({"content_type": "image/svg+xml"}, SVG, {}, None),
+        ({"content_type": DOCX_TYPE}, docx(), {}, None),
+        ({"content_type": "application/octet-stream"}, PNG, {}, None),
+        ({"content_type": "application/octet-stream"}, HTML, {}, None),
+        ({"content_type": "image/png"}, PNG, {}, None),
+        ({"content_type": "text/html; charset=utf-8"}, HTML, {}, None),
+        ({"content_type": "application/json"}, b'{"a": 1}', {}, None),
+        ({"content_type": "image/jpeg"}, b"neither the one nor the other", {}, None),
+    ],
+)
+async def test_only_a_proven_lie_fails_an_upload(
+    sqlite_world: World, wish: dict[str, Any], content: bytes, lies: dict[str, Any], code: UploadFailureCode | None
+) -> None:
+    world = sqlite_world
+    alice = await world.principal("alice")
+    if "content_type" in wish:
+        wish = {"size": len(content)} | wish
+    upload = await promised(world, alice, **wish)
+    send(world, upload, content, **lies)
+    if code is None:
+        _, file = await world.services.uploads.complete(alice, upload.id)
+        assert file is not None
+        return
+    with pytest.raises(UploadMismatch) as caught:
+        await world.services.uploads.complete(alice, upload.id)
+    assert caught.value.failure.code is code
+    failed = await now(world, upload)
+    assert (failed.status, failed.failure) == (UploadStatus.FAILED, caught.value.failure)
+    assert upload.object_key not in world.store.objects
+    assert await world.services.files.find(alice, [upload.file_id]) == {}
+
+
+async def test_a_name_that_is_taken_at_creation_is_refused_or_numbered(world: World) -> None:
+    alice = await world.principal("alice")
+    file = await filed(world, alice, "cat.jpg")
+    with pytest.raises(Conflict) as caught:
+        await promised(world, alice, "CAT.jpg")
+    assert (caught.value.path, caught.value.conflicting_id) == (("filename",), file.id)
+    assert (await promised(world, alice, "CAT.jpg", on_conflict=OnConflict.RENAME)).filename == "CAT (2).jpg"
+    for number in range(2, 105):
+        await foldered(world, alice, f"cat ({number}).jpg")
+    assert (await promised(world, alice, "cat.jpg", on_conflict=OnConflict.RENAME)).filename == "cat (105).jpg"
+
+
+async def test_a_name_that_is_taken_at_completion_leaves_the_upload_pending(world: World) -> None:
+    alice, complete = await world.principal("alice"), world.services.uploads.complete
+    late, polite = (
+        await sent(world, alice, "cat.jpg"),
+        await sent(world, alice, "cat.jpg", on_conflict=OnConflict.RENAME),
+    )
+    first = await filed(world, alice, "Cat.jpg")
+    for _ in range(2):
+        with pytest.raises(Conflict) as caught:
+            await complete(alice, late.id)
+        assert caught.value.conflicting_id == first.id
+        assert await now(world, late) == late
+    with pytest.raises(Conflict):
+        await complete(alice, polite.id, on_conflict=OnConflict.FAIL)
+    done, file = await complete(alice, polite.id)
+    assert file is not None
+    assert (file.name, done.filename) == ("cat (2).jpg", "cat (2).jpg")
+    done, file = await complete(alice, late.id, on_conflict=OnConflict.RENAME)
+    assert file is not None
+    assert (file.name, done.filename, done.status) == ("cat (3).jpg", "cat (3).jpg", UploadStatus.COMPLETED)
+
+
+async def test_an_upload_whose_folder_goes_is_aborted_and_one_without_a_home_needs_a_folder(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await sent(world, alice)
+    await world.services.folders.delete(alice, await home_of(world, alice))
+    with pytest.raises(UploadStateConflict) as caught:
+        await world.services.uploads.complete(alice, upload.id)
+    assert caught.value.status is UploadStatus.ABORTED
+    with pytest.raises(NotFound) as missing:
+        await promised(world, alice)
+    assert missing.value.path == ("folderId",)
+
+
+async def test_nothing_is_half_done_while_the_store_is_down(world: World) -> None:
+    alice = await world.principal("alice")
+    upload, doomed, lie = [await sent(world, alice, name) for name in ("good", "doomed", "lie")]
+    send(world, lie, b"something else")
+    world.store.is_up = False
+    for each in (upload, lie):
+        with pytest.raises(Unavailable) as caught:
+            await world.services.uploads.complete(alice, each.id)
+        assert caught.value.part == "store"
+        assert await now(world, each) == each
+    assert (await world.services.uploads.abort(alice, doomed.id)).status is UploadStatus.ABORTED
+    assert (await promised(world, alice, "new")).status is UploadStatus.PENDING
+    with pytest.raises(Unavailable):
+        await world.services.upkeep.sweep()
+    world.store.is_up = True
+    _, file = await world.services.uploads.complete(alice, upload.id)
+    assert file is not None
+    assert doomed.object_key in world.store.objects
+    assert await world.services.upkeep.sweep() == 1
+    assert doomed.object_key not in world.store.objects
+
+
+async def test_completing_again_after_the_file_was_deleted_gives_no_file(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await sent(world, alice)
+    _, file = await world.services.uploads.complete(alice, upload.id)
+    assert file is not None
+    await world.services.files.delete(alice, [file.id])
+    again, gone = await world.services.uploads.complete(alice, upload.id)
+    assert (again.status, gone) == (UploadStatus.COMPLETED, None)
+
+
+async def test_many_at_once_do_not_hinder_each_other(world: World) -> None:
+    alice = await world.principal("alice")
+    uploads = await asyncio.gather(*(sent(world, alice, f"{number}") for number in range(30)))
+    await asyncio.gather(*(world.services.uploads.complete(alice, upload.id) for upload in uploads))
+    assert len(await world.services.files.find(alice, [upload.file_id for upload in uploads])) == 30
