@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
             await assembly.close()
 
     asyncio.run(check())
+    _require_free(host or settings.host, port or settings.port)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn hands the signal on once all requests are answered
     uvicorn.run(
         "graphql_api.asgi:app",
@@ -100,6 +102,17 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         proxy_headers=False,  # GRAPHQL_API_TRUSTED_PROXIES decides whose word counts
         server_header=False,
     )
+
+
+def _require_free(host: str, port: int) -> None:
+    """Say it in one line if the address cannot be used: uvicorn would say it among others, once it has started."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {host} port {port}: {error.strerror}") from error
 
 
 @main.command()

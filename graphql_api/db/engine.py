@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from sqlalchemy import event, make_url, text
+from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -21,6 +21,10 @@ POOL_SIZE: Final = 10
 MAX_OVERFLOW: Final = 10
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+
+# Options that a PostgreSQL address may have. A connection pooler that shares connections between transactions (PgBouncer)
+# needs ``prepared_statement_cache_size=0``.
+_POSTGRESQL_OPTIONS: Final = {"host", "port", "ssl", "sslmode", "prepared_statement_cache_size"}
 
 # SQLite says with one exception class that it is busy and that our SQL is wrong; only these are passing.
 _PASSING_SQLITE: Final = ("BUSY", "LOCKED", "CANTOPEN", "IOERR", "FULL", "READONLY", "PROTOCOL")
@@ -45,7 +49,7 @@ class Database:
             raise _refused() from None
         if parsed.drivername not in _DRIVERS or parsed.database in {None, "", ":memory:"}:
             raise _refused()
-        parsed = parsed.set(drivername=_DRIVERS[parsed.drivername])
+        parsed = _with_driver_options(parsed.set(drivername=_DRIVERS[parsed.drivername]))
         self.is_sqlite: Final = parsed.drivername.startswith("sqlite")
         arguments: dict[str, Any] = (
             {"timeout": patience} if self.is_sqlite else {"timeout": patience, "server_settings": {"jit": "off"}}
@@ -111,6 +115,15 @@ def _is_passing(error: DBAPIError) -> bool:
     if name:
         return str(name).removeprefix("SQLITE_").startswith(_PASSING_SQLITE)
     return str(getattr(error.orig, "sqlstate", "") or "").startswith(_PASSING_SQLSTATE)
+
+
+def _with_driver_options(url: URL) -> URL:
+    """libpq's ``sslmode``, which every provider's connection string has, as the driver calls it."""
+    if url.drivername == "postgresql+asyncpg" and (unknown := set(url.query) - _POSTGRESQL_OPTIONS):
+        raise ConfigurationError(f"the database URL has options that are not known: {', '.join(sorted(unknown))}")
+    if "sslmode" in url.query:
+        url = url.update_query_dict({"ssl": url.query["sslmode"]}).difference_update_query(["sslmode"])
+    return url
 
 
 def _refused() -> ConfigurationError:

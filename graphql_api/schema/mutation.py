@@ -6,7 +6,7 @@ import strawberry
 
 from graphql_api.model.ids import FILE_PREFIX, UPLOAD_PREFIX, FileId, UploadId, well_formed
 from graphql_api.schema.context import Info
-from graphql_api.schema.errors import attempt, too_many, user_errors
+from graphql_api.schema.errors import UserError, attempt, too_many, user_errors
 from graphql_api.schema.inputs import given
 from graphql_api.schema.payloads import (
     MAX_BULK,
@@ -46,6 +46,14 @@ def _file_id(id_: str) -> FileId:
 
 def _upload_id(id_: str) -> UploadId:
     return UploadId(well_formed(id_, UPLOAD_PREFIX))
+
+
+def _at(index: int, errors: list[UserError]) -> list[UserError]:
+    """Say which entry of a bulk mutation's ``fileIds`` was at fault, where a service can only say ``fileId``."""
+    for error in errors:
+        if error.path == ["input", "fileId"]:
+            error.path = ["input", "fileIds", str(index)]
+    return errors
 
 
 @strawberry.type(
@@ -112,10 +120,10 @@ class Mutation:
             return MoveFilesPayload(user_errors=user_errors(fault))
         context = info.context
         results = []
-        for id_ in input.file_ids:
+        for index, id_ in enumerate(input.file_ids):
             work = context.services.files.move(context.principal, _file_id(id_), folder_id(input.folder_id))
             file, errors = await attempt(work)
-            results.append(MoveFileResult(file=file, user_errors=errors))
+            results.append(MoveFileResult(file=file, user_errors=_at(index, errors)))
         return MoveFilesPayload(results=results)
 
     @strawberry.mutation(description="Delete up to 100 files for good; links to them end with the next cache miss.")
@@ -128,8 +136,8 @@ class Mutation:
         results = [
             DeleteFileResult(deleted_file_id=strawberry.ID(outcome))
             if isinstance(outcome, str)
-            else DeleteFileResult(user_errors=user_errors(outcome))
-            for outcome in outcomes or ()
+            else DeleteFileResult(user_errors=_at(index, user_errors(outcome)))
+            for index, outcome in enumerate(outcomes or ())
         ]
         return DeleteFilesPayload(results=results, user_errors=errors)
 

@@ -10,12 +10,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db import files, folders, uploads
 from graphql_api.db.engine import Database
-from graphql_api.errors import BytesMissing, InputFault, InvalidInput, NotFound, UploadMismatch, UploadStateConflict
+from graphql_api.errors import (
+    BytesMissing,
+    Forbidden,
+    InputFault,
+    InvalidInput,
+    NotFound,
+    UploadMismatch,
+    UploadStateConflict,
+)
 from graphql_api.model.file import File
 from graphql_api.model.ids import ROOT_FOLDER_ID, FileId, FolderId, UploadId, new_file_id, new_object_key, new_upload_id
 from graphql_api.model.media_type import normalized_media_type
 from graphql_api.model.page import Page, PageRequest
-from graphql_api.model.principal import Principal
+from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.stored_object import PromisedObject, PutUploadTarget, StoredObject
 from graphql_api.model.upload import OnConflict, Upload, UploadFailure, UploadFailureCode, UploadStatus
 from graphql_api.services.accounts import Accounts
@@ -71,12 +79,13 @@ class Uploads:
     async def create(self, principal: Principal, wish: UploadWish) -> Upload:
         """Promise a file: from now on ``target`` tells where its bytes go.
 
-        Raises: InvalidInput. NotFound: no such folder for ``principal``. Conflict: the name is taken. Unavailable.
+        Raises: InvalidInput. Forbidden: nobody is signed in. NotFound: no such folder for ``principal``. Conflict: the
+        name is taken. Unavailable.
         """
         wish = self._checked(wish)
-        folder_id = wish.folder_id or await self._accounts.find_home(principal) or ROOT_FOLDER_ID
         if principal.user_id is None:
-            raise _no_folder()
+            raise Forbidden("sign in to upload", required_permission=Permission.WRITE)
+        folder_id = wish.folder_id or await self._accounts.find_home(principal) or ROOT_FOLDER_ID
         now = self._clock()
         upload = Upload(
             id=new_upload_id(now),

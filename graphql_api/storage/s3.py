@@ -96,7 +96,7 @@ class S3Store:
         if held.ends_at is not None and held.ends_at < expires_at:
             expires_at = held.ends_at.replace(microsecond=0)
             if expires_at <= presigned_at:
-                logger.warning("event=store_unavailable operation=presign_put error=credentials_expired")
+                logger.warning("store_unavailable operation=presign_put error=credentials_expired")
                 raise Unavailable("store")
         headers = [("Content-Type", promise.content_type), ("If-None-Match", "*")]
         if promise.sha256 is not None:
@@ -164,9 +164,7 @@ class S3Store:
             if failures := [
                 fault.get("Code") for fault in answer.get("Errors", ()) if fault.get("Code") != "NoSuchKey"
             ]:
-                logger.warning(
-                    "event=store_unavailable operation=delete failed=%d error=%s", len(failures), failures[0]
-                )
+                logger.warning("store_unavailable operation=delete failed=%d error=%s", len(failures), failures[0])
                 raise Unavailable("store")
 
     async def check(self) -> None:
@@ -250,5 +248,5 @@ def _unavailable(operation: str, error: Exception) -> Unavailable:
         cause = f"{error.response['Error'].get('Code')} status={_status(error)}"
     else:
         cause = type(error).__name__
-    logger.warning("event=store_unavailable operation=%s error=%s", operation, cause)
+    logger.warning("store_unavailable operation=%s error=%s", operation, cause)
     return Unavailable("store")

@@ -42,8 +42,8 @@ _REDACTIONS: Final = (
     (re.compile(r"(?<![A-Za-z0-9_-])e[yw][A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]{4,}"), REDACTED),
 )
 
-QUIET: Final = ("botocore", "boto3", "s3transfer", "urllib3")
-"""Libraries whose DEBUG lines are made of requests and credentials: they speak from WARNING on."""
+QUIET: Final = ("alembic", "botocore", "boto3", "s3transfer", "urllib3")
+"""Libraries whose lines are made of requests and credentials, or alarm for nothing: they speak from WARNING on."""
 
 
 def redact(text: str) -> str:

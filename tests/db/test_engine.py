@@ -156,6 +156,29 @@ def test_any_other_database_is_refused(url: str) -> None:
         Database(url)
 
 
+def test_an_unknown_option_in_the_address_is_refused_by_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"not known: sslrootcertificate$"):
+        Database("postgresql://user:secret@localhost/x?sslrootcertificate=here&sslmode=require")
+
+
+@pytest.mark.parametrize(("sslmode", "asks_for_tls"), [("require", True), ("disable", False)])
+async def test_sslmode_reaches_the_server(sslmode: str, asks_for_tls: bool) -> None:
+    first_words: list[bytes] = []
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first_words.append(await reader.readexactly(8))
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        database = Database(f"postgresql://user@127.0.0.1:{port}/name?sslmode={sslmode}")
+        with pytest.raises(Unavailable):
+            await database.check()
+        await database.close()
+    ssl_request = (8).to_bytes(4) + (80877103).to_bytes(4)  # PostgreSQL manual, "Message Formats", SSLRequest
+    assert (ssl_request in first_words) == asks_for_tls
+
+
 async def test_no_free_connection_is_unavailable(database_url: str) -> None:
     database = Database(database_url, patience=0.1)
     async with AsyncExitStack() as stack:

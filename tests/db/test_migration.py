@@ -1,5 +1,6 @@
 """Migrations on both databases: up, no different from the tables, down to nothing, whole or not at all."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -120,11 +121,21 @@ async def test_an_empty_schema_is_refused_with_what_to_do(empty: Database) -> No
         await require_newest_schema(empty)
 
 
-async def test_another_schema_is_refused(database: Database) -> None:
+async def test_a_newer_schema_is_served_and_not_migrated(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     async with database.transaction() as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
-    with pytest.raises(ConfigurationError, match=rf"0000.*{newest_revision()}"):
-        await require_newest_schema(database)
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    await require_newest_schema(database)
+    assert caplog.messages == [f"schema_newer database=9999 code={newest_revision()}"]
+    with pytest.raises(ConfigurationError, match=r"9999.*newer than this version"):
+        await migrate(database)
+
+
+async def test_many_may_migrate_at_once(empty: Database, empty_urls: list[str]) -> None:
+    others = [Database(empty_urls[0]) for _ in range(6)]
+    await asyncio.gather(*map(migrate, others))
+    for other in others:
+        await other.close()
+    await require_newest_schema(empty)
 
 
 async def test_a_migration_that_fails_half_way_leaves_nothing(empty: Database) -> None:
