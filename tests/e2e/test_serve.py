@@ -202,13 +202,14 @@ def test_a_request_under_way_is_answered_before_the_end(
         body = b'{"query": "{ viewer { isAdmin } }"}'
         url = httpx.URL(running.address)
         with socket.create_connection((url.host, url.port or 0), timeout=30) as connection:
-            head = "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            head = "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
             connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:10])
             wait_for(lambda: is_answered(running.address))
             running.program.tell(signal.SIGTERM)
             wait_for(lambda: not is_answered(running.address))
             connection.sendall(body[10:])
-            answer = connection.recv(10_000)
+            with connection.makefile("rb") as stream:
+                answer = stream.read()
             assert answer.startswith(b"HTTP/1.1 200 ")
             assert b'{"viewer":null}' in answer
         assert running.program.end() == 0
