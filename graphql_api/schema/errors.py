@@ -174,7 +174,9 @@ class ErrorPolicy(SchemaExtension):
             return _rewritten(
                 error, original.message, {"code": _CODES[type(original)], "inputPath": list(original.path)}
             )
-        if original is None or isinstance(original, GraphQLError):  # of the language: syntax, validation, coercion
+        # Of the language: syntax, validation, coercion of what was sent. That points into the document; a value of ours
+        # that cannot be written does not.
+        if original is None or (isinstance(original, GraphQLError) and original.nodes):
             return error
         request_id = self.execution_context.context.request_id
         log.error("internal_error path=%s", error.path, exc_info=original)
