@@ -22,8 +22,8 @@ MAX_OVERFLOW: Final = 10
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
-# Options that a PostgreSQL address may have. A connection pooler that shares connections between transactions (PgBouncer)
-# needs ``prepared_statement_cache_size=0``.
+# Options that a PostgreSQL address may have. A connection pooler that shares connections between transactions
+# (PgBouncer) needs ``prepared_statement_cache_size=0``.
 _POSTGRESQL_OPTIONS: Final = {"host", "port", "ssl", "sslmode", "prepared_statement_cache_size"}
 
 # SQLite says with one exception class that it is busy and that our SQL is wrong; only these are passing.

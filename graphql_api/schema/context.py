@@ -26,9 +26,14 @@ class Context:
     places: DataLoader[FolderId, Place | None] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.for_mutation()
+
+    def for_mutation(self) -> "Context":
+        """This context with nothing loaded: an operation's mutations run in turn, and each changes what is true."""
         self.files = DataLoader(self._load_files)
         self.folders = DataLoader(self._load_folders)
         self.places = DataLoader(self._load_places)
+        return self
 
     async def _load_files(self, ids: Sequence[FileId]) -> list[File | None]:
         found = await self.services.files.find(self.principal, ids)

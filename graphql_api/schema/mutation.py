@@ -62,7 +62,7 @@ def _at(index: int, errors: list[UserError]) -> list[UserError]:
 class Mutation:
     @strawberry.mutation(description="Promise a file and learn where to send its bytes.")
     async def create_upload(self, info: Info, input: Annotated[CreateUploadInput, INPUT]) -> CreateUploadPayload | None:
-        context = info.context
+        context = info.context.for_mutation()
         upload, errors = await attempt(context.services.uploads.create(context.principal, input.wish()))
         return CreateUploadPayload(upload=upload, user_errors=errors)
 
@@ -74,7 +74,7 @@ class Mutation:
     ) -> CreateUploadsPayload | None:
         if (fault := too_many("uploads", input.uploads, MAX_BULK)) is not None:
             return CreateUploadsPayload(user_errors=user_errors(fault))
-        context = info.context
+        context = info.context.for_mutation()
         results = []
         for index, wanted in enumerate(input.uploads):
             work = context.services.uploads.create(context.principal, wanted.wish())
@@ -86,7 +86,7 @@ class Mutation:
     async def complete_upload(
         self, info: Info, input: Annotated[CompleteUploadInput, INPUT]
     ) -> CompleteUploadPayload | None:
-        context = info.context
+        context = info.context.for_mutation()
         work = context.services.uploads.complete(
             context.principal, _upload_id(input.upload_id), on_conflict=given(input.on_conflict)
         )
@@ -96,13 +96,13 @@ class Mutation:
 
     @strawberry.mutation(description="Give up an upload and its bytes; idempotent.")
     async def abort_upload(self, info: Info, input: Annotated[AbortUploadInput, INPUT]) -> AbortUploadPayload | None:
-        context = info.context
+        context = info.context.for_mutation()
         upload, errors = await attempt(context.services.uploads.abort(context.principal, _upload_id(input.upload_id)))
         return AbortUploadPayload(upload=upload, user_errors=errors)
 
     @strawberry.mutation(description="Rename a file or change the type it is delivered as.")
     async def update_file(self, info: Info, input: Annotated[UpdateFileInput, INPUT]) -> UpdateFilePayload | None:
-        context = info.context
+        context = info.context.for_mutation()
         file, errors = await attempt(
             context.services.files.update(
                 context.principal,
@@ -118,7 +118,7 @@ class Mutation:
     async def move_files(self, info: Info, input: Annotated[MoveFilesInput, INPUT]) -> MoveFilesPayload | None:
         if (fault := too_many("fileIds", input.file_ids, MAX_BULK)) is not None:
             return MoveFilesPayload(user_errors=user_errors(fault))
-        context = info.context
+        context = info.context.for_mutation()
         results = []
         for index, id_ in enumerate(input.file_ids):
             work = context.services.files.move(context.principal, _file_id(id_), folder_id(input.folder_id))
@@ -130,7 +130,7 @@ class Mutation:
     async def delete_files(self, info: Info, input: Annotated[DeleteFilesInput, INPUT]) -> DeleteFilesPayload | None:
         if (fault := too_many("fileIds", input.file_ids, MAX_BULK)) is not None:
             return DeleteFilesPayload(user_errors=user_errors(fault))
-        context = info.context
+        context = info.context.for_mutation()
         work = context.services.files.delete(context.principal, [_file_id(id_) for id_ in input.file_ids])
         outcomes, errors = await attempt(work)
         results = [
@@ -143,28 +143,28 @@ class Mutation:
 
     @strawberry.mutation(description="Make a folder.")
     async def create_folder(self, info: Info, input: Annotated[CreateFolderInput, INPUT]) -> CreateFolderPayload | None:
-        context = info.context
+        context = info.context.for_mutation()
         work = context.services.folders.create(context.principal, folder_id(input.parent_id), input.name)
         folder, errors = await attempt(work)
         return CreateFolderPayload(folder=folder, user_errors=errors)
 
     @strawberry.mutation(description="Rename a folder.")
     async def rename_folder(self, info: Info, input: Annotated[RenameFolderInput, INPUT]) -> RenameFolderPayload | None:
-        context = info.context
+        context = info.context.for_mutation()
         work = context.services.folders.rename(context.principal, folder_id(input.folder_id), input.name)
         folder, errors = await attempt(work)
         return RenameFolderPayload(folder=folder, user_errors=errors)
 
     @strawberry.mutation(description="Move a folder with all below.")
     async def move_folder(self, info: Info, input: Annotated[MoveFolderInput, INPUT]) -> MoveFolderPayload | None:
-        context = info.context
+        context = info.context.for_mutation()
         work = context.services.folders.move(context.principal, folder_id(input.folder_id), folder_id(input.parent_id))
         folder, errors = await attempt(work)
         return MoveFolderPayload(folder=folder, user_errors=errors)
 
     @strawberry.mutation(description="Delete a folder; links to files below end with the next cache miss.")
     async def delete_folder(self, info: Info, input: Annotated[DeleteFolderInput, INPUT]) -> DeleteFolderPayload | None:
-        context = info.context
+        context = info.context.for_mutation()
         work = context.services.folders.delete(
             context.principal, folder_id(input.folder_id), is_recursive=input.is_recursive
         )
