@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from graphql_api.errors import ConfigurationError, DeliveryError
 
 DEFAULT_DATA = Path(".graphql-api")
 DEFAULT_PORT = 8000
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _OneLineErrors(click.Group):
@@ -28,6 +31,22 @@ class _OneLineErrors(click.Group):
         except DeliveryError as error:
             click.echo(f"graphql-api: {error.message}", err=True)
         sys.exit(1)
+
+
+def _leave(_number: int, _frame: object) -> None:
+    """Unwind, stop what was started, and end well. KeyboardInterrupt would not do: Python may die of one it caught."""
+    sys.exit(0)
+
+
+@contextmanager
+def _clean_end_on_signals() -> Iterator[None]:
+    for number in STOP_SIGNALS:
+        signal.signal(number, _leave)
+    try:
+        yield
+    finally:
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # nothing is left to stop
 
 
 @click.group(cls=_OneLineErrors)
@@ -61,9 +80,10 @@ def main() -> None:
 )
 def dev(port: int, data: Path, reset: bool, as_json: bool, origins: tuple[str, ...]) -> None:
     """Run everything on this machine: API, database, an S3-speaking store, and an edge that verifies signatures."""
-    from graphql_api.cli.dev import run  # what only `dev` needs is not loaded by `serve`
+    with _clean_end_on_signals():
+        from graphql_api.cli.dev import run  # what only `dev` needs is not loaded by `serve`
 
-    run(data, port=port, reset=reset, as_json=as_json, origins=origins)
+        run(data, port=port, reset=reset, as_json=as_json, origins=origins)
 
 
 @main.command()
@@ -91,7 +111,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
 
     asyncio.run(check())
     _require_free(host or settings.host, port or settings.port)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn hands the signal on once all requests are answered
+    signal.signal(signal.SIGTERM, _leave)  # uvicorn hands the signal on once all requests are answered
     uvicorn.run(
         "graphql_api.asgi:app",
         host=host or settings.host,

@@ -18,6 +18,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from graphql_api.bootstrap import application
+from graphql_api.cli import STOP_SIGNALS
 from graphql_api.cli.state import Kept, kept_secrets, state_folder
 from graphql_api.cli.tour import tour
 from graphql_api.db.engine import Database
@@ -80,14 +81,13 @@ class Run:
 
 
 def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[str] = ()) -> None:
-    """Start everything, say so, and stop everything on SIGINT or SIGTERM.
+    """Start everything, say so, and stop everything on SIGINT or SIGTERM; before and after, those are the caller's.
 
     Raises: ConfigurationError: a port is taken, the store's program is missing or ends, or the folder cannot be used.
     """
     configure_logging("WARNING")
     os.umask(0o077)  # what the store and the database write is for nobody else
-    _unwind_on_sigterm()
-    with suppress(KeyboardInterrupt), ExitStack() as stack:
+    with ExitStack() as stack:
         api_socket = stack.enter_context(_listen(port))
         edge_socket = stack.enter_context(_listen(port and port + 1))
         store_port = port + 2 if port else _free_port()
@@ -112,10 +112,12 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
             tokens={subject: _token(subject, kept.token_secret) for subject in DEMO_USERS},
         )
         said = ready.as_json() if as_json else ready.as_tour()
+        handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
         try:
             asyncio.run(_serve(settings, store, {api_socket: application(settings), edge_socket: edge}, said))
         finally:
-            _unwind_on_sigterm()  # the loop put back what ends a process at once
+            for number, handler in handlers.items():  # the loop put back Python's own
+                signal.signal(number, handler)
 
 
 async def _serve(
@@ -130,7 +132,7 @@ async def _serve(
         (told_again if told_to_stop.is_set() else told_to_stop).set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         loop.add_signal_handler(number, tell)
     serving = [asyncio.create_task(server.serve([bound])) for server, bound in servers.items()]
     ends = [asyncio.create_task(told_to_stop.wait()), asyncio.create_task(_until_ended(store))]
@@ -252,8 +254,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
-
-
-def _unwind_on_sigterm() -> None:
-    """Let SIGTERM raise KeyboardInterrupt as Ctrl-C does, so that everything started is stopped on the way out."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -279,6 +279,17 @@ def test_a_signal_while_it_starts_is_a_clean_end_too(tmp_path: Path, number: sig
         wait_for(lambda: not [it for it in processes if it.is_alive])
 
 
+@needs_proc
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_is_loaded_is_a_clean_end_too(tmp_path: Path, number: signal.Signals) -> None:
+    with Program([*MODULE, "dev", "--data", "data", "--port", "0"], tmp_path, cwd=tmp_path) as program:
+        wait_for(lambda: "cryptography" in Path(f"/proc/{program.pid}/maps").read_text())
+        program.tell(number)
+        assert program.end() == 0
+        assert program.out + program.err == ""
+    assert list(tmp_path.glob("data/*")) == []
+
+
 def test_told_twice_it_does_not_wait_for_a_viewer_who_stalls(tmp_path: Path) -> None:
     with running_dev(tmp_path) as stack:
         client = Client(stack.graphql, stack.token("alice"))
