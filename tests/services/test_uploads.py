@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 import zipfile
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 
@@ -12,13 +13,15 @@ import pytest
 from graphql_api.errors import (
     BytesMissing,
     Conflict,
+    DeliveryError,
+    Forbidden,
     InvalidInput,
     NotFound,
     Unavailable,
     UploadMismatch,
     UploadStateConflict,
 )
-from graphql_api.model.ids import UploadId, new_folder_id, new_upload_id
+from graphql_api.model.ids import new_folder_id, new_upload_id
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import ANONYMOUS
 from graphql_api.model.upload import OnConflict, Upload, UploadFailureCode, UploadStatus
@@ -106,21 +109,22 @@ async def test_a_promise_is_kept_as_it_was_made(world: World) -> None:
 
 async def test_unknown_and_foreign_folders_and_uploads_are_alike(world: World) -> None:
     alice, bob = await world.principal("alice"), await world.principal("bob")
-    theirs, absent = await home_of(world, bob), new_folder_id(START)
-    upload, uploads = await sent(world, bob), world.services.uploads
-    for principal in (alice, ANONYMOUS):
-        for hidden, unknown in (
-            (promised(world, principal, folder_id=theirs), promised(world, principal, folder_id=absent)),
-            (uploads.complete(principal, upload.id), uploads.complete(principal, new_upload_id(START))),
-            (uploads.abort(principal, upload.id), uploads.abort(principal, new_upload_id(START))),
-            (uploads.complete(principal, upload.id), uploads.complete(principal, UploadId("upload_\0"[:6]))),
-        ):
-            errors = []
-            for work in (hidden, unknown):
-                with pytest.raises(NotFound) as caught:
-                    await work
-                errors.append((caught.value.message, caught.value.path))
-            assert errors[0] == errors[1]
+    uploads, upload, theirs = world.services.uploads, await sent(world, bob), await home_of(world, bob)
+
+    async def refusal(work: Awaitable[object]) -> tuple[type[DeliveryError], str, tuple[str, ...]]:
+        with pytest.raises(DeliveryError) as caught:
+            await work
+        return type(caught.value), caught.value.message, caught.value.path
+
+    for asking, refused_with in ((alice, NotFound), (ANONYMOUS, Forbidden)):
+        hidden = await refusal(promised(world, asking, folder_id=theirs))
+        assert hidden == await refusal(promised(world, asking, folder_id=new_folder_id(START)))
+        assert hidden[0] is refused_with
+    for asking in (alice, ANONYMOUS):
+        for change in (uploads.complete, uploads.abort):
+            hidden = await refusal(change(asking, upload.id))
+            assert hidden == await refusal(change(asking, new_upload_id(START)))
+            assert hidden[0] is NotFound
     assert (await now(world, upload)).status is UploadStatus.PENDING
 
 
