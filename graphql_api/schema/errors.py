@@ -174,9 +174,9 @@ class ErrorPolicy(SchemaExtension):
             return _rewritten(
                 error, original.message, {"code": _CODES[type(original)], "inputPath": list(original.path)}
             )
-        # Of the language: syntax, validation, coercion of what was sent. That points into the document; a value of ours
-        # that cannot be written does not.
-        if original is None or (isinstance(original, GraphQLError) and original.nodes):
+        # Of the language: syntax, validation, coercion of what was sent. That points into the document or came before
+        # any field; a value of ours that cannot be written does neither.
+        if original is None or (isinstance(original, GraphQLError) and (original.nodes or error.path is None)):
             return error
         request_id = self.execution_context.context.request_id
         log.error("internal_error path=%s", error.path, exc_info=original)
