@@ -2,21 +2,24 @@
 
 import logging
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from graphql_api.errors import ConfigurationError, Unavailable
 
 log = logging.getLogger(__name__)
 
 PATIENCE: Final = 5.0  # seconds
+PING_AFTER: Final = 5.0  # seconds that a connection lay idle
 POOL_SIZE: Final = 10
 MAX_OVERFLOW: Final = 10
 
@@ -60,7 +63,6 @@ class Database:
             pool_size=POOL_SIZE,
             max_overflow=MAX_OVERFLOW,
             pool_timeout=patience,
-            pool_pre_ping=not self.is_sqlite,
             hide_parameters=True,  # a parameter may be a name or an address that is nobody's business in a log
         )
         if self.is_sqlite:
@@ -69,6 +71,8 @@ class Database:
             self._autocommit = self._engine
         else:
             event.listen(self._engine.sync_engine, "handle_error", _forget_values)
+            event.listen(self._engine.sync_engine, "checkin", _note_return)
+            event.listen(self._engine.sync_engine, "checkout", _require_alive)
             self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
@@ -138,6 +142,23 @@ def _forget_values(context: ExceptionContext) -> None:
     for error in (driver_error, context.original_exception, context.sqlalchemy_exception):
         if error is not None:
             error.args = tuple(_VALUE.sub("", part) if isinstance(part, str) else part for part in error.args)
+
+
+def _note_return(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["returned_at"] = time.monotonic()
+
+
+def _require_alive(connection: Any, record: ConnectionPoolEntry, _fairy: object) -> None:
+    # SQLAlchemy's own ping takes three round trips before each use. The driver knows at once when the server hangs up;
+    # only what falls silent, as behind a firewall, has to be asked, and that takes its time.
+    idle = time.monotonic() - record.info.get("returned_at", time.monotonic())
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+    if idle > PING_AFTER:
+        try:
+            connection.ping()
+        except Exception as error:  # whatever the driver says: another connection will be tried
+            raise DisconnectionError from error
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

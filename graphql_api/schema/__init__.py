@@ -13,6 +13,7 @@ from graphql_api.schema.errors import USER_ERRORS, ErrorPolicy
 from graphql_api.schema.mutation import Mutation
 from graphql_api.schema.query import Query
 from graphql_api.schema.scalars import SCALARS
+from graphql_api.schema.shortcuts import take_shortcuts
 from graphql_api.schema.types import PutUploadTarget, Upload
 
 __all__ = ["Context", "build_schema"]
@@ -29,6 +30,11 @@ class DeliverySchema(strawberry.Schema):
 
 def build_schema() -> strawberry.Schema:
     """The schema; it is built once in a process."""
+    return take_shortcuts(build_stock_schema())
+
+
+def build_stock_schema() -> strawberry.Schema:
+    """The schema as strawberry resolves it: what the shortcuts must agree with."""
     return DeliverySchema(
         query=Query,
         mutation=Mutation,

@@ -4,6 +4,7 @@ Source: RFC 6266, section 4 (grammar) and appendix D (a plain ``filename`` first
 software, then ``filename*``); RFC 8187 for the encoding.
 """
 
+import re
 import unicodedata
 from itertools import accumulate
 from typing import Final
@@ -15,11 +16,14 @@ from graphql_api.model.names import MAX_NAME_LENGTH
 # The value is percent-encoded again inside the URL, and a custom policy repeats it in base64: this keeps the longest
 # link below the 8,192 bytes that CloudFront accepts.
 MAX_ENCODED_NAME: Final = 1_200  # characters of ``filename*`` after percent-encoding
+_PLAIN_NAME: Final = re.compile(r"[ !#$&-\[\]-~]{0,255}")  # ASCII without control characters, `"`, `%` and backslash
 _ATTR_CHAR: Final = "!#$&+-.^_`|~"  # RFC 8187, attr-char besides letters and digits
 
 
 def content_disposition(disposition: ContentDisposition, name: str) -> str:
     """The header's value: ASCII, no CR, LF or quote that the name could have brought in."""
+    if _PLAIN_NAME.fullmatch(name):  # nearly all are; a page has a hundred
+        return f'{disposition.lower()}; filename="{name}"'
     name = _shortened(name)
     fallback = "".join(
         character if " " <= character <= "~" and character not in '"\\%' else "_"

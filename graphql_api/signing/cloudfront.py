@@ -33,6 +33,13 @@ _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 _BASE64_AS_CLOUDFRONT_WRITES_IT: Final = bytes.maketrans(b"+=/", b"-_~")
 
 
+_ESCAPES: Final = {code: quote(chr(code), "") for code in range(128)}
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_ESCAPES) if text.isascii() else quote(text, "")  # a table is twice as fast, for ASCII
+
+
 @dataclass(frozen=True, slots=True)
 class _Origin:
     """The scheme, host and port that viewers use, such as ``https://cdn.example.com``."""
@@ -60,7 +67,7 @@ class _Origin:
             if query:
                 if not _OWN_PARAMETERS.isdisjoint(name for name, _ in query):
                     raise ValueError("CloudFront keeps this query parameter for itself.")
-                address += "?" + "&".join([f"{quote(name, '')}={quote(value, '')}" for name, value in query])
+                address += "?" + "&".join([f"{_escaped(name)}={_escaped(value)}" for name, value in query])
         except UnicodeEncodeError:
             raise InvalidInput(InputFault("The link would hold text that is not valid Unicode.")) from None
         return address
