@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -104,7 +105,9 @@ class PostgresCluster:
     def create_database(self, template: str | None = None) -> str:
         """Make a database and return its URL. ``template``, such a URL, is copied; nobody may be connected to it."""
         name = next(self._names)
-        self._run("createdb", f"--template={database_name(template) if template else 'template1'}", name)
+        # Copying files is three times as fast as writing the copy to the log first; before 15 it was the only way.
+        how = ["--strategy=file_copy"] if self._version() >= 15 else []
+        self._run("createdb", *how, f"--template={database_name(template) if template else 'template1'}", name)
         return f"postgresql://postgres@/{name}?host={self.folder}&port=5432"
 
     def drop_database(self, url: str) -> None:
@@ -130,6 +133,11 @@ class PostgresCluster:
 
     def _is_ready(self) -> bool:
         return self._command("pg_isready", "--quiet").returncode == 0
+
+    @cache  # noqa: B019 -- a run of the tests has a handful of clusters
+    def _version(self) -> int:
+        says = subprocess.run([self.binaries / "postgres", "--version"], capture_output=True, text=True, check=True)
+        return int(says.stdout.split()[2].partition(".")[0])  # "postgres (PostgreSQL) 15.18 (Debian …)"
 
     def _run(self, program: str, *arguments: str) -> None:
         self._command(program, *arguments).check_returncode()

@@ -27,7 +27,8 @@ EVERY_FIELD = """query ($ip: String, $seconds: Int!) {
     nodes {
       __typename id name size contentType sha256 path createdAt updatedAt
       plain: signedUrl { url expiresAt keyPairId hasCustomPolicy }
-      wished: signedUrl(expiresIn: $seconds, disposition: ATTACHMENT, filename: "naïve \\"x\\".txt", ipAddress: $ip) { url }
+      bound: signedUrl(expiresIn: $seconds, ipAddress: $ip) { url }
+      saved: signedUrl(disposition: ATTACHMENT, filename: "naïve \\"x\\".txt") { url }
       later: signedUrl(startsAt: "2026-11-22T12:00:01Z", filename: null) { url hasCustomPolicy }
     }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
