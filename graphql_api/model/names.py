@@ -11,7 +11,6 @@ _BIDI_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u2
 _FORBIDDEN_CATEGORIES: Final = {
     "Cc": "control characters",
     "Cs": "lone surrogates",
-    "Cn": "unassigned code points",
     "Zl": "line separators",
     "Zp": "paragraph separators",
 }
@@ -24,8 +23,8 @@ def normalized_name(name: str) -> str:
 
 def name_fault(name: str) -> str | None:
     """Why ``name`` (already NFC) is no acceptable name, or None when it is one."""
-    if not name.strip():
-        return "a name may not be empty"
+    if all(character.isspace() or unicodedata.category(character) == "Cf" for character in name):
+        return "a name may not be empty"  # nor look so
     if len(name) > MAX_NAME_LENGTH:
         return f"a name has at most {MAX_NAME_LENGTH} characters"
     if name in {".", ".."}:

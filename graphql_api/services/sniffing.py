@@ -23,7 +23,7 @@ _HONEST_PROMISES: Final = {
     "image/tiff": r"image/.*",
     "image/heif": r"image/.*|video/.*",
     "application/pdf": r"application/(x-)?(pdf|illustrator|postscript|vnd\.adobe\..*)",
-    "application/zip": r"(application|model|font|audio|image)/.*",
+    "application/zip": r"application/(?!(x-)?(pdf|gzip)$).*|(model|font|audio|image)/.*",
     "application/x-gzip": r"application/.*|image/svg\+xml|text/.*",
     "video/mp4": r"(video|audio)/.*|image/(heic|heif|avif)(-sequence)?|application/mp4",
     "video/webm": r"(video|audio)/.*",

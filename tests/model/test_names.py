@@ -29,6 +29,7 @@ NAMES = ANY_TEXT.map(normalized_name).filter(lambda name: name_fault(name) is No
         "percent%2Fencoded",
         "quo\"te'd",
         "👨‍👩‍👧.png",  # joined by ZERO WIDTH JOINER
+        "new \U0001fae9.png",  # an emoji that is younger than some of the Pythons we run on
         "קובץ.txt",  # letters of a right-to-left script need no direction marks
     ],
 )
@@ -42,6 +43,7 @@ def test_an_honest_name_is_accepted(name: str) -> None:
         ("", "empty"),
         (" ", "empty"),
         ("\u3000\u00a0", "empty"),
+        ("\u200b\u2060", "empty"),  # nothing to see
         ("x" * 256, "255"),
         ("😀" * 256, "255"),
         (".", "'.'"),
@@ -59,7 +61,6 @@ def test_an_honest_name_is_accepted(name: str) -> None:
         ("paragraph\u2029separator", "paragraph separators"),
         ("lone \ud800 high", "surrogates"),
         ("lone \udfff low", "surrogates"),
-        ("no character \uffff", "unassigned"),
         *[(f"exe{mark}fdp.scr", "direction") for mark in "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e"],
         *[(f"exe{mark}fdp.scr", "direction") for mark in "\u2066\u2067\u2068\u2069"],
     ],

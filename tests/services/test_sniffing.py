@@ -59,6 +59,7 @@ def test_a_relative_of_what_was_recognised_is_honest(promised: str, recognised: 
 @pytest.mark.parametrize(
     ("promised", "recognised"),
     [
+        ("application/pdf", "application/zip"),
         ("image/png", "image/jpeg"),
         ("image/png", "text/html"),
         ("image/svg+xml", "application/pdf"),
