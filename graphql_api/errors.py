@@ -11,7 +11,7 @@
     │   └── BytesMissing          the store does not hold the bytes yet: send them, then ask again
     ├── UploadMismatch            the store holds something else than was promised; the upload has failed
     ├── Unauthenticated           the credentials are bad (never: absent)
-    ├── Unavailable               a part we depend on does not answer; nothing was done, ask again
+    ├── Unavailable               a part we depend on does not answer; nothing is half-done, ask again
     └── ConfigurationError        the operator's settings, keys or schema are at fault; lists every fault found
 
 ``path`` names the input at fault relative to the mutation's input object, such as ``("filename",)``; empty when the
@@ -112,12 +112,15 @@ class Unauthenticated(DeliveryError):
 
 
 class Unavailable(DeliveryError):
-    """``part`` (such as "database" or "store") does not answer. Nothing was done or half-done; asking again is safe."""
+    """``part`` (such as "database" or "store") does not answer. Nothing is half-done; asking again is safe.
+
+    Mostly nothing was done. Only a connection that is lost while a transaction commits leaves open whether it did.
+    """
 
     code = "UNAVAILABLE"
 
     def __init__(self, part: str) -> None:
-        super().__init__(f"The {part} does not answer at the moment. Nothing was changed; try again shortly.")
+        super().__init__(f"The {part} does not answer at the moment; try again shortly.")
         self.part = part
 
 

@@ -47,6 +47,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.objects: dict[str, tuple[StoredObject, bytes]] = {}
+        self.locked: set[str] = set()  # keys that may not be removed
         self.is_up = True
 
     def put(self, promise: PromisedObject, content: bytes, *, sha256: str | None = None) -> None:
@@ -67,10 +68,11 @@ class MemoryStore:
         self._require_up()
         return self.objects[key][1][:length] if key in self.objects else b""
 
-    async def delete(self, keys: Sequence[str]) -> None:
+    async def delete(self, keys: Sequence[str]) -> Sequence[str]:
         self._require_up()
-        for key in keys:
+        for key in set(keys) - self.locked:
             self.objects.pop(key, None)
+        return [key for key in keys if key in self.locked]
 
     async def check(self) -> None:
         self._require_up()

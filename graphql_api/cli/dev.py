@@ -87,7 +87,7 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
     """
     configure_logging("WARNING")
     os.umask(0o077)  # what the store and the database write is for nobody else
-    with ExitStack() as stack:
+    with _plain_faults(data), ExitStack() as stack:
         api_socket = stack.enter_context(_listen(port))
         edge_socket = stack.enter_context(_listen(port and port + 1))
         store_port = port + 2 if port else _free_port()
@@ -118,6 +118,16 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
         finally:
             for number, handler in handlers.items():  # the loop put back Python's own
                 signal.signal(number, handler)
+
+
+@contextmanager
+def _plain_faults(data: Path) -> Iterator[None]:
+    """One line for what the disk refuses anywhere below: a file where a folder should be, no space, no right."""
+    try:
+        yield
+    except OSError as error:
+        what = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+        raise ConfigurationError(f"the folder {data.absolute()} cannot be used: {what}") from error
 
 
 async def _serve(

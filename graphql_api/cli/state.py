@@ -68,8 +68,10 @@ def kept_secrets(folder: Path) -> Kept:
     path = folder / "secrets.json"
     if path.exists():
         try:
-            return Kept(**json.loads(path.read_text()))
-        except (ValueError, TypeError):
+            kept = Kept(**json.loads(path.read_text()))
+            (folder / "signing-key.pem").read_bytes()
+            return kept
+        except (ValueError, TypeError, FileNotFoundError):
             raise ConfigurationError(f"{path} is damaged: start again from nothing with --reset") from None
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

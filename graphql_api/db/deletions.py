@@ -30,6 +30,13 @@ async def list_due(connection: AsyncConnection, *, now: datetime, limit: int) ->
     return list(await connection.scalars(statement))
 
 
+async def postpone(connection: AsyncConnection, keys: Collection[str], *, due_at: datetime) -> None:
+    """The store refuses to remove these: try again at ``due_at``, and let the others through until then."""
+    await connection.execute(
+        update(ObjectDeletionRow).where(ObjectDeletionRow.object_key.in_(keys)).values(due_at=due_at)
+    )
+
+
 async def record_removed(connection: AsyncConnection, keys: Collection[str], *, now: datetime) -> None:
     """The store has removed these: done for good after ``final_at``, else once more then."""
     those = ObjectDeletionRow.object_key.in_(keys)

@@ -23,7 +23,7 @@ PING_AFTER: Final = 5.0  # seconds that a connection lay idle
 POOL_SIZE: Final = 10
 MAX_OVERFLOW: Final = 10
 
-_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 # Options that a PostgreSQL address may have. A connection pooler that shares connections between transactions
 # (PgBouncer) needs ``prepared_statement_cache_size=0``.

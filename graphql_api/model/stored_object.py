@@ -16,13 +16,17 @@ class PromisedObject:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What the store says it holds. ``sha256`` (hex) is None when the store keeps none for this object."""
+    """What the store says it holds. ``sha256`` (hex) is None when the store keeps none for this object.
+
+    ``content_encoding`` is what viewers would undo before they see the bytes; a target asks for none.
+    """
 
     key: str
     size: int  # bytes
     content_type: str
     sha256: str | None
     etag: str
+    content_encoding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

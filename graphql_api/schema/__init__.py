@@ -4,7 +4,7 @@ from typing import Final
 
 import strawberry
 from graphql import GraphQLError
-from strawberry.extensions import ParserCache, ValidationCache
+from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
@@ -19,6 +19,7 @@ from graphql_api.schema.types import PutUploadTarget, Upload
 __all__ = ["Context", "build_schema"]
 
 CACHED_DOCUMENTS: Final = 512  # distinct query texts that are parsed and validated once
+MAX_TOKENS: Final = 2_000  # of a document; one of 100 kB would take a second to validate and 28 MB to remember
 
 
 class DeliverySchema(strawberry.Schema):
@@ -42,6 +43,7 @@ def build_stock_schema() -> strawberry.Schema:
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[
             ErrorPolicy,
+            lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
             lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
             lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
         ],

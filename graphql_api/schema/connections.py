@@ -3,6 +3,7 @@
 Source: GraphQL Cursor Connections Specification.
 """
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
@@ -52,7 +53,7 @@ class FileEdge:
 class FileConnection:
     page: strawberry.Private[Page[nouns.File]]
     wanted: strawberry.Private[FileFilter]
-    counted: strawberry.Private[Count | None] = None
+    counting: strawberry.Private[asyncio.Future[Count] | None] = None
 
     @strawberry.field(description="The page.")
     def edges(self) -> list[FileEdge]:
@@ -75,9 +76,10 @@ class FileConnection:
         return (await self._count(info)).is_exact
 
     async def _count(self, info: Info) -> Count:
-        if self.counted is None:
-            self.counted = await info.context.services.files.count(info.context.principal, self.wanted)
-        return self.counted
+        if self.counting is None:  # the two fields are resolved side by side
+            work = info.context.services.files.count(info.context.principal, self.wanted)
+            self.counting = asyncio.ensure_future(work)
+        return await self.counting
 
 
 @strawberry.type(description="A folder in a list.")

@@ -81,5 +81,5 @@ _describe(
     CONFLICT="In the way.",
     UPLOAD_STATE="Wrong state.",
     UPLOAD_MISMATCH="The bytes are not what was announced.",
-    UNAVAILABLE="A part of the service does not answer; nothing was changed, ask again.",
+    UNAVAILABLE="A part of the service does not answer; nothing is half-done, ask again.",
 )

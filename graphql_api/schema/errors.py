@@ -76,7 +76,7 @@ class UploadMismatchError(UserError):
     failure_code: UploadFailureCode = strawberry.field(description="What differs.")
 
 
-@strawberry.type(description="A part of the service does not answer. Nothing was changed; asking again is safe.")
+@strawberry.type(description="A part of the service does not answer. Nothing is half-done; asking again is safe.")
 class UnavailableError(UserError):
     pass
 

@@ -1,18 +1,21 @@
 """From a verified identity to the principal that every other service receives."""
 
 from collections import OrderedDict
+from datetime import datetime
 from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db import folders, users
 from graphql_api.db.engine import Database
 from graphql_api.model.file import Folder
 from graphql_api.model.ids import ROOT_FOLDER_ID, FolderId, UserId, new_folder_id, new_user_id
-from graphql_api.model.names import MAX_NAME_LENGTH, name_fault, normalized_name, numbered_name
+from graphql_api.model.names import MAX_NAME_LENGTH, name_fault, normalized_name
 from graphql_api.model.principal import Identity, Principal
 from graphql_api.services.clock import Clock
+from graphql_api.services.naming import free_names
 
 MAX_REMEMBERED: Final = 10_000  # identities whose user is known without asking the database
-_HOME_NAME_ATTEMPTS: Final = 1_000
 
 
 class Accounts:
@@ -59,20 +62,22 @@ class Accounts:
         async with self._database.transaction() as connection:
             if await users.insert_user(connection, user_id, identity, now=now):
                 if self._makes_homes:
-                    home = Folder(new_folder_id(now), ROOT_FOLDER_ID, user_id, "", now, now)
-                    for name in _home_names(identity):
-                        if await folders.claim_name(connection, ROOT_FOLDER_ID, name, home.id):
-                            home = Folder(home.id, ROOT_FOLDER_ID, user_id, name, now, now)
-                            await folders.insert_folder(connection, home, home_of=user_id)
-                            break
+                    await self._make_home(connection, user_id, identity, now)
                 return user_id
         async with self._database.autocommit() as connection:  # another request of the same person was first
             found = await users.find_user(connection, identity)
         assert found is not None, "users are never deleted"
         return found
 
-
-def _home_names(identity: Identity) -> list[str]:
-    wished = normalized_name(identity.display_name.replace("/", "-"))[:MAX_NAME_LENGTH]
-    name = wished if name_fault(wished) is None else "home"
-    return [name, *(numbered_name(name, number) for number in range(2, _HOME_NAME_ATTEMPTS))]
+    async def _make_home(self, connection: AsyncConnection, user_id: UserId, identity: Identity, now: datetime) -> None:
+        """Under the user's name, a numbered one if it is taken, and the user's id if all of those are."""
+        wished = normalized_name(identity.display_name.replace("/", "-"))[:MAX_NAME_LENGTH]
+        name = wished if name_fault(wished) is None else "home"
+        home_id = new_folder_id(now)
+        if not await folders.claim_name(connection, ROOT_FOLDER_ID, name, home_id):
+            for candidate in (*await free_names(connection, ROOT_FOLDER_ID, name), user_id):
+                if await folders.claim_name(connection, ROOT_FOLDER_ID, candidate, home_id):
+                    name = candidate
+                    break
+        home = Folder(home_id, ROOT_FOLDER_ID, user_id, name, now, now)
+        await folders.insert_folder(connection, home, home_of=user_id)

@@ -1,7 +1,7 @@
 """What must happen even when nobody asks: uploads expire, and bytes without a file go."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -15,6 +15,7 @@ from graphql_api.storage import ObjectStore
 
 log = logging.getLogger(__name__)
 
+REFUSED_AGAIN_AFTER: Final = timedelta(hours=1)  # for objects that the store refuses to remove, such as locked ones
 BATCH: Final = 1_000  # objects of one removal request, uploads of one UPDATE
 
 
@@ -48,9 +49,7 @@ class Upkeep:
         for start in range(0, len(keys), BATCH):
             batch = list(keys)[start : start + BATCH]
             try:
-                await self._store.delete(batch)
-                async with self._database.transaction() as connection:
-                    await deletions.record_removed(connection, batch, now=self._clock())
+                await self._remove(batch)
             except Unavailable as error:
                 log.warning("removal_postponed objects=%d part=%s", len(batch), error.part)
                 return
@@ -70,7 +69,14 @@ class Upkeep:
                 due = await deletions.list_due(connection, now=now, limit=BATCH)
             if not due:
                 return removed
-            await self._store.delete(due)
-            async with self._database.transaction() as connection:
-                await deletions.record_removed(connection, due, now=self._clock())
-            removed += len(due)
+            removed += await self._remove(due)
+
+    async def _remove(self, keys: Sequence[str]) -> int:
+        """Remove scheduled objects and note what became of each; how many are gone."""
+        refused = set(await self._store.delete(keys))
+        gone = [key for key in keys if key not in refused]
+        now = self._clock()
+        async with self._database.transaction() as connection:
+            await deletions.record_removed(connection, gone, now=now)
+            await deletions.postpone(connection, refused, due_at=now + REFUSED_AGAIN_AFTER)
+        return len(gone)

@@ -138,7 +138,7 @@ class Uploads:
 
         Raises: NotFound: no such upload of ``principal``. BytesMissing: not there yet, ask again. UploadMismatch: not
         what was promised; the upload has failed and its bytes are gone. UploadStateConflict: aborted or expired.
-        Conflict: the name was taken meanwhile; the upload stays PENDING. Unavailable: nothing changed, ask again.
+        Conflict: the name was taken meanwhile; the upload stays PENDING. Unavailable: ask again.
         """
         upload = await self._get(principal, upload_id)
         if upload.status is not UploadStatus.PENDING:
@@ -165,7 +165,8 @@ class Uploads:
             folder = None
             if upload.folder_id is not None:
                 folder = await folders.lock_folder(connection, principal, upload.folder_id)
-            if await uploads.end_upload(connection, upload.id, UploadStatus.COMPLETED, now=now) is not None:
+            ended = await uploads.end_upload(connection, upload.id, UploadStatus.COMPLETED, now=now)
+            if ended is not None:
                 if folder is None:
                     raise NotFound("the folder of this upload is gone", path=("uploadId",))
                 name = await claim(connection, principal, folder.id, upload.filename, upload.file_id, mode)
@@ -185,7 +186,9 @@ class Uploads:
                 await files.insert_file(connection, file, detected_content_type=recognised)
                 if name != upload.filename:
                     await uploads.rename_upload(connection, upload.id, name)
-        return await self._outcome(principal, await self._get(principal, upload.id))
+        if ended is None:
+            return await self._outcome(principal, await self._get(principal, upload.id))
+        return replace(ended, filename=name), file
 
     async def abort(self, principal: Principal, upload_id: UploadId) -> Upload:
         """Give up an upload; its bytes are removed. Idempotent; an upload that failed or expired is returned as it is.
@@ -268,6 +271,11 @@ def _mismatch(upload: Upload, found: StoredObject, recognised: str | None) -> Up
         )
     if upload.sha256 is not None and found.sha256 != upload.sha256:
         return UploadFailure(UploadFailureCode.CHECKSUM_MISMATCH, "the stored bytes have another SHA-256")
+    if found.content_encoding is not None:  # viewers would undo it, and see other bytes than were promised and sniffed
+        return UploadFailure(
+            UploadFailureCode.CONTENT_TYPE_MISMATCH,
+            f"the bytes were stored with Content-Encoding {found.content_encoding}",
+        )
     if found.content_type != upload.content_type:
         return UploadFailure(UploadFailureCode.CONTENT_TYPE_MISMATCH, "the bytes were stored with another content type")
     if contradicts(upload.content_type, recognised):

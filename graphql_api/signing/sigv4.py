@@ -74,7 +74,7 @@ class QueryPresigner:
         host is always signed and not to be listed. Raises ``ValueError`` for a lifetime below 1 s or above 7 days.
         """
         seconds = lifetime // timedelta(seconds=1)
-        if not 1 <= seconds <= 604_800:
+        if not timedelta(seconds=1) <= lifetime <= MAX_LIFETIME:
             raise ValueError("A presigned request lives between one second and seven days.")
         if now.tzinfo is None or not path.startswith("/"):
             raise ValueError("Presigning needs an aware time and a path that begins with a slash.")

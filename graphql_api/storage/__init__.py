@@ -22,8 +22,8 @@ class ObjectStore(Protocol):
     async def read_start(self, key: str, length: int) -> bytes:
         """At most the first ``length`` bytes; empty when the object is empty or absent."""
 
-    async def delete(self, keys: Sequence[str]) -> None:
-        """Remove the objects; absent ones count as removed."""
+    async def delete(self, keys: Sequence[str]) -> Sequence[str]:
+        """Remove the objects; absent ones count as removed. Returns those that the store refuses to remove."""
 
     async def check(self) -> None:
         """Return when the bucket can be reached with our credentials."""

@@ -127,6 +127,7 @@ class S3Store:
                 content_type=found.get("ContentType", ""),
                 sha256=_as_hex(found.get("ChecksumSHA256")),
                 etag=found["ETag"].strip('"'),
+                content_encoding=found.get("ContentEncoding") or None,
             )
 
         return await self._ask("find", head)
@@ -150,8 +151,9 @@ class S3Store:
 
         return await self._ask("read_start", get)
 
-    async def delete(self, keys: Sequence[str]) -> None:
-        """See ``ObjectStore``. Raises ``Unavailable`` when any object was not removed; others may be gone by then."""
+    async def delete(self, keys: Sequence[str]) -> Sequence[str]:
+        """See ``ObjectStore``. When it raises, some objects may be gone already."""
+        refused: list[str] = []
         for start in range(0, len(keys), DELETE_BATCH):
             batch = keys[start : start + DELETE_BATCH]
 
@@ -161,11 +163,11 @@ class S3Store:
                 )
 
             answer = await self._ask("delete", delete_batch)
-            if failures := [
-                fault.get("Code") for fault in answer.get("Errors", ()) if fault.get("Code") != "NoSuchKey"
-            ]:
-                logger.warning("store_unavailable operation=delete failed=%d error=%s", len(failures), failures[0])
-                raise Unavailable("store")
+            faults = [fault for fault in answer.get("Errors", ()) if fault.get("Code") != "NoSuchKey"]
+            if faults:
+                logger.warning("deletion_refused objects=%d error=%s", len(faults), faults[0].get("Code"))
+                refused += [fault["Key"] for fault in faults if "Key" in fault]
+        return refused
 
     async def check(self) -> None:
         """See ``ObjectStore``."""

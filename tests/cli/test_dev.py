@@ -31,6 +31,7 @@ from tests.cli.program import (
     wait_for,
 )
 from tests.e2e.client import Client
+from tests.web.conftest import missing
 
 
 def is_ready(stack: DevStack) -> bool:
@@ -116,7 +117,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 def test_no_network_is_needed(tmp_path: Path) -> None:
     lonely = ["unshare", "--net", "--map-root-user", sys.executable, "-c", LONELY]
     if shutil.which("unshare") is None or subprocess.run([*lonely, "/bin/true"], capture_output=True).returncode != 0:
-        pytest.skip("no right to make a network namespace")
+        missing("the right to make a network namespace")
     command = [*lonely, *MODULE, "dev", "--json", "--data", "data"]  # at the usual ports, which are free there
     with Program(command, tmp_path, cwd=tmp_path) as program:
         stack = DevStack(program)
@@ -193,6 +194,23 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "a-file").touch()
     said = refusal(["dev", "--data", "a-file/below", "--port", "0"], tmp_path)
     assert said == f"the folder {tmp_path / 'a-file' / 'below'} cannot be used: Not a directory"
+
+
+@pytest.mark.parametrize("where", ["store", ".gitignore/x"])
+def test_what_is_in_the_way_inside_the_folder_is_named(where: str, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    (folder / where).parent.mkdir(parents=True)
+    (folder / where).touch()
+    (folder / "dev.lock").touch()
+    said = refusal(["dev", "--data", folder, "--port", "0"], tmp_path)
+    assert said.startswith(f"the folder {folder} cannot be used: ")
+
+
+def test_a_lost_key_is_told_with_its_remedy(tmp_path: Path) -> None:
+    (tmp_path / "dev.lock").touch()
+    (tmp_path / "secrets.json").write_text('{"key_pair_id": "K1", "token_secret": "x"}')
+    said = refusal(["dev", "--data", tmp_path, "--port", "0"], tmp_path)
+    assert said == f"{tmp_path / 'secrets.json'} is damaged: start again from nothing with --reset"
 
 
 def test_an_origin_that_is_none_is_refused_before_anything_starts(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from graphql_api.storage.cors import upload_cors_rule
 from graphql_api.storage.s3 import S3Store
 from tests.contracts.samples import SAMPLES, Sample
 from tests.store import BUCKET, free_port, s3_store
+from tests.web.conftest import tool
 
 JPEG = SAMPLES["jpeg"]
 LIFETIME = timedelta(minutes=5)
@@ -59,14 +60,35 @@ async def test_the_store_keeps_the_checksum_it_verified(
     assert found.sha256 == promise.sha256
 
 
+async def test_an_encoding_that_was_not_asked_for_is_kept_and_told(store: S3Store, http: httpx.AsyncClient) -> None:
+    sample = SAMPLES["jpeg"]
+    promise = sample.promise()
+    target = await target_for(store, promise)
+    headers = dict(target.headers) | {"Content-Encoding": "gzip"}
+    assert (await http.put(target.url, content=sample.content, headers=headers)).status_code == 200
+    found = await store.find(promise.key)
+    assert found
+    assert found.content_encoding == "gzip"
+
+
 @pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
 async def test_curl_can_send_it(store: S3Store, tmp_path: Path, sample: Sample) -> None:
     promise = sample.promise()
     target = await target_for(store, promise)
     (tmp_path / "body").write_bytes(sample.content)
     headers = [argument for name, value in target.headers for argument in ("--header", f"{name}: {value}")]
-    command = ["curl", "--silent", "--noproxy", "*", "--write-out", "%{http_code}", "--upload-file", "body", *headers]
-    sent = await anyio.run_process([*command, target.url], cwd=tmp_path)
+    command = [
+        tool("curl"),
+        "--silent",
+        "--noproxy",
+        "*",
+        "--write-out",
+        "%{http_code}",
+        "--upload-file",
+        "body",
+        *headers,
+    ]
+    sent = await anyio.run_process([*command, "--upload-file", "body", target.url], cwd=tmp_path)
     assert sent.stdout == b"200"
     assert await store.read_start(promise.key, promise.size + 1) == sample.content
 

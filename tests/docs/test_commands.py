@@ -1,12 +1,17 @@
 """The commands in README and CONTRIBUTING are the ones that CI runs."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from graphql_api.cli import main
-from tests.docs.markdown import ROOT, blocks_in, documents
+from tests.docs.markdown import ROOT, blocks, blocks_in, documents
 
 README = ROOT / "README.md"
 CI = (ROOT / ".ci" / "run").read_text()
@@ -58,3 +63,17 @@ def test_every_option_in_the_documents_exists() -> None:
     }
     for command, option in used:
         assert option in CliRunner().invoke(main, [command, "--help"]).output, f"{command} {option}"
+
+
+def test_the_way_to_a_new_migration_works(tmp_path: Path) -> None:
+    block = next(block for block in blocks(ROOT / "CONTRIBUTING.md", "sh") if "alembic" in block.text)
+    for name in ("graphql_api", "migrations"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "console"))
+    shutil.copy(ROOT / "alembic.ini", tmp_path)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "alembic").symlink_to(Path(sys.executable).parent / "alembic")
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    subprocess.run(["bash", "-e", "-c", block.text], cwd=tmp_path, env=environ, check=True, capture_output=True)
+    [new] = [path for path in (tmp_path / "migrations" / "versions").glob("*.py") if not path.name.startswith("0001")]
+    assert new.read_text().count("    pass\n") == 2  # the tables have not changed
+    assert not list(tmp_path.glob("dev.db*"))

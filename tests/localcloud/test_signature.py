@@ -33,6 +33,7 @@ from tests.localcloud.viewer import (
     request,
     with_query,
 )
+from tests.web.conftest import tool
 
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
@@ -100,7 +101,7 @@ def test_signatures_of_openssl_pass(signer: Signer, tmp_path: Path) -> None:
     key = tmp_path / "private.pem"
     key.write_bytes(signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     digest = "-sha256" if signer.is_sha256 else "-sha1"
-    command = ["openssl", "dgst", digest, "-sign", str(key)]
+    command = [tool("openssl"), "dgst", digest, "-sign", str(key)]
     text = canned_policy(URL, EPOCH + 60).encode()
     signature = subprocess.run(command, input=text, capture_output=True, check=True).stdout
     url = f"{URL}?Expires={EPOCH + 60}&Signature={cloudfront_base64(signature)}&Key-Pair-Id={signer.key_id}"

@@ -227,3 +227,9 @@ async def test_a_database_that_is_down_is_said_alike_everywhere(sqlite_world: Wo
     ):
         document = f"mutation {{ m: {field} {{ results {{ userErrors {{ __typename code path }} }} }} }}"
         assert await down.data(document, as_=alice) == {"m": {"results": [{"userErrors": [expected]}]}}
+
+
+async def test_a_document_of_too_many_tokens_is_refused_before_it_is_validated(world: World) -> None:
+    result = await world.ask("{" + " a" * 2_000 + "}")
+    assert result.errors is not None
+    assert "token" in result.errors[0].message

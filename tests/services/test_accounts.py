@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
-from graphql_api.db.tables import UserRow
+from graphql_api.db.tables import FolderEntryRow, UserRow
 from graphql_api.model.ids import ROOT_FOLDER_ID
+from graphql_api.model.names import name_key, numbered_name
 from graphql_api.model.principal import ANONYMOUS, Identity
 from graphql_api.services.accounts import Accounts
+from graphql_api.services.naming import HIGHEST_NUMBER
 from tests.services.stories import foldered, home_of
 from tests.world import World
 
@@ -87,3 +89,17 @@ async def test_a_home_that_was_deleted_stays_deleted_and_may_be_renamed_or_moved
 async def test_homes_can_be_left_out(world: World) -> None:
     accounts = Accounts(world.database, world.clock, makes_homes=False)
     assert await accounts.find_home(await accounts.principal_of(ALICE)) is None
+
+
+async def test_whoever_finds_all_numbered_names_taken_gets_a_home_all_the_same(world: World) -> None:
+    names = ["Alice", *(numbered_name("Alice", number) for number in range(2, HIGHEST_NUMBER + 1))]
+    async with world.database.transaction() as connection:
+        rows = [
+            {"folder_id": ROOT_FOLDER_ID, "name_key": name_key(name), "entry_id": f"file_{index}"}
+            for index, name in enumerate(names)
+        ]
+        await connection.execute(insert(FolderEntryRow), rows)
+    alice = await world.principal("alice")
+    home = await world.services.accounts.find_home(alice)
+    assert home is not None
+    assert (await world.services.folders.find(alice, [home]))[home].name == alice.user_id

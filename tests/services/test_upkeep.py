@@ -112,3 +112,16 @@ async def test_only_an_upload_past_its_time_expires(world: World) -> None:
     await world.services.upkeep.sweep()
     found = await world.services.uploads.find(alice, [upload.id, other.id])
     assert [found[each.id].status for each in (upload, other)] == [UploadStatus.EXPIRED, UploadStatus.PENDING]
+
+
+async def test_an_object_that_may_not_be_removed_does_not_hold_up_the_others(world: World) -> None:
+    alice = await world.principal("alice")
+    locked, other = [await filed(world, alice, name) for name in ("locked", "other")]
+    world.store.locked = {locked.object_key}
+    await world.services.files.delete(alice, [locked.id, other.id])
+    assert set(world.store.objects) == {locked.object_key}
+    assert await world.services.upkeep.sweep() == 0  # it is tried again later, not again and again
+    world.store.locked = set()
+    world.clock.advance(hours=1)
+    assert await world.services.upkeep.sweep() == 1
+    assert world.store.objects == {}

@@ -5,6 +5,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Awaitable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -323,3 +324,13 @@ async def test_many_at_once_do_not_hinder_each_other(world: World) -> None:
     uploads = await asyncio.gather(*(sent(world, alice, f"{number}") for number in range(30)))
     await asyncio.gather(*(world.services.uploads.complete(alice, upload.id) for upload in uploads))
     assert len(await world.services.files.find(alice, [upload.file_id for upload in uploads])) == 30
+
+
+async def test_bytes_that_viewers_would_decode_to_others_fail_the_upload(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await sent(world, alice, "a.txt")
+    stored, content = world.store.objects[upload.object_key]
+    world.store.objects[upload.object_key] = (replace(stored, content_encoding="br"), content)
+    with pytest.raises(UploadMismatch, match="Content-Encoding br"):
+        await world.services.uploads.complete(alice, upload.id)
+    assert upload.object_key not in world.store.objects

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from graphql_api.errors import ConfigurationError
 from graphql_api.signing.keyring import HashAlgorithm, Keyring, KeyStatus, SigningKey
 from tests.signing.conftest import pem_of
+from tests.web.conftest import tool
 
 MESSAGE = b'{"Statement":[]}'
 
@@ -52,7 +53,7 @@ def test_openssl_accepts_our_signature_and_refuses_another_message(
     key = SigningKey.from_pem("KTEST", request.getfixturevalue(kind), hash_algorithm)
     (tmp_path / "public.pem").write_text(key.public_pem())
     (tmp_path / "signature").write_bytes(key.sign(MESSAGE))
-    verify = ["openssl", "dgst", f"-{hash_algorithm.lower()}", "-verify", "public.pem", "-signature", "signature"]
+    verify = [tool("openssl"), "dgst", f"-{hash_algorithm.lower()}", "-verify", "public.pem", "-signature", "signature"]
 
     def accepts(message: bytes) -> bool:
         return subprocess.run(verify, cwd=tmp_path, input=message, capture_output=True, check=False).returncode == 0
