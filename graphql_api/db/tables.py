@@ -9,13 +9,17 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, MetaData,
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from graphql_api.db.types import UtcDateTime, binary_text
+from graphql_api.model.audit import AuditAction
 from graphql_api.model.ids import MAX_ID_LENGTH, ROOT_FOLDER_ID
+from graphql_api.model.labels import MAX_METADATA_KEY_LENGTH
+from graphql_api.model.names import MAX_WORD_LENGTH
+from graphql_api.model.rule import MAX_SCOPE_LENGTH, Effect
 from graphql_api.model.upload import OnConflict, UploadFailureCode, UploadStatus
 
 MAX_CONTENT_TYPE_LENGTH = 255  # characters
 
 
-def _one_of(column: str, values: type[UploadStatus | OnConflict | UploadFailureCode]) -> str:
+def _one_of(column: str, values: type[UploadStatus | OnConflict | UploadFailureCode | Effect | AuditAction]) -> str:
     return f"{column} IN ({', '.join(repr(value.value) for value in values)})"
 
 
@@ -33,16 +37,34 @@ class Base(DeclarativeBase):
 
 
 class UserRow(Base):
-    """Whoever presented a verified token; ``issuer`` and ``subject`` name one person or service for good."""
+    """Whoever presented a verified token, or was named before they did; ``issuer`` and ``subject`` name one for good.
+
+    One who is known by e-mail address only has a ``subject`` that begins with a control character, which no token can
+    have; the first token with that address, verified, takes the row. ``claim_groups``: the last token's, a JSON list.
+    """
 
     __tablename__ = "users"
-    __table_args__ = (Index(None, "issuer", "subject", unique=True),)
+    __table_args__ = (
+        Index(None, "issuer", "subject", unique=True),
+        Index(None, "email_key"),
+        Index(
+            "ix_users_invited_email_key",
+            "issuer",
+            "email_key",
+            unique=True,
+            sqlite_where=text("subject < ' '"),
+            postgresql_where=text("subject < ' '"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(binary_text(MAX_ID_LENGTH), primary_key=True)
     issuer: Mapped[str] = mapped_column(binary_text())
     subject: Mapped[str] = mapped_column(binary_text())
     display_name: Mapped[str] = mapped_column(binary_text())
     email: Mapped[str | None] = mapped_column(binary_text())
+    email_key: Mapped[str | None] = mapped_column(binary_text())  # case-folded
+    claim_groups: Mapped[str | None] = mapped_column(binary_text())
+    signed_in_at: Mapped[datetime | None]  # for the first time
     created_at: Mapped[datetime]
 
 
@@ -82,13 +104,10 @@ class FileRow(Base):
     __tablename__ = "files"
     __table_args__ = (
         CheckConstraint("size >= 0", name="size_is_not_negative"),
-        # One index per order that a page can have, under what narrows it: everything (admins), an owner, a folder.
+        # One index per order that a page can have, for everything and for a folder; other scopes are in file_scopes.
         Index(None, "created_at", "id"),
         Index(None, "name_key", "id"),
         Index(None, "size", "id"),
-        Index(None, "owner_id", "created_at", "id"),
-        Index(None, "owner_id", "name_key", "id"),
-        Index(None, "owner_id", "size", "id"),
         Index(None, "folder_id", "created_at", "id"),
         Index(None, "folder_id", "name_key", "id"),
     )
@@ -106,6 +125,141 @@ class FileRow(Base):
     object_key: Mapped[str] = mapped_column(binary_text(), unique=True)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class FileScopeRow(Base):
+    """One row for each scope that a file is in: the folders above it but the root, its owner, its labels.
+
+    Written with the file and independent of rules, so that a change of rules writes nothing here.
+    """
+
+    __tablename__ = "file_scopes"
+    __table_args__ = (Index(None, "file_id"), {"sqlite_with_rowid": False})
+
+    scope: Mapped[str] = mapped_column(binary_text(MAX_SCOPE_LENGTH), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(primary_key=True)  # the file's
+    file_id: Mapped[str] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), primary_key=True)
+
+
+class FileWordRow(Base):
+    """The words of a file's name, for search."""
+
+    __tablename__ = "file_words"
+    __table_args__ = (Index(None, "file_id"), {"sqlite_with_rowid": False})
+
+    word: Mapped[str] = mapped_column(binary_text(MAX_WORD_LENGTH), primary_key=True)
+    file_id: Mapped[str] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), primary_key=True)
+
+
+class FileMetadataRow(Base):
+    """What users note about a file."""
+
+    __tablename__ = "file_metadata"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    file_id: Mapped[str] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(binary_text(MAX_METADATA_KEY_LENGTH), primary_key=True)
+    value: Mapped[str] = mapped_column(binary_text())
+
+
+class PolicyStateRow(Base):
+    """One row. ``version`` counts the changes of rules, groups and of the tree's shape where rules depend on it."""
+
+    __tablename__ = "policy_state"
+    __table_args__ = (CheckConstraint("id = 1", name="there_is_one"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(BigInteger)
+
+
+class AccessRuleRow(Base):
+    """A rule; ``subject`` and ``resource`` are the texts that ``model.rule`` describes."""
+
+    __tablename__ = "access_rules"
+    __table_args__ = (
+        CheckConstraint(_one_of("effect", Effect), name="effect_is_known"),
+        CheckConstraint("permissions > 0", name="permissions_are_some"),
+        CheckConstraint("starts_at IS NULL OR ends_at IS NULL OR starts_at < ends_at", name="it_ends_after_it_starts"),
+        Index(None, "subject", "id"),
+        Index(None, "resource", "id"),
+        Index(None, "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(binary_text(MAX_ID_LENGTH), primary_key=True)
+    effect: Mapped[str] = mapped_column(binary_text(16))
+    permissions: Mapped[int]  # a bit for each Permission, in the order of their definition
+    subject: Mapped[str] = mapped_column(binary_text(MAX_ID_LENGTH))
+    resource: Mapped[str] = mapped_column(binary_text(MAX_SCOPE_LENGTH))
+    starts_at: Mapped[datetime | None]
+    ends_at: Mapped[datetime | None]
+    ip_ranges: Mapped[str] = mapped_column(binary_text())  # JSON list of CIDR texts
+    max_lifetime: Mapped[int | None]  # seconds
+    binds_ip: Mapped[bool]
+    forces_download: Mapped[bool]
+    version: Mapped[int]
+    made_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class GroupRow(Base):
+    """A named set of users; tokens that list ``claim`` belong to it too."""
+
+    __tablename__ = "groups"
+
+    id: Mapped[str] = mapped_column(binary_text(MAX_ID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(binary_text())
+    name_key: Mapped[str] = mapped_column(binary_text(), unique=True)
+    claim: Mapped[str | None] = mapped_column(binary_text(), unique=True)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class GroupMemberRow(Base):
+    """A user in a group."""
+
+    __tablename__ = "group_members"
+    __table_args__ = (Index(None, "user_id"), {"sqlite_with_rowid": False})
+
+    group_id: Mapped[str] = mapped_column(ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+
+
+class AuditEventRow(Base):
+    """One line of the audit log. A trigger refuses every UPDATE; only retention deletes."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (
+        CheckConstraint(_one_of("action", AuditAction), name="action_is_known"),
+        Index(None, "occurred_at", "id"),
+        Index(None, "target", "occurred_at", "id"),
+        Index(None, "resource", "occurred_at", "id"),
+        Index(None, "actor_id", "occurred_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(binary_text(MAX_ID_LENGTH), primary_key=True)
+    occurred_at: Mapped[datetime]
+    actor_id: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    action: Mapped[str] = mapped_column(binary_text(32))
+    target: Mapped[str] = mapped_column(binary_text(MAX_SCOPE_LENGTH))
+    resource: Mapped[str | None] = mapped_column(binary_text(MAX_SCOPE_LENGTH))
+    before: Mapped[str | None] = mapped_column(binary_text())  # JSON
+    after: Mapped[str | None] = mapped_column(binary_text())  # JSON
+    address: Mapped[str | None] = mapped_column(binary_text(64))
+    request_id: Mapped[str | None] = mapped_column(binary_text())
+
+
+class IdempotencyKeyRow(Base):
+    """What a mutation with this key answered, so that asking again does nothing twice. ``actor``: a user id."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index(None, "created_at"),)
+
+    actor: Mapped[str] = mapped_column(binary_text(MAX_ID_LENGTH), primary_key=True)
+    key: Mapped[str] = mapped_column(binary_text(), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(binary_text(64))  # SHA-256 of what was asked, hex
+    answer: Mapped[str] = mapped_column(binary_text())  # JSON
+    created_at: Mapped[datetime]
 
 
 class UploadRow(Base):

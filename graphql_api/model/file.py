@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from graphql_api.model.ids import FileId, FolderId, UserId
+from graphql_api.model.rule import ReadTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class File:
     object_key: str
     created_at: datetime
     updated_at: datetime
+    terms: ReadTerms | None = None  # on which the one it was found for may download it; None: not at all
 
 
 @dataclass(frozen=True, slots=True)

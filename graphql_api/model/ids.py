@@ -15,11 +15,17 @@ UserId = NewType("UserId", str)
 FolderId = NewType("FolderId", str)
 FileId = NewType("FileId", str)
 UploadId = NewType("UploadId", str)
+GroupId = NewType("GroupId", str)
+RuleId = NewType("RuleId", str)
+EventId = NewType("EventId", str)
 
 USER_PREFIX: Final = "user_"
 FOLDER_PREFIX: Final = "folder_"
 FILE_PREFIX: Final = "file_"
 UPLOAD_PREFIX: Final = "upload_"
+GROUP_PREFIX: Final = "group_"
+RULE_PREFIX: Final = "rule_"
+EVENT_PREFIX: Final = "event_"
 
 ROOT_FOLDER_ID: Final = FolderId("folder_" + "0" * 26)
 """The root of the one tree; the first migration creates its row."""
@@ -50,6 +56,18 @@ def new_file_id(now: datetime) -> FileId:
 
 def new_upload_id(now: datetime) -> UploadId:
     return UploadId(UPLOAD_PREFIX + new_ulid(now))
+
+
+def new_group_id(now: datetime) -> GroupId:
+    return GroupId(GROUP_PREFIX + new_ulid(now))
+
+
+def new_rule_id(now: datetime) -> RuleId:
+    return RuleId(RULE_PREFIX + new_ulid(now))
+
+
+def new_event_id(now: datetime) -> EventId:
+    return EventId(EVENT_PREFIX + new_ulid(now))
 
 
 def new_object_key(now: datetime) -> str:

@@ -1,9 +1,14 @@
 """What a file or folder may be called, and when two names are the same name."""
 
+import re
 import unicodedata
 from typing import Final
 
 MAX_NAME_LENGTH: Final = 255  # characters, after NFC
+MAX_WORD_LENGTH: Final = 64  # characters of a word that search compares
+MAX_WORDS: Final = 32  # of one name
+
+_WORD: Final = re.compile(r"[^\W_]+")
 
 # Characters that change the order in which the rest is shown, so that "fdp.exe" can look like "exe.pdf".
 # Source: Unicode Standard Annex #9, section 2, "Directional Formatting Characters".
@@ -46,6 +51,12 @@ def name_key(name: str) -> str:
     """
     decomposed = unicodedata.normalize("NFD", name)
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", decomposed.casefold()).casefold())
+
+
+def name_words(name: str) -> tuple[str, ...]:
+    """The words that search finds a name by: its runs of letters and digits, as ``name_key`` has them, each once."""
+    words = dict.fromkeys(word[:MAX_WORD_LENGTH] for word in _WORD.findall(name_key(name)))
+    return tuple(words)[:MAX_WORDS]
 
 
 def numbered_name(name: str, number: int) -> str:

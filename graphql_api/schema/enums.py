@@ -71,6 +71,9 @@ _describe(
     READ="See and download.",
     WRITE="Upload, rename, move.",
     DELETE="Delete.",
+    SHARE="Make rules on it and below, for no more than one holds.",
+    AUDIT="Read the audit log and explain anybody's access.",
+    ADMINISTER="Everything.",
 )
 _describe(
     UserErrorCode,

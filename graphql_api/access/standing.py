@@ -1,0 +1,203 @@
+"""What one principal may do at this moment, from this address: the one meaning of the rules.
+
+Everything that decides goes through ``Standing``: single look-ups and mutations ask ``may``, links are made on
+``read_terms``, and lists run the ``ReadPlan`` that ``access.plan`` translates from the same rules.
+"""
+
+import math
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from ipaddress import IPv4Address, ip_network
+
+from graphql_api.model.ids import GroupId, UserId
+from graphql_api.model.principal import CONTENT_PERMISSIONS, Address, Permission
+from graphql_api.model.rule import NO_OBLIGATIONS, PLAIN, ROOT, AccessRule, Effect, ReadTerms
+
+
+def comes_from(rule: AccessRule, address: Address | None) -> bool:
+    """Whether a request from ``address`` meets the rule's condition. An unknown address is every address to a denial
+    and none to an allowance.
+    """
+    ranges = rule.terms.ip_ranges
+    if not ranges:
+        return True
+    if address is None:
+        return rule.terms.effect is Effect.DENY
+    return _range_of(ranges, address) is not None
+
+
+def is_in_force(rule: AccessRule, now: datetime) -> bool:
+    terms = rule.terms
+    return (terms.starts_at is None or terms.starts_at <= now) and (terms.ends_at is None or now < terms.ends_at)
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """All rules about one principal, whenever they apply: what is remembered between requests.
+
+    ``chains``: for each folder or file that a rule names, itself and the folders above, the root last. ``children``:
+    the folders directly below each folder that a plan may have to open; one that is missing has too many.
+    """
+
+    user_id: UserId | None
+    is_admin: bool  # by token
+    groups: frozenset[GroupId] = frozenset()
+    rules: tuple[AccessRule, ...] = ()
+    chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    children: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def standing(self, now: datetime, address: Address | None) -> "Standing":
+        """What applies at ``now`` to a request from ``address``; the same answer until ``next_change``."""
+        return Standing(
+            user_id=self.user_id,
+            is_token_admin=self.is_admin,
+            rules=tuple(rule for rule in self.rules if is_in_force(rule, now) and comes_from(rule, address)),
+            coming=tuple(
+                rule
+                for rule in self.rules
+                if rule.terms.effect is Effect.DENY and rule.terms.starts_at is not None and rule.terms.starts_at > now
+            ),
+            address=address if self.depends_on_address else None,
+            chains=self.chains,
+            children=self.children,
+        )
+
+    @cached_property
+    def depends_on_address(self) -> bool:
+        return any(rule.terms.ip_ranges or rule.terms.obligations.binds_ip for rule in self.rules)
+
+    def next_change(self, now: datetime) -> datetime | None:
+        """The next instant at which a rule begins or ends; None when none will."""
+        edges = (edge for rule in self.rules for edge in (rule.terms.starts_at, rule.terms.ends_at))
+        return min((edge for edge in edges if edge is not None and edge > now), default=None)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """``rules`` all apply now; ``coming`` are denials that will. A thing's ``scopes`` are its own id, the folders above
+    it, its owner's id and its labels.
+    """
+
+    user_id: UserId | None
+    is_token_admin: bool
+    rules: tuple[AccessRule, ...] = ()
+    coming: tuple[AccessRule, ...] = ()
+    address: Address | None = None
+    chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    children: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def is_admin(self) -> bool:
+        """Administrators may do everything, and no denial but one of ADMINISTER itself binds them."""
+        if self.user_id is None:
+            return False
+        if self.is_token_admin:
+            return True
+        by_rule = ROOT in self.scopes_with(Effect.ALLOW, Permission.ADMINISTER)
+        return by_rule and ROOT not in self.scopes_with(Effect.DENY, Permission.ADMINISTER)
+
+    def scopes_with(self, effect: Effect, permission: Permission) -> Mapping[str, tuple[AccessRule, ...]]:
+        """What the applying rules of this effect name for ``permission``, with the rules."""
+        return self._index.get((effect, permission), {})
+
+    @cached_property
+    def _index(self) -> Mapping[tuple[Effect, Permission], Mapping[str, tuple[AccessRule, ...]]]:
+        found: dict[tuple[Effect, Permission], dict[str, tuple[AccessRule, ...]]] = {}
+        for rule in self.rules:
+            for permission in rule.terms.permissions:
+                scopes = found.setdefault((rule.terms.effect, permission), {})
+                scopes[rule.terms.resource] = (*scopes.get(rule.terms.resource, ()), rule)
+        return found
+
+    def may(self, permission: Permission, scopes: Set[str]) -> bool:
+        """Whether ``permission`` is held on the thing with these ``scopes``; deny by default, and deny wins."""
+        if self.is_admin:
+            return True
+        if not scopes.isdisjoint(self.scopes_with(Effect.DENY, permission).keys()):
+            return False
+        if self.owns(scopes) and permission in CONTENT_PERMISSIONS:
+            return True
+        return not scopes.isdisjoint(self.scopes_with(Effect.ALLOW, permission).keys())
+
+    def owns(self, scopes: Set[str]) -> bool:
+        return self.user_id is not None and self.user_id in scopes
+
+    @cached_property
+    def reads_plainly(self) -> bool:
+        """Whether whatever may be read may be read on plain terms, so that no file has to be looked at closer."""
+        if self.is_admin:
+            return True
+        coming = any(Permission.READ in rule.terms.permissions for rule in self.coming)
+        allows = [rule for rules in self.scopes_with(Effect.ALLOW, Permission.READ).values() for rule in rules]
+        return not coming and all(
+            rule.terms.obligations == NO_OBLIGATIONS and rule.terms.ends_at is None and not rule.terms.ip_ranges
+            for rule in allows
+        )
+
+    def read_terms(self, scopes: Set[str]) -> ReadTerms | None:
+        """On what terms the file with these ``scopes`` may be downloaded, None for not at all. The only place where
+        terms are made.
+
+        Of several rules that allow, the most generous wins as a whole: its obligations are never mixed with another's.
+        A rule that needs a link bound to an address cannot win for an IPv6 caller: CloudFront binds IPv4 only.
+        """
+        if not self.may(Permission.READ, scopes):
+            return None
+        if self.is_admin:
+            return PLAIN
+        denied_from = min(
+            (
+                rule.terms.starts_at
+                for rule in self.coming
+                if Permission.READ in rule.terms.permissions
+                and rule.terms.resource in scopes
+                and rule.terms.starts_at is not None
+            ),
+            default=None,
+        )
+        if self.owns(scopes):
+            return replace(PLAIN, until=denied_from) if denied_from else PLAIN
+        allows = self.scopes_with(Effect.ALLOW, Permission.READ)
+        for rule in sorted((rule for scope in scopes for rule in allows.get(scope, ())), key=generosity):
+            ip_range = None
+            if is_bound_to_address(rule):
+                ip_range = self._link_range(rule)
+                if ip_range is None:
+                    continue
+            ends = [end for end in (rule.terms.ends_at, denied_from) if end is not None]
+            obligations = rule.terms.obligations
+            return ReadTerms(obligations.max_lifetime, ip_range, obligations.forces_download, min(ends, default=None))
+        return None
+
+    def _link_range(self, rule: AccessRule) -> str | None:
+        """The one IPv4 range that a link by this rule must be bound to; None when it cannot be."""
+        if not isinstance(self.address, IPv4Address):
+            return None
+        if rule.terms.obligations.binds_ip:
+            return f"{self.address}/32"
+        return _range_of(rule.terms.ip_ranges, self.address)
+
+
+def is_bound_to_address(rule: AccessRule) -> bool:
+    """Whether a link by this rule must not work elsewhere: a condition that the edge ignored would be none."""
+    return rule.terms.obligations.binds_ip or bool(rule.terms.ip_ranges)
+
+
+def generosity(rule: AccessRule) -> tuple[bool, bool, float, float, str]:
+    """Sorts the most generous first: from anywhere, shown in the page, for longest, until latest, the oldest rule."""
+    lifetime, end = rule.terms.obligations.max_lifetime, rule.terms.ends_at
+    return (
+        is_bound_to_address(rule),
+        rule.terms.obligations.forces_download,
+        -math.inf if lifetime is None else -lifetime.total_seconds(),
+        -math.inf if end is None else -end.timestamp(),
+        rule.id,
+    )
+
+
+def _range_of(ranges: tuple[str, ...], address: Address) -> str | None:
+    """The widest of ``ranges`` that ``address`` is in."""
+    networks = [network for network in map(ip_network, ranges) if address in network]
+    return str(min(networks, key=lambda network: network.prefixlen)) if networks else None

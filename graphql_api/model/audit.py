@@ -1,0 +1,58 @@
+"""The audit log: what changed access, by whom. Append-only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from graphql_api.model.ids import EventId, UserId
+
+
+class AuditAction(StrEnum):
+    """What was done. Everything that can change who may do what is here."""
+
+    RULE_CREATED = "RULE_CREATED"
+    RULE_UPDATED = "RULE_UPDATED"
+    RULE_DELETED = "RULE_DELETED"
+    GROUP_CREATED = "GROUP_CREATED"
+    GROUP_UPDATED = "GROUP_UPDATED"
+    GROUP_DELETED = "GROUP_DELETED"
+    MEMBER_ADDED = "MEMBER_ADDED"
+    MEMBER_REMOVED = "MEMBER_REMOVED"
+    USER_INVITED = "USER_INVITED"
+    FILE_MOVED = "FILE_MOVED"
+    FILE_DELETED = "FILE_DELETED"
+    FOLDER_MOVED = "FOLDER_MOVED"
+    FOLDER_DELETED = "FOLDER_DELETED"
+    LABELS_CHANGED = "LABELS_CHANGED"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """``target`` is the id of the rule, group, user, file or folder that was changed; ``resource`` the scope a rule is
+    about. ``before`` and ``after`` are JSON objects, None where there was or is nothing. ``actor_id`` is None for the
+    system.
+    """
+
+    id: EventId
+    occurred_at: datetime
+    actor_id: UserId | None
+    action: AuditAction
+    target: str
+    resource: str | None = None
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    address: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """All given conditions must hold. ``resource_id`` matches the changed thing and what a rule is about."""
+
+    actor_id: UserId | None = None
+    resource_id: str | None = None
+    actions: tuple[AuditAction, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
