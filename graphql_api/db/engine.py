@@ -91,6 +91,18 @@ class Database:
                 async with connection.begin():
                     yield connection
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """For reads only: all statements see one state of the database, and no writer waits for them."""
+        options: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        if self.is_sqlite:
+            options = {"is_snapshot": True}
+        with _translated():
+            async with self._engine.connect() as connection:
+                await connection.execution_options(**options)
+                async with connection.begin():
+                    yield connection
+
     async def check(self) -> None:
         """Return when the database answers."""
         async with self.autocommit() as connection:
@@ -172,5 +184,9 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: Any) -> None:
     # A writer takes the lock at once: a transaction that begins as a reader and then writes fails where it could wait.
-    if connection.get_execution_options().get("is_transaction"):
+    # In WAL mode the first read of a deferred transaction fixes what all of them see.
+    options = connection.get_execution_options()
+    if options.get("is_transaction"):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif options.get("is_snapshot"):
+        connection.exec_driver_sql("BEGIN DEFERRED")

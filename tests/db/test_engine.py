@@ -286,3 +286,14 @@ async def test_a_postgresql_that_is_down_is_unavailable_and_works_when_it_is_bac
     await anyio.to_thread.run_sync(control, own_postgres, "restart", "-m", "immediate")
     await database.check()
     await database.close()
+
+
+async def test_a_snapshot_sees_one_state_and_holds_no_writer(database: Database) -> None:
+    version = text("SELECT version FROM policy_state")
+    async with database.snapshot() as reading:
+        before = await reading.scalar(version)
+        async with database.transaction() as writing:
+            await writing.execute(text("UPDATE policy_state SET version = version + 1"))
+        assert await reading.scalar(version) == before
+    async with database.autocommit() as reading:
+        assert await reading.scalar(version) == before + 1

@@ -1,0 +1,110 @@
+"""What everybody may do right now: rulebooks are remembered until the policy changes, standings until time does it."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from graphql_api.access.standing import Rulebook, Standing
+from graphql_api.db import rulebooks, rules
+from graphql_api.model.ids import UserId
+from graphql_api.model.principal import ANONYMOUS, Address, Principal
+from graphql_api.services.clock import Clock
+
+MAX_BOOKS: Final = 10_000
+MAX_REMEMBERED: Final = 200_000  # rules and folders in all remembered books, about 200 bytes each
+MAX_ADDRESSES: Final = 16  # standings of one book, which differ by address where rules have conditions on it
+
+_Key = tuple[UserId | None, bool, frozenset[str]]
+
+
+@dataclass
+class _Remembered:
+    """A rulebook, and its standings as they are from ``since`` until ``until``."""
+
+    book: Rulebook
+    version: int
+    since: datetime
+    until: datetime | None
+    standings: OrderedDict[Address | None, Standing] = field(default_factory=OrderedDict)
+
+    @property
+    def weight(self) -> int:
+        return 1 + len(self.book.rules) + len(self.book.chains) + sum(map(len, self.book.children.values()))
+
+
+class Standings:
+    """One for the process. A request that began before a change of policy was committed may end under the old one."""
+
+    def __init__(self, clock: Clock, *, max_remembered: int = MAX_REMEMBERED) -> None:
+        self._clock = clock
+        self._max_remembered = max_remembered
+        self._remembered: OrderedDict[_Key, _Remembered] = OrderedDict()
+        self._weight = 0
+
+    @property
+    def weight(self) -> int:
+        """How many rules and folders are remembered: what bounds the memory."""
+        return self._weight
+
+    async def of(self, connection: AsyncConnection, principal: Principal) -> Standing:
+        """What ``principal`` may do now, from where it asks. Raises: Unavailable."""
+        key = (principal.user_id, principal.is_admin, principal.groups)
+
+        def load() -> Awaitable[Rulebook]:
+            return rulebooks.load_rulebook(connection, principal)
+
+        return await self._of(connection, key, principal.address, load)
+
+    async def of_anonymous(self, connection: AsyncConnection, address: Address | None = None) -> Standing:
+        """What everybody may do. Raises: Unavailable."""
+        return await self.of(connection, replace(ANONYMOUS, address=address))
+
+    async def of_user(self, connection: AsyncConnection, user_id: UserId, address: Address | None = None) -> Standing:
+        """What somebody who is not asking may do, with the groups of their last token. Raises: Unavailable."""
+        book = await rulebooks.load_rulebook_of(connection, user_id)
+        return book.standing(self._clock(), address)
+
+    async def _of(
+        self,
+        connection: AsyncConnection,
+        key: _Key,
+        address: Address | None,
+        load: Callable[[], Awaitable[Rulebook]],
+    ) -> Standing:
+        now = self._clock()
+        if rules.is_changing_policy(connection):
+            return (await load()).standing(now, address)
+        version = await rules.policy_version(connection)
+        found = self._remembered.get(key)
+        if found is None or found.version != version:
+            # What is read after the version may be newer than it: then the next request reads once more.
+            found = _Remembered(await load(), version, now, None)
+            found.until = found.book.next_change(now)
+            self._remember(key, found)
+        elif now < found.since or (found.until is not None and found.until <= now):
+            found.since, found.until = now, found.book.next_change(now)
+            found.standings.clear()
+        self._remembered.move_to_end(key)
+        return _standing_in(found, address if found.book.depends_on_address else None, now)
+
+    def _remember(self, key: _Key, found: _Remembered) -> None:
+        if (old := self._remembered.pop(key, None)) is not None:
+            self._weight -= old.weight
+        self._remembered[key] = found
+        self._weight += found.weight
+        while len(self._remembered) > 1 and (self._weight > self._max_remembered or len(self._remembered) > MAX_BOOKS):
+            _, oldest = self._remembered.popitem(last=False)
+            self._weight -= oldest.weight
+
+
+def _standing_in(found: _Remembered, address: Address | None, now: datetime) -> Standing:
+    standing = found.standings.get(address)
+    if standing is None:
+        standing = found.standings[address] = found.book.standing(now, address)
+        if len(found.standings) > MAX_ADDRESSES:
+            found.standings.popitem(last=False)
+    return standing
