@@ -14,7 +14,7 @@ from graphql_api.schema.mutation import Mutation
 from graphql_api.schema.query import Query
 from graphql_api.schema.scalars import SCALARS
 from graphql_api.schema.shortcuts import take_shortcuts
-from graphql_api.schema.types import PutUploadTarget, Upload
+from graphql_api.schema.uploads import PutUploadTarget, Upload
 
 __all__ = ["Context", "build_schema"]
 

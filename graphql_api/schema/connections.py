@@ -15,11 +15,12 @@ from graphql_api.model.upload import Upload as UploadNoun
 from graphql_api.schema.context import Info
 
 if TYPE_CHECKING:  # these types use the connections: strawberry resolves the names when the schema is built
-    from graphql_api.schema.types import File, Folder, Upload
+    from graphql_api.schema.types import File, Folder
+    from graphql_api.schema.uploads import Upload
 
 LazyFile = Annotated["File", strawberry.lazy("graphql_api.schema.types")]
 LazyFolder = Annotated["Folder", strawberry.lazy("graphql_api.schema.types")]
-LazyUpload = Annotated["Upload", strawberry.lazy("graphql_api.schema.types")]
+LazyUpload = Annotated["Upload", strawberry.lazy("graphql_api.schema.uploads")]
 
 
 @strawberry.type(description="One page of a connection.")
@@ -43,6 +44,17 @@ class PageInfo:
         return self.page.cursor_of(self.page.nodes[-1]) if self.page.nodes else None
 
 
+@strawberry.type
+class Connection:
+    """What all connections have; ``edges`` and ``nodes`` are their own."""
+
+    page: strawberry.Private[Page[Any]]
+
+    @strawberry.field(description="About the page.")
+    def page_info(self) -> PageInfo:
+        return PageInfo(page=self.page)
+
+
 @strawberry.type(description="A file in a list.")
 class FileEdge:
     cursor: str = strawberry.field(description="Position.")
@@ -50,7 +62,7 @@ class FileEdge:
 
 
 @strawberry.type(description="Files, a page at a time.")
-class FileConnection:
+class FileConnection(Connection):
     page: strawberry.Private[Page[nouns.File]]
     wanted: strawberry.Private[FileFilter]
     counting: strawberry.Private[asyncio.Future[Count] | None] = None
@@ -62,10 +74,6 @@ class FileConnection:
     @strawberry.field(description="The same without cursors.", graphql_type=list[LazyFile])
     def nodes(self) -> tuple[nouns.File, ...]:
         return self.page.nodes
-
-    @strawberry.field(description="About the page.")
-    def page_info(self) -> PageInfo:
-        return PageInfo(page=self.page)
 
     @strawberry.field(description="How many there are in all, counted up to 10,000 and only when asked for.")
     async def total_count(self, info: Info) -> int | None:
@@ -89,7 +97,7 @@ class FolderEdge:
 
 
 @strawberry.type(description="Folders, a page at a time.")
-class FolderConnection:
+class FolderConnection(Connection):
     page: strawberry.Private[Page[nouns.Folder]]
 
     @strawberry.field(description="The page.")
@@ -100,10 +108,6 @@ class FolderConnection:
     def nodes(self) -> tuple[nouns.Folder, ...]:
         return self.page.nodes
 
-    @strawberry.field(description="About the page.")
-    def page_info(self) -> PageInfo:
-        return PageInfo(page=self.page)
-
 
 @strawberry.type(description="An upload in a list.")
 class UploadEdge:
@@ -112,7 +116,7 @@ class UploadEdge:
 
 
 @strawberry.type(description="Uploads, a page at a time.")
-class UploadConnection:
+class UploadConnection(Connection):
     page: strawberry.Private[Page[UploadNoun]]
 
     @strawberry.field(description="The page.")
@@ -122,7 +126,3 @@ class UploadConnection:
     @strawberry.field(description="The same without cursors.", graphql_type=list[LazyUpload])
     def nodes(self) -> tuple[UploadNoun, ...]:
         return self.page.nodes
-
-    @strawberry.field(description="About the page.")
-    def page_info(self) -> PageInfo:
-        return PageInfo(page=self.page)

@@ -11,7 +11,8 @@ from graphql_api.model.upload import Upload as UploadNoun
 from graphql_api.schema.errors import UserError
 from graphql_api.schema.inputs import ABSENT, given
 from graphql_api.schema.scalars import ByteSize
-from graphql_api.schema.types import File, Folder, Upload
+from graphql_api.schema.types import File, Folder
+from graphql_api.schema.uploads import Upload
 from graphql_api.services.uploads import UploadWish
 
 MAX_BULK = 100  # files or uploads that one mutation takes

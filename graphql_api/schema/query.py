@@ -24,7 +24,9 @@ from graphql_api.schema.connections import FileConnection, UploadConnection
 from graphql_api.schema.context import Context, Info
 from graphql_api.schema.inputs import ABSENT, given, page_request
 from graphql_api.schema.listing import FileFilterInput, FileOrderInput
-from graphql_api.schema.types import After, Before, File, First, Folder, Last, Node, Viewer
+from graphql_api.schema.node import After, Before, First, Last, Node
+from graphql_api.schema.types import File, Folder
+from graphql_api.schema.viewer import Viewer
 
 MAX_NODES = 100
 

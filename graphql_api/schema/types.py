@@ -8,36 +8,18 @@ from typing import Annotated
 import strawberry
 from strawberry import Parent
 
-from graphql_api.model import delivery, upload
+from graphql_api.model import delivery
 from graphql_api.model import file as nouns
 from graphql_api.model.delivery import ContentDisposition, LinkWish
 from graphql_api.model.listing import FileFilter, FileOrder
-from graphql_api.model.principal import Principal
-from graphql_api.model.stored_object import PutUploadTarget as PutUploadTargetNoun
-from graphql_api.model.upload import UploadFailureCode, UploadStatus
 from graphql_api.schema.connections import FileConnection, FolderConnection
 from graphql_api.schema.context import Info
 from graphql_api.schema.inputs import ABSENT, given, page_request
 from graphql_api.schema.listing import FileOrderInput
+from graphql_api.schema.node import After, Before, First, Last, Node, Timestamped
 from graphql_api.schema.scalars import ByteSize, Url
 
 DEFAULT_LINK_SECONDS = 3600
-
-First = Annotated[int | None, strawberry.argument(description="Forward page size, 1-100; 20 if neither is given.")]
-After = Annotated[str | None, strawberry.argument(description="Start after this cursor.")]
-Last = Annotated[int | None, strawberry.argument(description="Backward page size, 1-100.")]
-Before = Annotated[str | None, strawberry.argument(description="End before this cursor.")]
-
-
-@strawberry.interface(description="Any object with a global id; ids are opaque, unique across types and never reused.")
-class Node:
-    id: strawberry.ID = strawberry.field(description="Global id.")
-
-
-@strawberry.interface(description="Something that was made at a time and can change.")
-class Timestamped:
-    created_at: datetime = strawberry.field(description="When it was created.")
-    updated_at: datetime = strawberry.field(description="When it was last changed.")
 
 
 @strawberry.type(description="A signed CDN address.")
@@ -160,100 +142,3 @@ class Folder(Node, Timestamped):
     @classmethod
     def is_type_of(cls, value: object, _info: object) -> bool:
         return isinstance(value, nouns.Folder)
-
-
-@strawberry.type(description="One header.")
-class HttpHeader:
-    name: str = strawberry.field(description="Name.")
-    value: str = strawberry.field(description="Value.")
-
-
-@strawberry.interface(description="Where and how to send bytes.")
-class UploadTarget:
-    expires_at: datetime = strawberry.field(description="When the target stops accepting bytes.")
-
-
-@strawberry.type(
-    description="Send all bytes in one PUT. It is accepted once: 412 means that the bytes are there, so complete."
-)
-class PutUploadTarget(UploadTarget):
-    url: Url = strawberry.field(description="PUT here.")
-
-    @strawberry.field(
-        description="Headers to send exactly as given; they are signed. So is the length, which clients set themselves."
-    )
-    def headers(self, parent: Parent[PutUploadTargetNoun]) -> list[HttpHeader]:
-        return [HttpHeader(name=name, value=value) for name, value in parent.headers]
-
-    @classmethod
-    def is_type_of(cls, value: object, _info: object) -> bool:
-        return isinstance(value, PutUploadTargetNoun)
-
-
-@strawberry.type(description="Why an upload failed.")
-class UploadFailure:
-    code: UploadFailureCode = strawberry.field(description="Machine-readable reason.")
-    message: str = strawberry.field(description="For people.")
-
-
-@strawberry.type(description="An upload from reservation to file.")
-class Upload(Node, Timestamped):
-    status: UploadStatus = strawberry.field(description="Where it stands.")
-    filename: str = strawberry.field(description="Name the file will have.")
-    size: ByteSize = strawberry.field(description="Announced length.")
-    content_type: str = strawberry.field(description="Announced media type.")
-    failure: UploadFailure | None = strawberry.field(description="Why it failed; null otherwise.")
-    expires_at: datetime = strawberry.field(description="When an unfinished upload is given up.")
-
-    @strawberry.field(
-        description="Where to send the bytes, signed anew each time; null once the upload is over.",
-        graphql_type=UploadTarget | None,
-    )
-    async def target(self, parent: Parent[upload.Upload], info: Info) -> PutUploadTargetNoun | None:
-        return await info.context.services.uploads.target(parent)
-
-    @strawberry.field(description="The result; null until COMPLETED.", graphql_type=File | None)
-    async def file(self, parent: Parent[upload.Upload], info: Info) -> nouns.File | None:
-        if parent.status is not UploadStatus.COMPLETED:
-            return None
-        return await info.context.files.load(parent.file_id)
-
-    @strawberry.field(description="Folder the file goes to; null once the folder is gone.", graphql_type=Folder | None)
-    async def folder(self, parent: Parent[upload.Upload], info: Info) -> nouns.Folder | None:
-        return None if parent.folder_id is None else await info.context.folders.load(parent.folder_id)
-
-    @classmethod
-    def is_type_of(cls, value: object, _info: object) -> bool:
-        return isinstance(value, upload.Upload)
-
-
-@strawberry.type(description="The authenticated principal.")
-class Viewer(Node):
-    display_name: str = strawberry.field(description="Name shown to people.")
-    is_admin: bool = strawberry.field(description="Whether the viewer may do everything.")
-
-    @strawberry.field(description="Global id.", name="id")
-    def id_(self, parent: Parent[Principal]) -> strawberry.ID:
-        return strawberry.ID(str(parent.user_id))
-
-    @strawberry.field(description="The viewer's own folder; null if there is none.", graphql_type=Folder | None)
-    async def home_folder(self, parent: Parent[Principal], info: Info) -> nouns.Folder | None:
-        home = await info.context.services.accounts.find_home(parent)
-        return None if home is None else await info.context.folders.load(home)
-
-    @strawberry.field(description="The topmost folders that the viewer may see, by name.")
-    async def top_folders(
-        self,
-        parent: Parent[Principal],
-        info: Info,
-        first: First = ABSENT,
-        after: After = ABSENT,
-        last: Last = ABSENT,
-        before: Before = ABSENT,
-    ) -> FolderConnection:
-        request = page_request(first, after, last, before)
-        return FolderConnection(page=await info.context.services.folders.list_top(parent, request))
-
-    @classmethod
-    def is_type_of(cls, value: object, _info: object) -> bool:
-        return isinstance(value, Principal)
