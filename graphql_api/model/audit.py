@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from graphql_api.model.ids import EventId, UserId
+from graphql_api.model.ids import EventId, UserId, new_event_id
+from graphql_api.model.principal import Principal
 
 
 class AuditAction(StrEnum):
@@ -31,8 +32,8 @@ class AuditAction(StrEnum):
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
     """``target`` is the id of the rule, group, user, file or folder that was changed; ``resource`` the scope a rule is
-    about. ``before`` and ``after`` are JSON objects, None where there was or is nothing. ``actor_id`` is None for the
-    system.
+    about, or the user who joined or left a group. ``before`` and ``after`` are JSON objects, None where there was or is
+    nothing. ``actor_id`` is None for the system.
     """
 
     id: EventId
@@ -45,6 +46,31 @@ class AuditEvent:
     after: Mapping[str, Any] | None = None
     address: str | None = None
     request_id: str | None = None
+
+
+def audit_event(
+    principal: Principal | None,
+    action: AuditAction,
+    target: str,
+    *,
+    now: datetime,
+    resource: str | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> AuditEvent:
+    """What ``principal`` (None: the system) does ``now``."""
+    return AuditEvent(
+        id=new_event_id(now),
+        occurred_at=now,
+        actor_id=principal.user_id if principal else None,
+        action=action,
+        target=target,
+        resource=resource,
+        before=before,
+        after=after,
+        address=str(principal.address) if principal and principal.address else None,
+        request_id=principal.request_id if principal else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
