@@ -4,9 +4,12 @@ from enum import StrEnum
 
 import strawberry
 
+from graphql_api.model.audit import AuditAction
+from graphql_api.model.decision import Ground, Verdict
 from graphql_api.model.delivery import ContentDisposition
 from graphql_api.model.listing import FileOrderField, OrderDirection
 from graphql_api.model.principal import Permission
+from graphql_api.model.rule import Effect
 from graphql_api.model.upload import OnConflict, UploadFailureCode, UploadStatus
 
 
@@ -22,8 +25,16 @@ class UserErrorCode(StrEnum):
     UNAVAILABLE = "UNAVAILABLE"
 
 
-def _describe(enum: type[StrEnum], description: str, **values: str) -> None:
-    definition = strawberry.enum(enum, description=description).__strawberry_definition__  # type: ignore[attr-defined]  # set by strawberry
+class Visibility(StrEnum):
+    """Derived from the rules, never kept beside them."""
+
+    PRIVATE = "PRIVATE"
+    PUBLIC = "PUBLIC"
+
+
+def _describe(enum: type[StrEnum], description: str, /, name: str | None = None, **values: str) -> None:
+    described = strawberry.enum(enum, name=name, description=description)
+    definition = described.__strawberry_definition__  # type: ignore[attr-defined]  # set by strawberry
     for value in definition.values:
         value.description = values.pop(value.name)
     assert not values, f"{enum.__name__} has no {values}"
@@ -74,6 +85,48 @@ _describe(
     SHARE="Make rules on it and below, for no more than one holds.",
     AUDIT="Read the audit log and explain anybody's access.",
     ADMINISTER="Everything.",
+)
+_describe(Visibility, "Derived from the rules.", PRIVATE="Those whom rules allow.", PUBLIC="Everybody.")
+_describe(Effect, "Allow or deny.", name="AccessEffect", ALLOW="Allow.", DENY="Deny; wins over allow.")
+_describe(
+    Ground,
+    "What decided.",
+    name="AccessGround",
+    ADMINISTRATOR="Administrators may do everything.",
+    OWNERSHIP="Owners may do everything with what is theirs, but for what a rule denies them.",
+    RULE="A rule.",
+    NO_RULE="Nothing allows it, and what nothing allows is denied.",
+)
+_describe(
+    Verdict,
+    "What became of one rule.",
+    name="RuleVerdict",
+    DECIDED="It applied, and decided.",
+    AGREED="It applied, and said the same as what decided.",
+    OVERRULED="It applied, and lost: to a denial, ownership, an administrator or a more generous rule.",
+    OTHER_SUBJECT="It is about somebody else.",
+    OTHER_PERMISSION="It is about another permission.",
+    OTHER_ADDRESS="It is about requests from other addresses.",
+    NOT_YET="It applies later.",
+    ENDED="It has ended.",
+)
+_describe(
+    AuditAction,
+    "What was done; new values may be added.",
+    RULE_CREATED="A rule came.",
+    RULE_UPDATED="A rule changed.",
+    RULE_DELETED="A rule went.",
+    GROUP_CREATED="A group came.",
+    GROUP_UPDATED="A group changed its name or claim.",
+    GROUP_DELETED="A group went.",
+    MEMBER_ADDED="Somebody came into a group.",
+    MEMBER_REMOVED="Somebody left a group.",
+    USER_INVITED="Somebody was named before they first signed in.",
+    FILE_MOVED="A file changed its folder.",
+    FILE_DELETED="A file went.",
+    FOLDER_MOVED="A folder changed its place.",
+    FOLDER_DELETED="A folder went.",
+    LABELS_CHANGED="A file's labels changed.",
 )
 _describe(
     UserErrorCode,

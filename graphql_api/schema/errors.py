@@ -32,7 +32,13 @@ from graphql_api.schema.enums import UserErrorCode
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_CODES: Final = {InvalidInput: "BAD_USER_INPUT", Unavailable: "SERVICE_UNAVAILABLE", NotFound: "NOT_FOUND"}
+_CODES: Final = {
+    InvalidInput: "BAD_USER_INPUT",
+    Unavailable: "SERVICE_UNAVAILABLE",
+    NotFound: "NOT_FOUND",
+    Forbidden: "FORBIDDEN",
+    Conflict: "CONFLICT",
+}
 
 
 @strawberry.interface(description="An expected failure; every kind of error has these fields.")
@@ -171,9 +177,10 @@ class ErrorPolicy(SchemaExtension):
         while isinstance(original, GraphQLError) and original.original_error is not None:
             original = original.original_error
         if isinstance(original, DeliveryError) and type(original) in _CODES:
-            return _rewritten(
-                error, original.message, {"code": _CODES[type(original)], "inputPath": list(original.path)}
-            )
+            extensions: dict[str, object] = {"code": _CODES[type(original)], "inputPath": list(original.path)}
+            if isinstance(original, Forbidden):
+                extensions["requiredPermission"] = original.required_permission
+            return _rewritten(error, original.message, extensions)
         # Of the language: syntax, validation, coercion of what was sent. That points into the document or came before
         # any field; a value of ours that cannot be written does neither.
         if original is None or (isinstance(original, GraphQLError) and (original.nodes or error.path is None)):

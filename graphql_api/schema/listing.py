@@ -4,8 +4,8 @@ from datetime import datetime
 
 import strawberry
 
-from graphql_api.model.ids import FOLDER_PREFIX, FolderId, well_formed
 from graphql_api.model.listing import FileFilter, FileOrder, FileOrderField, OrderDirection
+from graphql_api.schema import ids
 from graphql_api.schema.inputs import ABSENT, given
 from graphql_api.schema.scalars import ByteSize
 
@@ -34,7 +34,7 @@ class FileFilterInput:
     def noun(self) -> FileFilter:
         folder_id = given(self.folder_id)
         return FileFilter(
-            folder_id=None if folder_id is None else FolderId(well_formed(folder_id, FOLDER_PREFIX)),
+            folder_id=None if folder_id is None else ids.folder_id(folder_id),
             is_recursive=self.is_recursive,
             content_types=tuple(kind.lower() for kind in given(self.content_types) or ()),
             min_size=given(self.min_size),

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import strawberry
 
-from graphql_api.model.ids import FILE_PREFIX, UPLOAD_PREFIX, FileId, UploadId, well_formed
 from graphql_api.schema.context import Info
 from graphql_api.schema.errors import UserError, attempt, too_many, user_errors
+from graphql_api.schema.ids import file_id, folder_id, upload_id
 from graphql_api.schema.inputs import given
 from graphql_api.schema.payloads import (
     MAX_BULK,
@@ -34,18 +34,9 @@ from graphql_api.schema.payloads import (
     RenameFolderPayload,
     UpdateFileInput,
     UpdateFilePayload,
-    folder_id,
 )
 
 INPUT = strawberry.argument(description="Arguments.")
-
-
-def _file_id(id_: str) -> FileId:
-    return FileId(well_formed(id_, FILE_PREFIX))
-
-
-def _upload_id(id_: str) -> UploadId:
-    return UploadId(well_formed(id_, UPLOAD_PREFIX))
 
 
 def _at(index: int, errors: list[UserError]) -> list[UserError]:
@@ -88,7 +79,7 @@ class Mutation:
     ) -> CompleteUploadPayload | None:
         context = info.context.for_mutation()
         work = context.services.uploads.complete(
-            context.principal, _upload_id(input.upload_id), on_conflict=given(input.on_conflict)
+            context.principal, upload_id(input.upload_id), on_conflict=given(input.on_conflict)
         )
         done, errors = await attempt(work)
         upload, file = done if done is not None else (None, None)
@@ -97,7 +88,7 @@ class Mutation:
     @strawberry.mutation(description="Give up an upload and its bytes; idempotent.")
     async def abort_upload(self, info: Info, input: Annotated[AbortUploadInput, INPUT]) -> AbortUploadPayload | None:
         context = info.context.for_mutation()
-        upload, errors = await attempt(context.services.uploads.abort(context.principal, _upload_id(input.upload_id)))
+        upload, errors = await attempt(context.services.uploads.abort(context.principal, upload_id(input.upload_id)))
         return AbortUploadPayload(upload=upload, user_errors=errors)
 
     @strawberry.mutation(description="Rename a file or change the type it is delivered as.")
@@ -106,7 +97,7 @@ class Mutation:
         file, errors = await attempt(
             context.services.files.update(
                 context.principal,
-                _file_id(input.file_id),
+                file_id(input.file_id),
                 name=given(input.name),
                 content_type=given(input.content_type),
                 if_unmodified_since=given(input.if_unmodified_since),
@@ -121,7 +112,7 @@ class Mutation:
         context = info.context.for_mutation()
         results = []
         for index, id_ in enumerate(input.file_ids):
-            work = context.services.files.move(context.principal, _file_id(id_), folder_id(input.folder_id))
+            work = context.services.files.move(context.principal, file_id(id_), folder_id(input.folder_id))
             file, errors = await attempt(work)
             results.append(MoveFileResult(file=file, user_errors=_at(index, errors)))
         return MoveFilesPayload(results=results)
@@ -131,7 +122,7 @@ class Mutation:
         if (fault := too_many("fileIds", input.file_ids, MAX_BULK)) is not None:
             return DeleteFilesPayload(user_errors=user_errors(fault))
         context = info.context.for_mutation()
-        work = context.services.files.delete(context.principal, [_file_id(id_) for id_ in input.file_ids])
+        work = context.services.files.delete(context.principal, [file_id(id_) for id_ in input.file_ids])
         outcomes, errors = await attempt(work)
         results = [
             DeleteFileResult(deleted_file_id=strawberry.ID(outcome))

@@ -5,10 +5,10 @@ from datetime import datetime
 import strawberry
 
 from graphql_api.model import file as nouns
-from graphql_api.model.ids import FOLDER_PREFIX, FolderId, well_formed
 from graphql_api.model.upload import OnConflict
 from graphql_api.model.upload import Upload as UploadNoun
 from graphql_api.schema.errors import UserError
+from graphql_api.schema.ids import folder_id
 from graphql_api.schema.inputs import ABSENT, given
 from graphql_api.schema.scalars import ByteSize
 from graphql_api.schema.types import File, Folder
@@ -16,10 +16,6 @@ from graphql_api.schema.uploads import Upload
 from graphql_api.services.uploads import UploadWish
 
 MAX_BULK = 100  # files or uploads that one mutation takes
-
-
-def folder_id(id_: str) -> FolderId:
-    return FolderId(well_formed(id_, FOLDER_PREFIX))
 
 
 @strawberry.type

@@ -12,8 +12,6 @@ from graphql_api.model.ids import (
     FOLDER_PREFIX,
     ROOT_FOLDER_ID,
     UPLOAD_PREFIX,
-    FileId,
-    FolderId,
     well_formed,
 )
 from graphql_api.model.listing import FileFilter, FileOrder
@@ -22,6 +20,7 @@ from graphql_api.model.principal import Principal
 from graphql_api.model.upload import UploadStatus
 from graphql_api.schema.connections import FileConnection, UploadConnection
 from graphql_api.schema.context import Context, Info
+from graphql_api.schema.ids import file_id, folder_id
 from graphql_api.schema.inputs import ABSENT, given, page_request
 from graphql_api.schema.listing import FileFilterInput, FileOrderInput
 from graphql_api.schema.node import After, Before, First, Last, Node
@@ -69,7 +68,7 @@ class Query:
     ) -> nouns.File | None:
         id_, path = given(by.id), given(by.path)
         if id_ is not None:
-            return await info.context.files.load(FileId(well_formed(id_, FILE_PREFIX)))
+            return await info.context.files.load(file_id(id_))
         return await _find_by_path(info.context, path or "")
 
     @strawberry.field(
@@ -79,9 +78,7 @@ class Query:
         self, info: Info, id: Annotated[strawberry.ID | None, strawberry.argument(description="Global id.")] = ABSENT
     ) -> nouns.Folder | None:
         id_ = given(id)
-        return await info.context.folders.load(
-            ROOT_FOLDER_ID if id_ is None else FolderId(well_formed(id_, FOLDER_PREFIX))
-        )
+        return await info.context.folders.load(ROOT_FOLDER_ID if id_ is None else folder_id(id_))
 
     @strawberry.field(description="Files the viewer may see, in any folder. At most 100 a page.")
     async def files(

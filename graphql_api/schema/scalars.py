@@ -9,6 +9,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 Url = NewType("Url", str)
 ByteSize = NewType("ByteSize", int)
+Json = NewType("Json", object)
 
 MAX_BYTE_SIZE: Final = 2**53 - 1  # the largest integer that every JSON reader keeps exact (RFC 8259, section 6)
 
@@ -43,6 +44,10 @@ def _url(value: object) -> str:
     raise _refused("URL is an output type")
 
 
+def _json(value: object) -> object:
+    raise _refused("JSON is an output type")
+
+
 def _refused(message: str) -> GraphQLError:
     return GraphQLError(message, extensions={"code": "BAD_USER_INPUT"})
 
@@ -68,5 +73,12 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         specified_by_url="https://datatracker.ietf.org/doc/html/rfc8259#section-6",
         serialize=int,
         parse_value=_byte_size,
+    ),
+    Json: strawberry.scalar(
+        name="JSON",
+        description="Any JSON value.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
+        serialize=lambda value: value,
+        parse_value=_json,
     ),
 }

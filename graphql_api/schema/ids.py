@@ -1,0 +1,41 @@
+"""Ids as callers write them: whatever is no id of the kind becomes one that no row has."""
+
+from graphql_api.model.ids import (
+    FILE_PREFIX,
+    FOLDER_PREFIX,
+    GROUP_PREFIX,
+    RULE_PREFIX,
+    UPLOAD_PREFIX,
+    USER_PREFIX,
+    FileId,
+    FolderId,
+    GroupId,
+    RuleId,
+    UploadId,
+    UserId,
+    well_formed,
+)
+
+
+def file_id(text: str) -> FileId:
+    return FileId(well_formed(text, FILE_PREFIX))
+
+
+def folder_id(text: str) -> FolderId:
+    return FolderId(well_formed(text, FOLDER_PREFIX))
+
+
+def upload_id(text: str) -> UploadId:
+    return UploadId(well_formed(text, UPLOAD_PREFIX))
+
+
+def rule_id(text: str) -> RuleId:
+    return RuleId(well_formed(text, RULE_PREFIX))
+
+
+def group_id(text: str) -> GroupId:
+    return GroupId(well_formed(text, GROUP_PREFIX))
+
+
+def user_id(text: str) -> UserId:
+    return UserId(well_formed(text, USER_PREFIX))
