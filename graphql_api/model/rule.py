@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NewType
 
-from graphql_api.model.ids import FILE_PREFIX, ROOT_FOLDER_ID, RuleId, UserId
+from graphql_api.model.ids import FILE_PREFIX, FOLDER_PREFIX, ROOT_FOLDER_ID, RuleId, UserId
 from graphql_api.model.principal import Permission
 
 Scope = NewType("Scope", str)
@@ -38,6 +38,11 @@ def is_label(scope: str) -> bool:
 
 def is_file(scope: str) -> bool:
     return scope.startswith(FILE_PREFIX)
+
+
+def is_folder(scope: str) -> bool:
+    """The root is one too."""
+    return scope.startswith(FOLDER_PREFIX)
 
 
 class Effect(StrEnum):
