@@ -32,7 +32,11 @@ class FileOrder:
 
 @dataclass(frozen=True, slots=True)
 class FileFilter:
-    """All given conditions must hold. ``content_types`` are types (``image/png``) or families (``image/*``)."""
+    """All given conditions must hold. ``content_types`` are types (``image/png``) or families (``image/*``).
+
+    ``labels``, of which a file must have all, are normalised. ``name_prefix`` is a beginning of a name's key, and each
+    of ``words`` of a word of the name, as ``names.name_key`` and ``names.name_words`` have them.
+    """
 
     folder_id: FolderId | None = None
     is_recursive: bool = False
@@ -41,3 +45,6 @@ class FileFilter:
     max_size: int | None = None  # bytes
     created_since: datetime | None = None
     created_before: datetime | None = None
+    labels: tuple[str, ...] = ()
+    name_prefix: str | None = None
+    words: tuple[str, ...] = ()

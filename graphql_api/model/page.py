@@ -22,12 +22,17 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """``nodes`` in list order; ``cursor_of`` gives the opaque position of one of them."""
+    """``nodes`` in list order; ``cursor_of`` gives the opaque position of one of them.
+
+    ``resume``: the cursor to go on from when the search for nodes stopped early. Such a page may have few nodes or none
+    and yet be followed (backward: preceded) by others; None: go on from its last (backward: first) node.
+    """
 
     nodes: tuple[T, ...]
     cursor_of: Callable[[T], str]
     has_next_page: bool
     has_previous_page: bool
+    resume: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
