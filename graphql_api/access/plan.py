@@ -109,7 +109,7 @@ def narrow(plan: ReadPlan, chain: Sequence[str]) -> ReadPlan:
         folders=tuple(scope for scope in plan.folders if scope in chains),
         direct=tuple(scope for scope in plan.direct if scope in chains),
         denied_everywhere=denied_everywhere,
-        denied_folders=plan.denied_folders & chains.keys(),
+        denied_folders=frozenset(scope for scope in plan.denied_folders if scope in chains),
         required=folder if plan.loose or plan.files else None,
         chains=chains,
     )

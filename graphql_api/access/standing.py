@@ -59,6 +59,11 @@ class Rulebook:
                 for rule in self.rules
                 if rule.terms.effect is Effect.DENY and rule.terms.starts_at is not None and rule.terms.starts_at > now
             ),
+            elsewhere=tuple(
+                rule
+                for rule in self.rules
+                if rule.terms.effect is Effect.DENY and is_in_force(rule, now) and not comes_from(rule, address)
+            ),
             address=address if self.depends_on_address else None,
             chains=self.chains,
             children=self.children,
@@ -76,14 +81,15 @@ class Rulebook:
 
 @dataclass(frozen=True)
 class Standing:
-    """``rules`` all apply now; ``coming`` are denials that will. A thing's ``scopes`` are its own id, the folders above
-    it, its owner's id and its labels.
+    """``rules`` all apply now; ``coming`` are denials that will, ``elsewhere`` those that do from other addresses only.
+    A thing's ``scopes`` are its own id, the folders above it, its owner's id and its labels.
     """
 
     user_id: UserId | None
     is_token_admin: bool
     rules: tuple[AccessRule, ...] = ()
     coming: tuple[AccessRule, ...] = ()
+    elsewhere: tuple[AccessRule, ...] = ()
     address: Address | None = None
     chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     children: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
