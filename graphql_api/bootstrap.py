@@ -103,6 +103,7 @@ def token_policy(settings: Settings) -> TokenPolicy:
         roles_claim=settings.auth_roles_claim,
         name_claim=settings.auth_name_claim,
         email_claim=settings.auth_email_claim,
+        trusts_email=settings.auth_trust_email,
         admin_role=settings.auth_admin_role,
         admin_subjects=frozenset(settings.admin_subjects),
     )

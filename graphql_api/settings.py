@@ -135,15 +135,19 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-def _seconds(least: int, most: int) -> BeforeValidator:
+def _whole(unit: Literal["seconds", "days"], least: int, most: int) -> BeforeValidator:
     def parse(value: object) -> timedelta:
         if isinstance(value, timedelta):
             return value  # a default
         if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) and least <= int(value) <= most:
-            return timedelta(seconds=int(value))
-        raise ValueError(f"should be a whole number of seconds from {least} to {most}")
+            return timedelta(**{unit: int(value)})
+        raise ValueError(f"should be a whole number of {unit} from {least} to {most}")
 
     return BeforeValidator(parse)
+
+
+def _seconds(least: int, most: int) -> BeforeValidator:
+    return _whole("seconds", least, most)
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -214,7 +218,9 @@ class Settings(BaseSettings):
     auth_name_claim: Text = "name"
     """Claim with the name shown to people."""
     auth_email_claim: Text = "email"
-    """Claim with the e-mail address."""
+    """Claim with the e-mail address. It counts only beside a claim `email_verified` that is `true`."""
+    auth_trust_email: bool = False
+    """Whether the issuer verifies every address, so that it counts without `email_verified`."""
     auth_groups_claim: Text = "groups"
     """Claim with the list of groups that access rules can name."""
     auth_roles_claim: Text = "roles"
@@ -226,6 +232,10 @@ class Settings(BaseSettings):
     """Subjects that are administrators whatever their token says, such as the first one; comma list."""
     home_folders: bool = True
     """Whether each new user gets a folder of their own at the root."""
+    audit_retention: Annotated[timedelta, _whole("days", 0, 3650)] = Field(
+        default=timedelta(days=400), alias=f"{PREFIX}AUDIT_RETENTION_DAYS"
+    )
+    """How many days the audit log is kept; at most 3650, and 0 keeps it for ever."""
 
     max_upload_bytes: int = Field(default=MAX_PUT_BYTES, ge=1, le=MAX_PUT_BYTES)
     """Largest file, in bytes; at most 5 GiB, which is what one PUT can send to S3."""

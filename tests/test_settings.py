@@ -141,6 +141,9 @@ def test_faults_of_every_kind_are_reported_at_once() -> None:
         ("UPLOAD_EXPIRY_SECONDS", "2592001"),
         ("TRANSFER_GRACE_SECONDS", "soon"),
         ("SWEEP_SECONDS", "86401"),
+        ("AUDIT_RETENTION_DAYS", "3651"),
+        ("AUDIT_RETENTION_DAYS", "-1"),
+        ("AUTH_TRUST_EMAIL", "some"),
         ("LINK_MAX_SECONDS", "0"),
         ("LINK_MAX_SECONDS", "31536001"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
@@ -270,6 +273,12 @@ def test_seconds_become_durations_and_zero_stops_the_sweep() -> None:
     assert not settings.sweep_interval
 
 
+def test_days_become_durations_and_zero_keeps_the_audit_log() -> None:
+    assert read().audit_retention == timedelta(days=400)
+    assert read({"AUDIT_RETENTION_DAYS": "30"}).audit_retention == timedelta(days=30)
+    assert not read({"AUDIT_RETENTION_DAYS": "0"}).audit_retention
+
+
 def test_settings_cannot_be_changed() -> None:
     settings = read()
     with pytest.raises(ValidationError):
@@ -293,7 +302,7 @@ def names() -> list[str]:
     return [field.alias or "" for field in Settings.model_fields.values()]
 
 
-def shown_default(value: object) -> str:
+def shown_default(value: object, name: str) -> str:
     """As one would write it in the environment."""
     match value:
         case _ if value is PydanticUndefined:
@@ -303,7 +312,7 @@ def shown_default(value: object) -> str:
         case bool():
             return f"`{str(value).lower()}`"
         case timedelta():
-            return f"`{value // timedelta(seconds=1)}`"
+            return f"`{value // (timedelta(days=1) if name.endswith('_DAYS') else timedelta(seconds=1))}`"
         case tuple():
             return f"`{','.join(value)}`"
         case _:
@@ -313,7 +322,7 @@ def shown_default(value: object) -> str:
 def test_the_document_has_a_row_for_every_setting_and_no_other() -> None:
     rows = [line for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
     assert rows == [
-        f"| `{field.alias}` | {shown_default(field.default)} | {field.description} |"
+        f"| `{field.alias}` | {shown_default(field.default, field.alias or '')} | {field.description} |"
         for field in Settings.model_fields.values()
     ]
 

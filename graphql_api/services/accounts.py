@@ -11,7 +11,7 @@ from graphql_api.db.engine import Database
 from graphql_api.model.file import Folder
 from graphql_api.model.ids import ROOT_FOLDER_ID, FolderId, UserId, new_folder_id, new_user_id
 from graphql_api.model.names import MAX_NAME_LENGTH, name_fault, normalized_name
-from graphql_api.model.principal import Identity, Principal
+from graphql_api.model.principal import Address, Identity, Principal
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import free_names
 
@@ -27,8 +27,10 @@ class Accounts:
         self._makes_homes = makes_homes
         self._known: OrderedDict[tuple[str, str, str, str | None], UserId] = OrderedDict()
 
-    async def principal_of(self, identity: Identity) -> Principal:
-        """The principal behind a verified token. Raises: Unavailable."""
+    async def principal_of(
+        self, identity: Identity, *, address: Address | None = None, request_id: str | None = None
+    ) -> Principal:
+        """The principal behind a verified token, and from where and in which request they ask. Raises: Unavailable."""
         key = (identity.issuer, identity.subject, identity.display_name, identity.email)
         user_id = self._known.get(key)
         if user_id is None:
@@ -43,6 +45,8 @@ class Accounts:
             display_name=identity.display_name,
             groups=identity.groups,
             is_admin=identity.is_admin,
+            address=address,
+            request_id=request_id,
         )
 
     async def find_home(self, principal: Principal) -> FolderId | None:

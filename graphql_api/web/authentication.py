@@ -48,6 +48,7 @@ class TokenPolicy:
     roles_claim: str = "roles"
     name_claim: str = "name"
     email_claim: str = "email"
+    trusts_email: bool = False  # whether an address counts that the token does not call verified
     admin_role: str | None = None
     admin_subjects: frozenset[str] = frozenset()
 
@@ -140,10 +141,17 @@ class Authenticator:
             issuer=policy.issuer,
             subject=subject,
             display_name=name if _is_name(name) else subject,
-            email=email if _is_name(email) else None,
+            email=email if _is_name(email) and self._is_verified(claims) else None,
             groups=_names(claims, policy.groups_claim),
             is_admin=is_admin,
         )
+
+    def _is_verified(self, claims: Mapping[str, Any]) -> bool:
+        """Whether the issuer has seen to it that the address is the bearer's, who could write any into a profile.
+
+        Source: OpenID Connect Core, section 5.1; some issuers write "true" there, which is no promise of theirs to us.
+        """
+        return self._policy.trusts_email or claims.get("email_verified") is True
 
     def _recall(self, digest: bytes) -> Identity | None:
         identity, until = self._memory.get(digest, (None, None))

@@ -3,6 +3,7 @@
 Source: GraphQL over HTTP specification, sections "Request" and "Response"; statuses as RFC 9110 defines them.
 """
 
+from dataclasses import replace
 from email.message import Message
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from graphql_api.services import Services
 from graphql_api.web import console
 from graphql_api.web.answers import error_answer
 from graphql_api.web.authentication import Authenticator
+from graphql_api.web.client_address import parse_address
 
 MAX_BODY_SIZE: Final = 100_000  # bytes; documents of real clients have a few thousand, and every byte is parsed
 RETRY_AFTER: Final = 5  # seconds
@@ -101,12 +103,12 @@ class GraphQLView(GraphQL[Context, None]):
         if len(headers) > 1:
             raise Unauthenticated("There is more than one Authorization header.")
         identity = await self._authenticator.identify(headers[0] if headers else None)
-        return Context(
-            services=self._services,
-            principal=await self._services.accounts.principal_of(identity) if identity else ANONYMOUS,
-            client_address=request.state.client_address,
-            request_id=request.state.request_id,
-        )
+        client_address, request_id = request.state.client_address, request.state.request_id
+        address = parse_address(client_address or "")
+        principal = replace(ANONYMOUS, address=address, request_id=request_id)
+        if identity is not None:
+            principal = await self._services.accounts.principal_of(identity, address=address, request_id=request_id)
+        return Context(self._services, principal, client_address=client_address, request_id=request_id)
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
         if request.method == "GET":

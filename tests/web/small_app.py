@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from graphql_api.errors import Unavailable
 from graphql_api.model.ids import UserId
-from graphql_api.model.principal import Identity, Principal
+from graphql_api.model.principal import Address, Identity, Principal
 from graphql_api.schema import Context
 from graphql_api.schema.errors import ErrorPolicy
 from graphql_api.services import Services
@@ -33,12 +33,15 @@ class Accounts:
     is_down: bool = False
     error: Exception | None = None
 
-    async def principal_of(self, identity: Identity) -> Principal:
+    async def principal_of(self, identity: Identity, *, address: Address | None, request_id: str) -> Principal:
         if self.is_down:
             raise Unavailable("database")
         if self.error:
             raise self.error
-        return Principal(UserId(f"user_{identity.subject}"), identity.display_name, identity.groups, identity.is_admin)
+        user_id = UserId(f"user_{identity.subject}")
+        return Principal(
+            user_id, identity.display_name, identity.groups, identity.is_admin, address=address, request_id=request_id
+        )
 
 
 @dataclass
@@ -62,6 +65,12 @@ class Query:
     @strawberry.field
     def viewer(self, info: strawberry.Info[Context, None]) -> str | None:
         return info.context.principal.user_id
+
+    @strawberry.field
+    def whence(self, info: strawberry.Info[Context, None]) -> list[str]:
+        """From where and in which request the principal asks, which is what rules and the audit log go by."""
+        principal = info.context.principal
+        return [repr(principal.address), str(principal.request_id)]
 
     @strawberry.field
     def client_address(self, info: strawberry.Info[Context, None]) -> str | None:

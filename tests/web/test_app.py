@@ -291,6 +291,20 @@ async def test_the_client_address_is_seen_through_trusted_proxies_only(services:
         assert answer.json() == {"data": {"clientAddress": expected}}
 
 
+async def test_the_principal_knows_from_where_and_in_which_request_it_asks(services: FewServices, clock: Clock) -> None:
+    asked = {"json": {"query": "{ whence }"}}
+    for peer, expected in (
+        ("203.0.113.7", "IPv4Address('203.0.113.7')"),
+        ("::ffff:203.0.113.7", "IPv4Address('203.0.113.7')"),  # or no rule about IPv4 would apply
+        ("2001:db8::1", "IPv6Address('2001:db8::1')"),
+        ("a unix socket", "None"),
+    ):
+        async with client_of(app_around(services, clock), client=(peer, 4711)) as http:
+            for credentials in ({}, {"authorization": bearer(clock)}):
+                answer = await http.post("/graphql", headers={"x-request-id": "req-7", **credentials}, **asked)
+                assert answer.json() == {"data": {"whence": [expected, "req-7"]}}
+
+
 ORIGIN = "https://app.example.com"
 
 

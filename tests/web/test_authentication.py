@@ -31,7 +31,7 @@ async def test_no_header_is_anonymous(clock: Clock) -> None:
 
 async def test_a_good_token_names_its_bearer(clock: Clock) -> None:
     identity = await authenticator(clock).identify(
-        bearer(clock, name="Ada Lovelace", email="ada@example.com", groups=["math", "engines"])
+        bearer(clock, name="Ada Lovelace", email="ada@example.com", email_verified=True, groups=["math", "engines"])
     )
     assert identity == Identity(
         issuer=ISSUER,
@@ -41,6 +41,14 @@ async def test_a_good_token_names_its_bearer(clock: Clock) -> None:
         groups=frozenset({"math", "engines"}),
         is_admin=False,
     )
+
+
+@pytest.mark.parametrize("verified", [None, False, "true", "false", 1, [True], {"email": True}], ids=repr)
+async def test_an_address_that_the_issuer_has_not_verified_is_nobodys(clock: Clock, verified: object) -> None:
+    header = bearer(clock, email="ada@example.com", email_verified=verified)
+    assert await authenticator(clock).identify(header) == Identity(ISSUER, "ada", "ada")
+    trusting = authenticator(clock, trusts_email=True)
+    assert await trusting.identify(header) == Identity(ISSUER, "ada", "ada", "ada@example.com")
 
 
 async def test_a_token_needs_no_more_than_subject_and_expiry(clock: Clock) -> None:
@@ -240,7 +248,7 @@ async def test_another_claim_can_be_the_subject(clock: Clock) -> None:
 
 @pytest.mark.parametrize(("claim", "value"), [("name", 7), ("name", "a\nb"), ("email", "x\x1b[31m"), ("email", [])])
 async def test_an_ornament_that_cannot_be_shown_is_left_out(clock: Clock, claim: str, value: object) -> None:
-    identity = await authenticator(clock).identify(bearer(clock, **{claim: value}))
+    identity = await authenticator(clock).identify(bearer(clock, email_verified=True, **{claim: value}))
     assert identity == Identity(issuer=ISSUER, subject="ada", display_name="ada")
 
 
