@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import bindparam, delete, func, insert, literal, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, literal, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from graphql_api.db.among import among, texts
 from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
 from graphql_api.db.tables import AccessRuleRow, PolicyStateRow
 from graphql_api.model.ids import FOLDER_PREFIX, RuleId, UserId
@@ -142,6 +143,17 @@ async def list_rules_about(connection: AsyncConnection, subjects: Collection[str
     return await _rules_in(connection, AccessRuleRow.subject, subjects)
 
 
+async def list_rules_between(
+    connection: AsyncConnection, subjects: Collection[str], resources: Collection[str]
+) -> list[AccessRule]:
+    """All rules that are about one of these subjects and on one of these scopes, the oldest first."""
+    statement = select(*COLUMNS).where(
+        among(AccessRuleRow.subject, texts("subjects")), among(AccessRuleRow.resource, texts("resources"))
+    )
+    rows = await connection.execute(statement, {"subjects": list(subjects), "resources": list(resources)})
+    return sorted(map(rule_of, rows), key=lambda rule: rule.id)
+
+
 async def _rules_in(connection: AsyncConnection, column: Any, values: Collection[str]) -> list[AccessRule]:
     wanted, found = list(dict.fromkeys(values)), []
     statement = select(*COLUMNS).where(column.in_(bindparam("wanted", expanding=True)))
@@ -157,15 +169,18 @@ async def page_rules(
     *,
     subjects: Collection[str] | None = None,
     resources: Collection[str] | None = None,
+    subjects_within: Collection[str] | None = None,
 ) -> Page[AccessRule]:
     """The newest first: rules about one of ``subjects`` or on one of ``resources``; all when neither is given.
+    ``subjects_within``: those about ``subjects`` only where they stand on one of these.
 
     Raises ``InvalidInput`` for a foreign cursor.
     """
     statement = select(*COLUMNS)
     wanted = []
     if subjects is not None:
-        wanted.append(AccessRuleRow.subject.in_(subjects))
+        is_within = true() if subjects_within is None else AccessRuleRow.resource.in_(subjects_within)
+        wanted.append(AccessRuleRow.subject.in_(subjects) & is_within)
     if resources is not None:
         wanted.append(AccessRuleRow.resource.in_(resources))
     if wanted:
