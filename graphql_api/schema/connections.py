@@ -11,21 +11,26 @@ import strawberry
 from graphql_api.model import file as nouns
 from graphql_api.model.listing import FileFilter
 from graphql_api.model.page import Count, Page
+from graphql_api.model.rule import AccessRule as AccessRuleNoun
+from graphql_api.model.rule import Scope
 from graphql_api.model.upload import Upload as UploadNoun
 from graphql_api.schema.context import Info
 
 if TYPE_CHECKING:  # these types use the connections: strawberry resolves the names when the schema is built
+    from graphql_api.schema.rules import AccessRule
     from graphql_api.schema.types import File, Folder
     from graphql_api.schema.uploads import Upload
 
 LazyFile = Annotated["File", strawberry.lazy("graphql_api.schema.types")]
 LazyFolder = Annotated["Folder", strawberry.lazy("graphql_api.schema.types")]
+LazyAccessRule = Annotated["AccessRule", strawberry.lazy("graphql_api.schema.rules")]
 LazyUpload = Annotated["Upload", strawberry.lazy("graphql_api.schema.uploads")]
 
 
 @strawberry.type(description="One page of a connection.")
 class PageInfo:
     page: strawberry.Private[Page[Any]]
+    is_backward: strawberry.Private[bool] = False
 
     @strawberry.field(description="Whether more items follow.")
     def has_next_page(self) -> bool:
@@ -35,12 +40,21 @@ class PageInfo:
     def has_previous_page(self) -> bool:
         return self.page.has_previous_page
 
-    @strawberry.field(description="Cursor of the first item of the page; null when the page is empty.")
+    @strawberry.field(
+        description="Where to go on backward: cursor of the first item of the page, or of where the search stopped."
+    )
     def start_cursor(self) -> str | None:
+        if self.page.resume is not None and self.is_backward:
+            return self.page.resume
         return self.page.cursor_of(self.page.nodes[0]) if self.page.nodes else None
 
-    @strawberry.field(description="Cursor of the last item of the page; null when the page is empty.")
+    @strawberry.field(
+        description="Where to go on: cursor of the last item of the page, or of where the search for items stopped. "
+        "Only then a page can have fewer items than asked for, even none, and be followed by others."
+    )
     def end_cursor(self) -> str | None:
+        if self.page.resume is not None and not self.is_backward:
+            return self.page.resume
         return self.page.cursor_of(self.page.nodes[-1]) if self.page.nodes else None
 
 
@@ -49,10 +63,11 @@ class Connection:
     """What all connections have; ``edges`` and ``nodes`` are their own."""
 
     page: strawberry.Private[Page[Any]]
+    is_backward: strawberry.Private[bool] = False
 
     @strawberry.field(description="About the page.")
     def page_info(self) -> PageInfo:
-        return PageInfo(page=self.page)
+        return PageInfo(page=self.page, is_backward=self.is_backward)
 
 
 @strawberry.type(description="A file in a list.")
@@ -126,3 +141,30 @@ class UploadConnection(Connection):
     @strawberry.field(description="The same without cursors.", graphql_type=list[LazyUpload])
     def nodes(self) -> tuple[UploadNoun, ...]:
         return self.page.nodes
+
+
+@strawberry.type(description="A rule in a list.")
+class AccessRuleEdge:
+    cursor: str = strawberry.field(description="Position.")
+    node: AccessRuleNoun = strawberry.field(description="The rule.", graphql_type=LazyAccessRule)
+
+
+@strawberry.type(description="Rules, a page at a time.")
+class AccessRuleConnection(Connection):
+    page: strawberry.Private[Page[AccessRuleNoun]]
+    on: strawberry.Private[Scope | None] = None
+
+    @strawberry.field(description="The page.")
+    def edges(self) -> list[AccessRuleEdge]:
+        return [AccessRuleEdge(cursor=self.page.cursor_of(node), node=node) for node in self.page.nodes]
+
+    @strawberry.field(description="The same without cursors.", graphql_type=list[LazyAccessRule])
+    def nodes(self) -> tuple[AccessRuleNoun, ...]:
+        return self.page.nodes
+
+    @strawberry.field(
+        description="Changes whenever a rule on this very resource does; `replaceAccessRules` takes it. Null without a "
+        "resource, or if the viewer may not see all rules on it."
+    )
+    async def tag(self, info: Info) -> str | None:
+        return None if self.on is None else await info.context.services.policies.tag(info.context.principal, self.on)

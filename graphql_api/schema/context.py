@@ -1,51 +1,114 @@
 """What every resolver may know of the request. One per operation, and so are its loaders."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 import strawberry
 from strawberry.dataloader import DataLoader
 
+from graphql_api.model.decision import AccessDecision
 from graphql_api.model.file import File, Folder
-from graphql_api.model.ids import FileId, FolderId
-from graphql_api.model.principal import Principal
+from graphql_api.model.group import Group, User
+from graphql_api.model.ids import FileId, FolderId, GroupId, UserId
+from graphql_api.model.principal import Permission, Principal
 from graphql_api.services import Services
 from graphql_api.services.folders import Place
+
+K = TypeVar("K")
+V = TypeVar("V")
+A = TypeVar("A")
 
 
 @dataclass
 class Context:
-    """Who asks, from where, and the use cases. ``client_address`` is None when it is not known."""
+    """Who asks, from where, and the use cases. ``client_address`` is None when it is not known.
+
+    Loaders show what the viewer may see. ``named_users`` and ``named_groups`` show whoever stands in something that
+    the viewer has been shown already.
+    """
 
     services: Services
     principal: Principal
     client_address: str | None
     request_id: str
-    files: DataLoader[FileId, File | None] = field(init=False)
-    folders: DataLoader[FolderId, Folder | None] = field(init=False)
-    places: DataLoader[FolderId, Place | None] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.for_mutation()
 
     def for_mutation(self) -> "Context":
         """This context with nothing loaded: an operation's mutations run in turn, and each changes what is true."""
-        self.files = DataLoader(self._load_files)
-        self.folders = DataLoader(self._load_folders)
-        self.places = DataLoader(self._load_places)
+        for name in _LOADERS:
+            self.__dict__.pop(name, None)
         return self
 
-    async def _load_files(self, ids: Sequence[FileId]) -> list[File | None]:
-        found = await self.services.files.find(self.principal, ids)
-        return [found.get(id_) for id_ in ids]
+    @cached_property
+    def files(self) -> DataLoader[FileId, File | None]:
+        return self._loader(self.services.files.find, None)
 
-    async def _load_folders(self, ids: Sequence[FolderId]) -> list[Folder | None]:
-        found = await self.services.folders.find(self.principal, ids)
-        return [found.get(id_) for id_ in ids]
+    @cached_property
+    def folders(self) -> DataLoader[FolderId, Folder | None]:
+        return self._loader(self.services.folders.find, None)
 
-    async def _load_places(self, ids: Sequence[FolderId]) -> list[Place | None]:
-        found = await self.services.folders.places(self.principal, ids)
-        return [found.get(id_) for id_ in ids]
+    @cached_property
+    def places(self) -> DataLoader[FolderId, Place | None]:
+        return self._loader(self.services.folders.places, None)
 
+    @cached_property
+    def labels(self) -> DataLoader[FileId, Sequence[str]]:
+        return self._loader(self.services.files.labels, ())
+
+    @cached_property
+    def metadata(self) -> DataLoader[FileId, Mapping[str, str]]:
+        return self._loader(self.services.files.metadata, {})
+
+    @cached_property
+    def publicity(self) -> DataLoader[FileId, bool]:
+        return self._loader(self.services.files.visibility, False)
+
+    @cached_property
+    def users(self) -> DataLoader[UserId, User | None]:
+        return self._loader(self.services.people.find, None)
+
+    @cached_property
+    def groups(self) -> DataLoader[GroupId, Group | None]:
+        return self._loader(self.services.groups.find, None)
+
+    @cached_property
+    def named_users(self) -> DataLoader[UserId, User | None]:
+        return self._loader(lambda _principal, ids: self.services.people.find_named(ids), None)
+
+    @cached_property
+    def named_groups(self) -> DataLoader[GroupId, Group | None]:
+        return self._loader(lambda _principal, ids: self.services.groups.find_named(ids), None)
+
+    @cached_property
+    def decisions(self) -> DataLoader[tuple[FileId | FolderId, Permission], AccessDecision | None]:
+        """By thing and action, about the viewer."""
+
+        async def explain(keys: Sequence[tuple[FileId | FolderId, Permission]]) -> list[AccessDecision | None]:
+            policies = self.services.policies
+            return [await policies.explain(self.principal, thing, action) for thing, action in keys]
+
+        return DataLoader(explain)
+
+    @cached_property
+    def permissions(self) -> DataLoader[Principal, frozenset[Permission]]:
+        """What somebody may do everywhere: asked for the viewer only, and once."""
+
+        async def load(principals: Sequence[Principal]) -> list[frozenset[Permission]]:
+            return [await self.services.people.permissions(principal) for principal in principals]
+
+        return DataLoader(load)
+
+    def _loader(
+        self, find: Callable[[Principal, Sequence[K]], Awaitable[Mapping[K, V]]], absent: A
+    ) -> DataLoader[K, V | A]:
+        async def load(ids: Sequence[K]) -> list[V | A]:
+            found = await find(self.principal, ids)
+            return [found.get(id_, absent) for id_ in ids]
+
+        return DataLoader(load)
+
+
+_LOADERS = [name for name, value in vars(Context).items() if isinstance(value, cached_property)]
 
 Info = strawberry.Info[Context, None]

@@ -8,6 +8,7 @@ from graphql_api.model.audit import AuditAction
 from graphql_api.model.decision import Ground, Verdict
 from graphql_api.model.delivery import ContentDisposition
 from graphql_api.model.listing import FileOrderField, OrderDirection
+from graphql_api.model.preview import Direction
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import Effect
 from graphql_api.model.upload import OnConflict, UploadFailureCode, UploadStatus
@@ -110,6 +111,7 @@ _describe(
     NOT_YET="It applies later.",
     ENDED="It has ended.",
 )
+_describe(Direction, "Which way access changes.", name="PreviewDirection", GAINS="May do more.", LOSES="May do less.")
 _describe(
     AuditAction,
     "What was done; new values may be added.",

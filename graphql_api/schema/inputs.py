@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 import strawberry
 
 from graphql_api.errors import InputFault, InvalidInput
+from graphql_api.model.labels import normalized_label
 from graphql_api.model.page import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PageRequest
 
 T = TypeVar("T")
@@ -12,10 +13,27 @@ T = TypeVar("T")
 ABSENT: Any = strawberry.UNSET
 """Default of an optional input. Its type is Any because strawberry types the marker apart from the value."""
 
+INPUT = strawberry.argument(description="Arguments.")
+
 
 def given(value: T | None) -> T | None:
     """The value, or None when it is absent or null."""
     return None if value is strawberry.UNSET else value
+
+
+def true(value: bool | None, meaning: T, *path: str) -> T:
+    """``meaning`` of a flag that can only be set. Raises: InvalidInput at ``path``."""
+    if value is not True:
+        raise InvalidInput(InputFault("must be true", path))
+    return meaning
+
+
+def sound_label(label: str, *path: str) -> str:
+    """The label as it is kept. Raises: InvalidInput at ``path``."""
+    normalized = normalized_label(label)
+    if normalized is None:
+        raise InvalidInput(InputFault("is not a label", path))
+    return normalized
 
 
 def page_request(first: int | None, after: str | None, last: int | None, before: str | None) -> PageRequest:

@@ -4,9 +4,11 @@ from datetime import datetime
 
 import strawberry
 
+from graphql_api.errors import InputFault, InvalidInput
 from graphql_api.model.listing import FileFilter, FileOrder, FileOrderField, OrderDirection
+from graphql_api.model.names import name_key, name_words
 from graphql_api.schema import ids
-from graphql_api.schema.inputs import ABSENT, given
+from graphql_api.schema.inputs import ABSENT, given, sound_label
 from graphql_api.schema.scalars import ByteSize
 
 
@@ -23,6 +25,10 @@ class FileOrderInput:
 class FileFilterInput:
     folder_id: strawberry.ID | None = strawberry.field(description="In this folder.", default=ABSENT)
     is_recursive: bool = strawberry.field(description="In folders below as well.", default=False)
+    labels: list[str] | None = strawberry.field(description="With all of these labels.", default=ABSENT)
+    name_prefix: str | None = strawberry.field(
+        description="With a name that begins so; case does not matter.", default=ABSENT
+    )
     content_types: list[str] | None = strawberry.field(
         description="One of these types; a trailing * is a wildcard, as in image/*.", default=ABSENT
     )
@@ -36,9 +42,19 @@ class FileFilterInput:
         return FileFilter(
             folder_id=None if folder_id is None else ids.folder_id(folder_id),
             is_recursive=self.is_recursive,
+            labels=tuple(sound_label(label, "filter", "labels") for label in given(self.labels) or ()),
+            name_prefix=name_key(given(self.name_prefix) or "") or None,
             content_types=tuple(kind.lower() for kind in given(self.content_types) or ()),
             min_size=given(self.min_size),
             max_size=given(self.max_size),
             created_since=given(self.created_since),
             created_before=given(self.created_before),
         )
+
+
+def search_words(search: str | None) -> tuple[str, ...]:
+    """What to search for; nothing for an empty field. Raises: InvalidInput."""
+    words = name_words(search or "")
+    if not words and search and not search.isspace():
+        raise InvalidInput(InputFault("needs a letter or a digit", ("search",)))
+    return words

@@ -7,11 +7,15 @@ import strawberry
 from graphql_api.schema.context import Info
 from graphql_api.schema.errors import UserError, attempt, too_many, user_errors
 from graphql_api.schema.ids import file_id, folder_id, upload_id
-from graphql_api.schema.inputs import given
+from graphql_api.schema.inputs import INPUT, given
 from graphql_api.schema.payloads import (
     MAX_BULK,
     AbortUploadInput,
     AbortUploadPayload,
+    ChangeFileLabelsInput,
+    ChangeFileLabelsPayload,
+    ChangeFileMetadataInput,
+    ChangeFileMetadataPayload,
     CompleteUploadInput,
     CompleteUploadPayload,
     CreateFolderInput,
@@ -35,8 +39,8 @@ from graphql_api.schema.payloads import (
     UpdateFileInput,
     UpdateFilePayload,
 )
-
-INPUT = strawberry.argument(description="Arguments.")
+from graphql_api.schema.people_mutations import PeopleMutations
+from graphql_api.schema.rule_mutations import RuleMutations
 
 
 def _at(index: int, errors: list[UserError]) -> list[UserError]:
@@ -50,7 +54,7 @@ def _at(index: int, errors: list[UserError]) -> list[UserError]:
 @strawberry.type(
     description="Writes. Each takes one `input` and returns its own payload; expected failures are in `userErrors`."
 )
-class Mutation:
+class Mutation(PeopleMutations, RuleMutations):
     @strawberry.mutation(description="Promise a file and learn where to send its bytes.")
     async def create_upload(self, info: Info, input: Annotated[CreateUploadInput, INPUT]) -> CreateUploadPayload | None:
         context = info.context.for_mutation()
@@ -163,3 +167,26 @@ class Mutation:
         return DeleteFolderPayload(
             deleted_folder_id=None if deleted is None else strawberry.ID(deleted), user_errors=errors
         )
+
+    @strawberry.mutation(description="Give a file labels and take some away. Where rules name them, needs SHARE too.")
+    async def change_file_labels(
+        self, info: Info, input: Annotated[ChangeFileLabelsInput, INPUT]
+    ) -> ChangeFileLabelsPayload | None:
+        context = info.context.for_mutation()
+        work = context.services.files.change_labels(context.principal, file_id(input.file_id), input.add, input.remove)
+        file, errors = await attempt(work)
+        return ChangeFileLabelsPayload(file=file, user_errors=errors)
+
+    @strawberry.mutation(description="Note something about a file, and forget something.")
+    async def change_file_metadata(
+        self, info: Info, input: Annotated[ChangeFileMetadataInput, INPUT]
+    ) -> ChangeFileMetadataPayload | None:
+        context = info.context.for_mutation()
+        work = context.services.files.change_metadata(
+            context.principal,
+            file_id(input.file_id),
+            {entry.key: entry.value for entry in input.set},
+            input.remove,
+        )
+        file, errors = await attempt(work)
+        return ChangeFileMetadataPayload(file=file, user_errors=errors)

@@ -189,3 +189,37 @@ class DeleteFolderPayload(Payload):
     deleted_folder_id: strawberry.ID | None = strawberry.field(
         description="Id of the folder, for caches.", default=None
     )
+
+
+@strawberry.input(description="Which file, and its labels; at most 20 stay on it.")
+class ChangeFileLabelsInput:
+    file_id: strawberry.ID = strawberry.field(description="The file.")
+    add: list[str] = strawberry.field(description="Labels that it has afterwards.", default_factory=list)
+    remove: list[str] = strawberry.field(description="Labels that it has no longer.", default_factory=list)
+
+
+@strawberry.type(description="The labelled file.")
+class ChangeFileLabelsPayload(Payload):
+    file: nouns.File | None = strawberry.field(
+        description="The file; null on error, or if the viewer may no longer see it.",
+        default=None,
+        graphql_type=File | None,
+    )
+
+
+@strawberry.input(description="A key and its value.")
+class MetadataEntryInput:
+    key: str = strawberry.field(description="1-64 letters, digits and _ . : / - between them.")
+    value: str = strawberry.field(description="At most 1024 characters.")
+
+
+@strawberry.input(description="Which file, and what to note; at most 50 entries stay on it.")
+class ChangeFileMetadataInput:
+    file_id: strawberry.ID = strawberry.field(description="The file.")
+    set: list[MetadataEntryInput] = strawberry.field(description="What is noted afterwards.", default_factory=list)
+    remove: list[str] = strawberry.field(description="Keys that are forgotten.", default_factory=list)
+
+
+@strawberry.type(description="The file with its metadata.")
+class ChangeFileMetadataPayload(Payload):
+    file: nouns.File | None = strawberry.field(description="The file.", default=None, graphql_type=File | None)

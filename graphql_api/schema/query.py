@@ -1,6 +1,7 @@
 """Reads. Root fields are nullable so that one failing does not blank the others."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import strawberry
@@ -8,21 +9,26 @@ import strawberry
 from graphql_api.errors import InputFault, InvalidInput
 from graphql_api.model import file as nouns
 from graphql_api.model.ids import (
+    EVENT_PREFIX,
     FILE_PREFIX,
     FOLDER_PREFIX,
+    GROUP_PREFIX,
     ROOT_FOLDER_ID,
+    RULE_PREFIX,
     UPLOAD_PREFIX,
+    USER_PREFIX,
     well_formed,
 )
 from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.names import name_fault, normalized_name
 from graphql_api.model.principal import Principal
 from graphql_api.model.upload import UploadStatus
+from graphql_api.schema.access_queries import AccessQueries
 from graphql_api.schema.connections import FileConnection, UploadConnection
 from graphql_api.schema.context import Context, Info
 from graphql_api.schema.ids import file_id, folder_id
 from graphql_api.schema.inputs import ABSENT, given, page_request
-from graphql_api.schema.listing import FileFilterInput, FileOrderInput
+from graphql_api.schema.listing import FileFilterInput, FileOrderInput, search_words
 from graphql_api.schema.node import After, Before, First, Last, Node
 from graphql_api.schema.types import File, Folder
 from graphql_api.schema.viewer import Viewer
@@ -37,7 +43,7 @@ class FileLocator:
 
 
 @strawberry.type(description="Reads. Root fields are nullable so that one failing does not blank the others.")
-class Query:
+class Query(AccessQueries):
     @strawberry.field(description="Who is asking; null without credentials.", graphql_type=Viewer | None)
     def viewer(self, info: Info) -> Principal | None:
         return info.context.principal if info.context.principal.user_id else None
@@ -92,14 +98,18 @@ class Query:
         order_by: Annotated[
             FileOrderInput | None, strawberry.argument(description="Order; the newest first if absent.")
         ] = ABSENT,
+        search: Annotated[
+            str | None,
+            strawberry.argument(description="Words in the name, or their beginnings, all of them and in any order."),
+        ] = ABSENT,
     ) -> FileConnection | None:
         request = page_request(first, after, last, before)
         wanted, order = given(filter), given(order_by)
-        chosen = wanted.noun() if wanted else FileFilter()
+        chosen = replace(wanted.noun() if wanted else FileFilter(), words=search_words(given(search)))
         page = await info.context.services.files.list(
             info.context.principal, chosen, order.noun() if order else FileOrder(), request
         )
-        return FileConnection(page=page, wanted=chosen)
+        return FileConnection(page=page, wanted=chosen, is_backward=request.is_backward)
 
     @strawberry.field(description="Uploads of the viewer, the newest first.")
     async def uploads(
@@ -127,6 +137,10 @@ async def _find_nodes(context: Context, ids: list[strawberry.ID]) -> list[object
         FILE_PREFIX: services.files.find,
         FOLDER_PREFIX: services.folders.find,
         UPLOAD_PREFIX: services.uploads.find,
+        RULE_PREFIX: services.policies.find,
+        GROUP_PREFIX: services.groups.find,
+        USER_PREFIX: services.people.find,
+        EVENT_PREFIX: services.audit_log.find,
     }
     found: dict[str, object] = {}
     for prefix, find in finders.items():
@@ -134,7 +148,7 @@ async def _find_nodes(context: Context, ids: list[strawberry.ID]) -> list[object
         if wanted:
             found |= await find(principal, wanted)
     if principal.user_id is not None:
-        found[principal.user_id] = principal
+        found[principal.user_id] = principal  # a Viewer shows more of oneself than a User
     return [found.get(id_) for id_ in ids]
 
 

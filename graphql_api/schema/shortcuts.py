@@ -51,7 +51,7 @@ def _signed_url(
     ipAddress: str | None = None,  # noqa: N803
 ) -> SignedUrl | None:
     delivery = info.context.services.delivery
-    grant = delivery.grant(info.context.principal, file)
+    grant = delivery.grant(file)
     if grant is None:
         return None
     wish = LinkWish(timedelta(seconds=expiresIn), startsAt, ContentDisposition(disposition), filename, ipAddress)

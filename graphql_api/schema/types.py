@@ -3,23 +3,38 @@ noun's attributes, and only what must be computed has a resolver. A page of a hu
 """
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 from strawberry import Parent
 
 from graphql_api.model import delivery
 from graphql_api.model import file as nouns
+from graphql_api.model import group as people
+from graphql_api.model.decision import AccessDecision as Decision
 from graphql_api.model.delivery import ContentDisposition, LinkWish
 from graphql_api.model.listing import FileFilter, FileOrder
-from graphql_api.schema.connections import FileConnection, FolderConnection
-from graphql_api.schema.context import Info
+from graphql_api.model.page import PageRequest
+from graphql_api.model.principal import Permission
+from graphql_api.model.rule import Scope
+from graphql_api.schema.connections import AccessRuleConnection, FileConnection, FolderConnection
+from graphql_api.schema.context import Context, Info
+from graphql_api.schema.enums import Visibility
 from graphql_api.schema.inputs import ABSENT, given, page_request
 from graphql_api.schema.listing import FileOrderInput
 from graphql_api.schema.node import After, Before, First, Last, Node, Timestamped
 from graphql_api.schema.scalars import ByteSize, Url
 
+if TYPE_CHECKING:  # these types are about files and folders: strawberry resolves the names when the schema is built
+    from graphql_api.schema.decisions import AccessDecision
+    from graphql_api.schema.people import User
+
+LazyDecision = Annotated["AccessDecision", strawberry.lazy("graphql_api.schema.decisions")]
+LazyUser = Annotated["User", strawberry.lazy("graphql_api.schema.people")]
+
 DEFAULT_LINK_SECONDS = 3600
+
+Action = Annotated[Permission, strawberry.argument(description="The action.")]
 
 
 @strawberry.type(description="A signed CDN address.")
@@ -28,6 +43,12 @@ class SignedUrl:
     expires_at: datetime = strawberry.field(description="When it stops working.")
     key_pair_id: str = strawberry.field(description="Public id of the key that signed it.")
     has_custom_policy: bool = strawberry.field(description="Whether a custom (not canned) policy was needed.")
+
+
+@strawberry.type(description="Something that users note about a file.")
+class MetadataEntry:
+    key: str = strawberry.field(description="Key, 1-64 characters.")
+    value: str = strawberry.field(description="Value, at most 1024 characters.")
 
 
 @strawberry.type(description="A stored object with a stable identity; its bytes are immutable.")
@@ -51,7 +72,8 @@ class File(Node, Timestamped):
         return f"{place.path.rstrip('/') if place else ''}/{parent.name}"
 
     @strawberry.field(
-        description="A signed CDN address; null if the viewer may not download it. Never cache it past `expiresAt`.",
+        description="A signed CDN address; null if the viewer may not download it (`access` tells why). Never cache it "
+        "past `expiresAt`.",
         graphql_type=SignedUrl | None,
     )
     def signed_url(
@@ -73,13 +95,52 @@ class File(Node, Timestamped):
         ] = ABSENT,
     ) -> delivery.SignedUrl | None:
         context = info.context
-        grant = context.services.delivery.grant(context.principal, parent)
+        grant = context.services.delivery.grant(parent)
         if grant is None:
             return None
         wish = LinkWish(
             timedelta(seconds=expires_in), given(starts_at), disposition, given(filename), given(ip_address)
         )
         return context.services.delivery.sign(grant, wish)
+
+    @strawberry.field(description="Labels, by which rules can name it, in alphabetical order.")
+    async def labels(self, parent: Parent[nouns.File], info: Info) -> list[str]:
+        return list(await info.context.labels.load(parent.id))
+
+    @strawberry.field(description="What users note about it, by key.")
+    async def metadata(self, parent: Parent[nouns.File], info: Info) -> list[MetadataEntry]:
+        noted = await info.context.metadata.load(parent.id)
+        return [MetadataEntry(key=key, value=value) for key, value in sorted(noted.items())]
+
+    @strawberry.field(description="Whether rules let everybody read it, from anywhere and at this moment.")
+    async def visibility(self, parent: Parent[nouns.File], info: Info) -> Visibility:
+        return Visibility.PUBLIC if await info.context.publicity.load(parent.id) else Visibility.PRIVATE
+
+    @strawberry.field(
+        description="Who owns it and may do everything with it; null if the viewer may not see them.",
+        graphql_type=LazyUser | None,
+    )
+    async def owner(self, parent: Parent[nouns.File], info: Info) -> people.User | None:
+        return await info.context.users.load(parent.owner_id)
+
+    @strawberry.field(
+        description="Whether the viewer may do something with it, and why; null if it is gone meanwhile.",
+        graphql_type=LazyDecision | None,
+    )
+    async def access(self, parent: Parent[nouns.File], info: Info, action: Action = Permission.READ) -> Decision | None:
+        return await info.context.decisions.load((parent.id, action))
+
+    @strawberry.field(description="Rules on it and above it that the viewer may see, the newest first.")
+    async def access_rules(
+        self,
+        parent: Parent[nouns.File],
+        info: Info,
+        first: First = ABSENT,
+        after: After = ABSENT,
+        last: Last = ABSENT,
+        before: Before = ABSENT,
+    ) -> AccessRuleConnection:
+        return await rules_on(info.context, Scope(parent.id), page_request(first, after, last, before))
 
     @classmethod
     def is_type_of(cls, value: object, _info: object) -> bool:
@@ -137,8 +198,35 @@ class Folder(Node, Timestamped):
         page = await info.context.services.files.list(
             info.context.principal, wanted, order.noun() if order else FileOrder(), request
         )
-        return FileConnection(page=page, wanted=wanted)
+        return FileConnection(page=page, wanted=wanted, is_backward=request.is_backward)
+
+    @strawberry.field(
+        description="Whether the viewer may do something with it, and why; null if it is gone meanwhile.",
+        graphql_type=LazyDecision | None,
+    )
+    async def access(
+        self, parent: Parent[nouns.Folder], info: Info, action: Action = Permission.READ
+    ) -> Decision | None:
+        return await info.context.decisions.load((parent.id, action))
+
+    @strawberry.field(description="Rules on it and above it that the viewer may see, the newest first.")
+    async def access_rules(
+        self,
+        parent: Parent[nouns.Folder],
+        info: Info,
+        first: First = ABSENT,
+        after: After = ABSENT,
+        last: Last = ABSENT,
+        before: Before = ABSENT,
+    ) -> AccessRuleConnection:
+        return await rules_on(info.context, Scope(parent.id), page_request(first, after, last, before))
 
     @classmethod
     def is_type_of(cls, value: object, _info: object) -> bool:
         return isinstance(value, nouns.Folder)
+
+
+async def rules_on(context: Context, resource: Scope | None, request: PageRequest) -> AccessRuleConnection:
+    """Rules on a resource and above it, or wherever they stand, that the viewer may see."""
+    page = await context.services.policies.list(context.principal, request, resource)
+    return AccessRuleConnection(page=page, on=resource)

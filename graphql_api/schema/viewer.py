@@ -4,22 +4,50 @@ import strawberry
 from strawberry import Parent
 
 from graphql_api.model import file as nouns
-from graphql_api.model.principal import Principal
+from graphql_api.model import group as people
+from graphql_api.model.principal import Permission, Principal
 from graphql_api.schema.connections import FolderConnection
 from graphql_api.schema.context import Info
 from graphql_api.schema.inputs import ABSENT, page_request
 from graphql_api.schema.node import After, Before, First, Last, Node
+from graphql_api.schema.people import GroupConnection, User
+from graphql_api.schema.rules import in_order
 from graphql_api.schema.types import Folder
 
 
 @strawberry.type(description="The authenticated principal.")
 class Viewer(Node):
     display_name: str = strawberry.field(description="Name shown to people.")
-    is_admin: bool = strawberry.field(description="Whether the viewer may do everything.")
 
     @strawberry.field(description="Global id.", name="id")
     def id_(self, parent: Parent[Principal]) -> strawberry.ID:
         return strawberry.ID(str(parent.user_id))
+
+    @strawberry.field(description="Whether the viewer may do everything.")
+    async def is_admin(self, parent: Parent[Principal], info: Info) -> bool:
+        return Permission.ADMINISTER in await info.context.permissions.load(parent)
+
+    @strawberry.field(description="What the viewer may do everywhere; rules may allow more in places.")
+    async def permissions(self, parent: Parent[Principal], info: Info) -> list[Permission]:
+        return in_order(await info.context.permissions.load(parent))
+
+    @strawberry.field(description="The viewer as others see them.", graphql_type=User)
+    async def user(self, parent: Parent[Principal], info: Info) -> people.User | None:
+        assert parent.user_id is not None, "the anonymous principal is no viewer"
+        return await info.context.users.load(parent.user_id)
+
+    @strawberry.field(description="Groups that the viewer belongs to, by name.")
+    async def groups(
+        self,
+        parent: Parent[Principal],
+        info: Info,
+        first: First = ABSENT,
+        after: After = ABSENT,
+        last: Last = ABSENT,
+        before: Before = ABSENT,
+    ) -> GroupConnection:
+        request = page_request(first, after, last, before)
+        return GroupConnection(page=await info.context.services.groups.list_own(parent, request))
 
     @strawberry.field(description="The viewer's own folder; null if there is none.", graphql_type=Folder | None)
     async def home_folder(self, parent: Parent[Principal], info: Info) -> nouns.Folder | None:

@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 
 from graphql_api.services.accounts import Accounts
+from graphql_api.services.audit_log import AuditLog
 from graphql_api.services.delivery import Delivery
 from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
+from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.people import People
+from graphql_api.services.policies import Policies
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.uploads import Uploads
 
@@ -16,9 +20,13 @@ class Services:
     """All use cases, as the faces receive them."""
 
     accounts: Accounts
+    audit_log: AuditLog
     delivery: Delivery
     files: Files
     folders: Folders
+    groups: Groups
     health: Health
+    people: People
+    policies: Policies
     uploads: Uploads
     upkeep: Upkeep
