@@ -19,7 +19,7 @@ from graphql_api.localcloud.signature import SignatureVerifier
 from graphql_api.model.delivery import LinkWish
 from graphql_api.model.file import File
 from graphql_api.model.ids import FileId, FolderId, UserId
-from graphql_api.model.principal import Principal
+from graphql_api.model.rule import PLAIN
 from graphql_api.model.stored_object import PromisedObject
 from graphql_api.settings import Settings
 
@@ -90,8 +90,9 @@ async def _link(place: Site, effort: Effort) -> Measurement:
         object_key=_KEY,
         created_at=now,
         updated_at=now,
+        terms=PLAIN,
     )
-    grant = read_grant(Principal(owner), file)
+    grant = read_grant(file)
     assert grant is not None
     wish = LinkWish(timedelta(seconds=site.LINK_SECONDS))
     policy = b'{"Statement":[{"Resource":"%s","Condition":{}}]}' % (b"x" * 150)

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,11 +16,16 @@ from graphql_api.errors import DeliveryError
 from graphql_api.schema import build_schema
 from graphql_api.services import Services
 from graphql_api.services.accounts import Accounts
+from graphql_api.services.audit_log import AuditLog
 from graphql_api.services.clock import Clock, utc_now
 from graphql_api.services.delivery import Delivery
 from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
+from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.people import People
+from graphql_api.services.policies import Policies
+from graphql_api.services.standings import Standings
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.uploads import UploadLimits, Uploads
 from graphql_api.settings import Settings
@@ -65,6 +70,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         settings.cdn_private_key_pem.get_secret_value(),
         hash_algorithm=HashAlgorithm(settings.cdn_hash_algorithm),
     )
+    standings = Standings(clock)
     accounts = Accounts(database, clock, makes_homes=settings.home_folders)
     upkeep = Upkeep(
         database,
@@ -76,13 +82,19 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
     limits = UploadLimits(settings.max_upload_bytes, settings.upload_target_lifetime, settings.upload_lifetime)
     services = Services(
         accounts=accounts,
+        audit_log=AuditLog(database, standings, clock, retention=settings.audit_retention or None),
         delivery=Delivery(
             CloudFrontSigner(settings.cdn_base_url, Keyring([key])), clock, max_lifetime=settings.link_max_lifetime
         ),
-        files=Files(database, upkeep, clock),
-        folders=Folders(database, upkeep, clock),
+        files=Files(database, standings, upkeep, clock),
+        folders=Folders(database, standings, upkeep, clock),
+        groups=Groups(database, standings, clock),
         health=Health(database, store),
-        uploads=Uploads(database, store, accounts, upkeep, clock, limits),
+        people=People(database, standings, clock, issuer=settings.auth_issuer),
+        policies=Policies(
+            database, standings, clock, issuer=settings.auth_issuer, link_max_lifetime=settings.link_max_lifetime
+        ),
+        uploads=Uploads(database, standings, store, accounts, upkeep, clock, limits),
         upkeep=upkeep,
     )
     return Assembly(database, store, services)
@@ -116,7 +128,7 @@ def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await require_newest_schema(assembly.database)
-        sweeper = asyncio.create_task(_sweep_forever(assembly.services.upkeep, settings.sweep_interval))
+        sweeper = asyncio.create_task(_sweep_forever(assembly.services, settings.sweep_interval))
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         try:
@@ -138,16 +150,21 @@ def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
     )
 
 
-async def _sweep_forever(upkeep: Upkeep, interval: timedelta) -> None:
+async def _sweep_forever(services: Services, interval: timedelta) -> None:
     """Sweep every ``interval``; zero turns it off. A sweep that fails is made good by the next."""
     while interval:
         await asyncio.sleep(interval.total_seconds())
-        try:
-            removed = await upkeep.sweep()
-        except DeliveryError as error:
-            log.warning("sweep_postponed code=%s", error.code)
-        except Exception:  # the loop must outlive a bug in one sweep, and the log must show it
-            log.exception("sweep_failed")
-        else:
-            if removed:
-                log.info("swept objects=%d", removed)
+        await _sweep("objects", services.upkeep.sweep())
+        await _sweep("records", services.audit_log.sweep())
+
+
+async def _sweep(what: str, sweep: Awaitable[int]) -> None:
+    try:
+        removed = await sweep
+    except DeliveryError as error:
+        log.warning("sweep_postponed code=%s", error.code)
+    except Exception:  # the loop must outlive a bug in one sweep, and the log must show it
+        log.exception("sweep_failed")
+    else:
+        if removed:
+            log.info("swept %s=%d", what, removed)

@@ -15,10 +15,15 @@ from graphql_api.model.stored_object import PromisedObject, PutUploadTarget, Sto
 from graphql_api.schema import Context, build_schema
 from graphql_api.services import Services
 from graphql_api.services.accounts import Accounts
+from graphql_api.services.audit_log import AuditLog
 from graphql_api.services.delivery import Delivery
 from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
+from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.people import People
+from graphql_api.services.policies import Policies
+from graphql_api.services.standings import Standings
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.uploads import UploadLimits, Uploads
 from graphql_api.signing.cloudfront import CloudFrontSigner
@@ -26,6 +31,7 @@ from graphql_api.signing.keyring import HashAlgorithm, Keyring, KeyStatus, Signi
 
 SCHEMA = build_schema()
 KEY = SigningKey("K2JCJMDEHXQW5F", ec.generate_private_key(ec.SECP256R1()), HashAlgorithm.SHA256, KeyStatus.ACTIVE)
+ISSUER = "https://issuer.test"
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
@@ -89,9 +95,11 @@ class World:
     database: Database
     store: MemoryStore = field(default_factory=MemoryStore)
     clock: Clock = field(default_factory=Clock)
+    standings: Standings = field(init=False)
     services: Services = field(init=False)
 
     def __post_init__(self) -> None:
+        self.standings = Standings(self.clock)
         accounts = Accounts(self.database, self.clock, makes_homes=True)
         upkeep = Upkeep(
             self.database,
@@ -103,19 +111,25 @@ class World:
         limits = UploadLimits(5 * 1024**3, timedelta(hours=1), timedelta(days=1))
         self.services = Services(
             accounts=accounts,
+            audit_log=AuditLog(self.database, self.standings, self.clock, retention=timedelta(days=400)),
             delivery=Delivery(
                 CloudFrontSigner("https://cdn.test", Keyring([KEY])), self.clock, max_lifetime=timedelta(days=1)
             ),
-            files=Files(self.database, upkeep, self.clock),
-            folders=Folders(self.database, upkeep, self.clock),
+            files=Files(self.database, self.standings, upkeep, self.clock),
+            folders=Folders(self.database, self.standings, upkeep, self.clock),
+            groups=Groups(self.database, self.standings, self.clock),
             health=Health(self.database, self.store),
-            uploads=Uploads(self.database, self.store, accounts, upkeep, self.clock, limits),
+            people=People(self.database, self.standings, self.clock, issuer=ISSUER),
+            policies=Policies(
+                self.database, self.standings, self.clock, issuer=ISSUER, link_max_lifetime=timedelta(days=1)
+            ),
+            uploads=Uploads(self.database, self.standings, self.store, accounts, upkeep, self.clock, limits),
             upkeep=upkeep,
         )
 
     async def principal(self, name: str, *, is_admin: bool = False) -> Principal:
         """The user of that name; the first call makes user and home folder."""
-        identity = Identity("https://issuer.test", name, name.capitalize(), is_admin=is_admin)
+        identity = Identity(ISSUER, name, name.capitalize(), is_admin=is_admin)
         return await self.services.accounts.principal_of(identity)
 
     async def ask(

@@ -38,6 +38,8 @@ def may(principal: Principal, permission: Permission, *, owner_id: UserId | None
             return False
 
 
-def read_grant(principal: Principal, file: File) -> ReadGrant | None:
-    """The proof that ``principal`` may read ``file``, or None. The only place where a grant is made."""
-    return ReadGrant(file) if may(principal, Permission.READ, owner_id=file.owner_id) else None
+def read_grant(file: File) -> ReadGrant | None:
+    """The proof that the one for whom ``file`` was found may download it, or None. The only place where a grant is
+    made.
+    """
+    return None if file.terms is None else ReadGrant(file, file.terms)

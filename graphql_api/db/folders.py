@@ -1,23 +1,24 @@
 """Folders, and the names in them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
-from sqlalchemy import CTE, RowMapping, Select, bindparam, delete, literal, select, update
+from sqlalchemy import CTE, ColumnElement, Select, Text, and_, bindparam, cast, delete, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
-from graphql_api.access import reach_of
+from graphql_api.access.standing import Standing
+from graphql_api.db.among import among, texts
 from graphql_api.db.inserts import insert_unless_taken
-from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
+from graphql_api.db.rules import delete_rules_on
 from graphql_api.db.tables import FolderEntryRow, FolderRow
-from graphql_api.db.visibility import viewer, within
 from graphql_api.model.file import Folder
 from graphql_api.model.ids import ROOT_FOLDER_ID, FolderId, UserId
 from graphql_api.model.names import name_key
-from graphql_api.model.page import Page, PageRequest
-from graphql_api.model.principal import Principal
+from graphql_api.model.principal import Permission
 
 COLUMNS: tuple[Any, ...] = (
     FolderRow.id,
@@ -27,75 +28,78 @@ COLUMNS: tuple[Any, ...] = (
     FolderRow.created_at,
     FolderRow.updated_at,
 )
-_BY_NAME = Ordering("folder-name", FolderRow.name_key, FolderRow.id, str)
 
 
-def folder_of(row: RowMapping) -> Folder:
-    return Folder(
-        id=FolderId(row["id"]),
-        parent_id=None if row["parent_id"] is None else FolderId(row["parent_id"]),
-        owner_id=None if row["owner_id"] is None else UserId(row["owner_id"]),
-        name=row["name"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
+def folder_of(row: Any) -> Folder:
+    """``row``: the values of ``COLUMNS``, in order."""
+    return Folder(*row)
+
+
+@dataclass(frozen=True)
+class PlacedFolder:
+    """A folder with the ids of itself and the folders above, the root last."""
+
+    folder: Folder
+    chain: tuple[str, ...]
+
+    @cached_property
+    def scopes(self) -> frozenset[str]:
+        return scopes_of(self.chain, self.folder.owner_id)
+
+
+def scopes_of(chain: Iterable[str], owner_id: UserId | None) -> frozenset[str]:
+    """What rules can name about a folder: itself, what is above it, and its owner."""
+    return frozenset(chain) if owner_id is None else frozenset((*chain, owner_id))
+
+
+def placed(start: ColumnElement[bool], *more: Any) -> Select[*tuple[Any, ...]]:
+    """One row for each folder that meets ``start``: the chain as one text, ``COLUMNS``, and ``more``."""
+    upper = aliased(FolderRow)
+    walk = (
+        select(FolderRow.id.label("start_id"), FolderRow.parent_id, cast(FolderRow.id, Text).label("chain"))
+        .where(start)
+        .cte("walk", recursive=True)
     )
+    walk = walk.union_all(
+        select(walk.c.start_id, upper.parent_id, cast(walk.c.chain + " " + upper.id, Text)).where(
+            upper.id == walk.c.parent_id
+        )
+    )
+    return select(walk.c.chain, *COLUMNS, *more).where(walk.c.parent_id.is_(None), FolderRow.id == walk.c.start_id)
+
+
+def placed_of(row: Any) -> PlacedFolder:
+    return PlacedFolder(folder_of(row[1 : 1 + len(COLUMNS)]), tuple(row[0].split(" ")))
+
+
+BY_IDS: Final = placed(among(FolderRow.id, texts("ids")))
+_BY_PARENT_AND_NAME: Final = placed(
+    and_(FolderRow.parent_id == bindparam("parent_id"), FolderRow.name_key == bindparam("key"))
+)
+
+
+async def find_placed(
+    connection: AsyncConnection, standing: Standing, ids: Collection[FolderId]
+) -> Mapping[FolderId, PlacedFolder]:
+    """Those of ``ids`` that may be seen."""
+    found = map(placed_of, await connection.execute(BY_IDS, {"ids": list(ids)}))
+    return {each.folder.id: each for each in found if standing.may(Permission.READ, each.scopes)}
 
 
 async def find_folders(
-    connection: AsyncConnection, principal: Principal, ids: Collection[FolderId]
+    connection: AsyncConnection, standing: Standing, ids: Collection[FolderId]
 ) -> Mapping[FolderId, Folder]:
-    """Those of ``ids`` that the principal may see."""
-    statement = select(*COLUMNS).where(FolderRow.id.in_(ids), within(reach_of(principal), FolderRow.owner_id))
-    rows = (await connection.execute(statement, viewer(principal))).mappings()
-    return {folder.id: folder for folder in map(folder_of, rows)}
+    """Those of ``ids`` that may be seen."""
+    return {id_: found.folder for id_, found in (await find_placed(connection, standing, ids)).items()}
 
 
 async def find_child_folder(
-    connection: AsyncConnection, principal: Principal, parent_id: FolderId, key: str
+    connection: AsyncConnection, standing: Standing, parent_id: FolderId, key: str
 ) -> Folder | None:
-    """The folder of that name in ``parent_id``, if the principal may see it."""
-    statement = select(*COLUMNS).where(
-        FolderRow.parent_id == parent_id, FolderRow.name_key == key, within(reach_of(principal), FolderRow.owner_id)
-    )
-    row = (await connection.execute(statement, viewer(principal))).mappings().one_or_none()
-    return None if row is None else folder_of(row)
-
-
-async def list_subfolders(
-    connection: AsyncConnection, principal: Principal, parent_id: FolderId, request: PageRequest
-) -> Page[Folder]:
-    """Folders directly below that the principal may see, by name."""
-    return await _page(connection, principal, select(*COLUMNS).where(FolderRow.parent_id == parent_id), request)
-
-
-async def list_top_folders(connection: AsyncConnection, principal: Principal, request: PageRequest) -> Page[Folder]:
-    """The folders the principal may see whose parent is none of them, by name."""
-    return await _page(connection, principal, _top_folders(principal), request)
-
-
-async def find_top_folders(connection: AsyncConnection, principal: Principal, key: str) -> list[Folder]:
-    """Top folders of that name; there can be several, because their parents differ."""
-    statement = _top_folders(principal).where(FolderRow.name_key == key).order_by(FolderRow.id)
-    return [folder_of(row) for row in (await connection.execute(statement, viewer(principal))).mappings()]
-
-
-def _top_folders(principal: Principal) -> Select[*tuple[Any, ...]]:
-    parent = aliased(FolderRow)
-    reach = reach_of(principal)
-    parent_is_visible = (
-        select(literal(1)).where(parent.id == FolderRow.parent_id, within(reach, parent.owner_id)).exists()
-    )
-    return select(*COLUMNS).where(within(reach, FolderRow.owner_id), ~parent_is_visible)
-
-
-async def _page(
-    connection: AsyncConnection, principal: Principal, statement: Select[*tuple[Any, ...]], request: PageRequest
-) -> Page[Folder]:
-    statement = statement.where(within(reach_of(principal), FolderRow.owner_id))
-    statement = seek(statement, _BY_NAME, is_backward=request.is_backward, has_cursor=request.cursor is not None)
-    parameters = viewer(principal) | seek_parameters(_BY_NAME, request)
-    rows = list((await connection.execute(statement, parameters)).mappings())
-    return page_of(rows, request, _BY_NAME, folder_of, lambda folder: (name_key(folder.name), folder.id))
+    """The folder of that name in ``parent_id``, if it may be seen."""
+    row = (await connection.execute(_BY_PARENT_AND_NAME, {"parent_id": parent_id, "key": key})).one_or_none()
+    found = None if row is None else placed_of(row)
+    return found.folder if found is not None and standing.may(Permission.READ, found.scopes) else None
 
 
 async def list_ancestry(connection: AsyncConnection, ids: Collection[FolderId]) -> Mapping[FolderId, Sequence[Folder]]:
@@ -108,27 +112,39 @@ async def list_ancestry(connection: AsyncConnection, ids: Collection[FolderId]) 
     chain = chain.union_all(above)
     statement = select(chain).order_by(chain.c.start_id, chain.c.height)
     found: dict[FolderId, list[Folder]] = {}
-    for row in (await connection.execute(statement)).mappings():
-        found.setdefault(FolderId(row["start_id"]), []).append(folder_of(row))
+    for row in await connection.execute(statement):
+        found.setdefault(FolderId(row[0]), []).append(folder_of(row[2:]))
     return found
 
 
 def subtree(folder_id: Any) -> CTE:
-    """Ids of the folder and all below, with ``depth`` below it."""
-    start = select(FolderRow.id, literal(0).label("depth")).where(FolderRow.id == folder_id)
-    below = start.cte("subtree", recursive=True)
+    """The folder and all below, with ``depth`` below it, parent and owner; a parent comes before what it holds."""
+    columns = (FolderRow.id, FolderRow.parent_id, FolderRow.owner_id)
+    below = select(*columns, literal(0).label("depth")).where(FolderRow.id == folder_id).cte("subtree", recursive=True)
     return below.union_all(
-        select(FolderRow.id, (below.c.depth + 1).label("depth")).where(FolderRow.parent_id == below.c.id)
+        select(*columns, (below.c.depth + 1).label("depth")).where(FolderRow.parent_id == below.c.id)
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Below:
+    """A folder below another, ``depth`` folders down, and what rules can name about it."""
+
+    depth: int
+    scopes: frozenset[str]
+
+
 async def list_subtree(
-    connection: AsyncConnection, folder_id: FolderId, *, limit: int | None = None
-) -> Mapping[FolderId, int]:
-    """At most ``limit`` ids of the folder and all below, each with its depth below it."""
-    below = subtree(folder_id)
-    rows = await connection.execute(select(below.c.id, below.c.depth).limit(limit))
-    return {FolderId(id_): depth for id_, depth in rows}
+    connection: AsyncConnection, top: PlacedFolder, *, limit: int | None = None
+) -> Mapping[FolderId, Below]:
+    """At most ``limit`` folders: ``top`` and all below."""
+    rows = await connection.execute(select(subtree(top.folder.id)).limit(limit))
+    chains: dict[str, tuple[str, ...]] = {}
+    found = {}
+    for id_, parent_id, owner_id, depth in rows:
+        chains[id_] = (id_, *chains[parent_id]) if depth else top.chain
+        found[FolderId(id_)] = Below(depth, scopes_of(chains[id_], owner_id))
+    return found
 
 
 async def lock_tree(connection: AsyncConnection) -> None:
@@ -141,21 +157,23 @@ async def lock_folders(connection: AsyncConnection, ids: Collection[FolderId]) -
     await connection.execute(select(FolderRow.id).where(FolderRow.id.in_(ids)).order_by(FolderRow.id).with_for_update())
 
 
-async def lock_folder(connection: AsyncConnection, principal: Principal, folder_id: FolderId) -> Folder | None:
-    """The folder, which cannot go away before the transaction ends; None when absent or hidden."""
-    statement = (
-        select(*COLUMNS)
-        .where(FolderRow.id == folder_id, within(reach_of(principal), FolderRow.owner_id))
-        .with_for_update(read=True, key_share=True)
-    )
-    row = (await connection.execute(statement, viewer(principal))).mappings().one_or_none()
-    return None if row is None else folder_of(row)
+_LOCK: Final = BY_IDS.with_for_update(read=True, key_share=True, of=FolderRow)
+
+
+async def lock_folder(connection: AsyncConnection, standing: Standing, folder_id: FolderId) -> PlacedFolder | None:
+    """The folder, which cannot go away before the transaction ends; None when absent or hidden.
+
+    Where it stands is sure only while the policy's version is held.
+    """
+    row = (await connection.execute(_LOCK, {"ids": [folder_id]})).one_or_none()
+    found = None if row is None else placed_of(row)
+    return found if found is not None and standing.may(Permission.READ, found.scopes) else None
 
 
 async def insert_folder(connection: AsyncConnection, folder: Folder, *, home_of: UserId | None = None) -> None:
     """The caller has claimed the name."""
     await connection.execute(
-        FolderRow.__table__.insert().values(  # type: ignore[attr-defined]  # FromClause: a mapped table can insert
+        insert(FolderRow).values(
             id=folder.id,
             parent_id=folder.parent_id,
             owner_id=folder.owner_id,
@@ -173,7 +191,7 @@ async def update_folder(connection: AsyncConnection, folder_id: FolderId, *, now
     if "name" in changes:
         changes["name_key"] = name_key(changes["name"])
     statement = update(FolderRow).where(FolderRow.id == folder_id).values(**changes, updated_at=now).returning(*COLUMNS)
-    return folder_of((await connection.execute(statement)).mappings().one())
+    return folder_of((await connection.execute(statement)).one())
 
 
 async def claim_name(connection: AsyncConnection, folder_id: FolderId, name: str, entry_id: str) -> bool:
@@ -211,15 +229,11 @@ async def has_entries(connection: AsyncConnection, folder_id: FolderId) -> bool:
     return await connection.scalar(statement) is not None
 
 
-async def has_foreign(connection: AsyncConnection, principal: Principal, ids: Collection[FolderId]) -> bool:
-    """Whether any of the folders may not be changed by the principal."""
-    is_own = within(reach_of(principal), FolderRow.owner_id)
-    statement = select(literal(1)).where(FolderRow.id.in_(ids), ~is_own).limit(1)
-    return await connection.scalar(statement, viewer(principal)) is not None
-
-
 async def delete_folders(connection: AsyncConnection, ids: Collection[FolderId]) -> None:
-    """All at once, so that a folder and its subfolders may be among them; their files must be gone."""
+    """All at once, so that a folder and its subfolders may be among them; their files must be gone. Rules about them go
+    too.
+    """
+    await delete_rules_on(connection, ids)
     await connection.execute(delete(FolderEntryRow).where(FolderEntryRow.folder_id.in_(ids)))
     await release_names(connection, ids)
     await connection.execute(delete(FolderRow).where(FolderRow.id.in_(ids)))

@@ -4,17 +4,19 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, exists, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
-from graphql_api.access import Reach, reach_of
+from graphql_api.access.standing import Standing
+from graphql_api.db.among import among, texts
 from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
 from graphql_api.db.tables import FolderEntryRow, FolderRow, UploadRow
-from graphql_api.db.visibility import viewer, within
-from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
+from graphql_api.model.ids import FOLDER_PREFIX, FileId, FolderId, UploadId, UserId
 from graphql_api.model.names import name_key
 from graphql_api.model.page import Page, PageRequest
-from graphql_api.model.principal import Principal
+from graphql_api.model.principal import Permission
+from graphql_api.model.rule import Effect
 from graphql_api.model.upload import OnConflict, Upload, UploadFailure, UploadFailureCode, UploadStatus
 
 _NEWEST_FIRST = Ordering("upload-created", UploadRow.created_at, UploadRow.id, datetime, is_descending=True)
@@ -63,10 +65,11 @@ def upload_of(row: Any) -> Upload:
     )
 
 
-def _reserve(reach: Reach) -> Any:
-    """INSERT … SELECT from the folder: the folder is there, the principal may write in it, and the name is free, in
-    one statement, which is a transaction of its own. It waits for a deletion of the folder, and then finds none.
+def _reserve(*, is_admin: bool) -> Any:
+    """INSERT … SELECT from the folder: the folder is there, may be read and written in, and the name is free, in one
+    statement, which is a transaction of its own. It waits for a deletion of the folder, and then finds none.
     """
+    folder_id = bindparam("new_folder_id", type_=FolderRow.id.type)
     is_taken = exists().where(
         FolderEntryRow.folder_id == FolderRow.id,
         FolderEntryRow.name_key == bindparam("name_key", type_=FolderEntryRow.name_key.type),
@@ -75,50 +78,69 @@ def _reserve(reach: Reach) -> Any:
         FolderRow.id if column.key == "folder_id" else bindparam(f"new_{column.key}", type_=column.type)
         for column in _RESERVED
     ]
-    source = (
-        select(*values)
-        .where(
-            FolderRow.id == bindparam("new_folder_id", type_=FolderRow.id.type),
-            within(reach, FolderRow.owner_id),
-            ~is_taken,
-        )
-        .with_for_update(read=True, key_share=True)
-    )
+    source = select(*values).where(FolderRow.id == folder_id, ~is_taken)
+    if not is_admin:
+        start = select(FolderRow.id, FolderRow.parent_id).where(FolderRow.id == folder_id)
+        chain = start.cte("chain", recursive=True)
+        upper = aliased(FolderRow)
+        chain = chain.union_all(select(upper.id, upper.parent_id).where(upper.id == chain.c.parent_id))
+
+        def is_below(scopes: str) -> ColumnElement[bool]:
+            return select(literal(1)).where(among(chain.c.id, texts(scopes))).exists()
+
+        is_own = FolderRow.owner_id == bindparam("viewer_id", type_=FolderRow.owner_id.type)
+        source = source.where(~is_below("denied"), or_(is_own, and_(is_below("readable"), is_below("writable"))))
+    source = source.with_for_update(read=True, key_share=True, of=FolderRow)
     return insert(UploadRow).from_select([column.key for column in _RESERVED], source).returning(UploadRow.id)
 
 
-_RESERVE = {reach: _reserve(reach) for reach in Reach}
+_RESERVE = {is_admin: _reserve(is_admin=is_admin) for is_admin in (False, True)}
 
 
-async def reserve(connection: AsyncConnection, principal: Principal, upload: Upload) -> bool:
-    """Whether the PENDING upload was recorded; False when the folder is absent or hidden or the name is taken."""
-    parameters = viewer(principal) | {f"new_{column.key}": getattr(upload, column.key) for column in _RESERVED}
-    parameters |= {"name_key": name_key(upload.filename)}
-    return await connection.scalar(_RESERVE[reach_of(principal)], parameters) is not None
+async def reserve(connection: AsyncConnection, standing: Standing, upload: Upload) -> bool:
+    """Whether the PENDING upload was recorded; False when the folder is absent, hidden or not to be written in, or the
+    name is taken.
+    """
+    parameters: dict[str, object] = {f"new_{column.key}": getattr(upload, column.key) for column in _RESERVED}
+    parameters["name_key"] = name_key(upload.filename)
+    if not standing.is_admin:
+        parameters |= _said_of_folders(standing)
+    return await connection.scalar(_RESERVE[standing.is_admin], parameters) is not None
 
 
-def _seen(principal: Principal) -> Select[*tuple[Any, ...]]:
-    return select(*COLUMNS).where(within(reach_of(principal), UploadRow.owner_id))
+def _said_of_folders(standing: Standing) -> dict[str, object]:
+    """The same decision as ``Standing.may`` makes for READ and WRITE, as parameters."""
+
+    def folders(effect: Effect, permission: Permission) -> list[str]:
+        return [scope for scope in standing.scopes_with(effect, permission) if scope.startswith(FOLDER_PREFIX)]
+
+    return {
+        "viewer_id": standing.user_id,
+        "denied": folders(Effect.DENY, Permission.READ) + folders(Effect.DENY, Permission.WRITE),
+        "readable": folders(Effect.ALLOW, Permission.READ),
+        "writable": folders(Effect.ALLOW, Permission.WRITE),
+    }
 
 
 async def find_uploads(
-    connection: AsyncConnection, principal: Principal, ids: Collection[UploadId]
+    connection: AsyncConnection, standing: Standing, ids: Collection[UploadId]
 ) -> Mapping[UploadId, Upload]:
-    """Those of ``ids`` that the principal may see."""
-    rows = await connection.execute(_seen(principal).where(UploadRow.id.in_(ids)), viewer(principal))
-    return {upload.id: upload for upload in map(upload_of, rows)}
+    """Those of ``ids`` that may be seen: one's own; administrators see all."""
+    statement = select(*COLUMNS).where(UploadRow.id.in_(ids))
+    if not standing.is_admin:
+        statement = statement.where(UploadRow.owner_id == standing.user_id)
+    return {upload.id: upload for upload in map(upload_of, await connection.execute(statement))}
 
 
 async def list_uploads(
-    connection: AsyncConnection, principal: Principal, statuses: Collection[UploadStatus], request: PageRequest
+    connection: AsyncConnection, owner_id: UserId | None, statuses: Collection[UploadStatus], request: PageRequest
 ) -> Page[Upload]:
-    """The principal's own uploads, newest first; all states when ``statuses`` is empty."""
-    statement = select(*COLUMNS).where(UploadRow.owner_id == bindparam("viewer_id"))
+    """The owner's uploads, newest first; all states when ``statuses`` is empty."""
+    statement = select(*COLUMNS).where(UploadRow.owner_id == owner_id)
     if statuses:
         statement = statement.where(UploadRow.status.in_(statuses))
     statement = seek(statement, _NEWEST_FIRST, is_backward=request.is_backward, has_cursor=request.cursor is not None)
-    parameters = viewer(principal) | seek_parameters(_NEWEST_FIRST, request)
-    rows: Any = (await connection.execute(statement, parameters)).all()
+    rows: Any = (await connection.execute(statement, seek_parameters(_NEWEST_FIRST, request))).all()
     return page_of(rows, request, _NEWEST_FIRST, upload_of, lambda upload: (upload.created_at, upload.id))
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from graphql_api.model.file import File
+from graphql_api.model.rule import ReadTerms
 
 
 class ContentDisposition(StrEnum):
@@ -16,9 +17,12 @@ class ContentDisposition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReadGrant:
-    """Proof that a principal may read ``file``. Only ``access`` makes one; whoever signs a link must hold it."""
+    """Proof that a principal may download ``file``, on ``terms``. Only ``access`` makes one; whoever signs a link must
+    hold it.
+    """
 
     file: File
+    terms: ReadTerms
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,17 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.db import folders, users
+from graphql_api.db import audit, folders, rules, users
 from graphql_api.db.engine import Database
+from graphql_api.model.audit import AuditAction, audit_event
 from graphql_api.model.file import Folder
-from graphql_api.model.ids import ROOT_FOLDER_ID, FolderId, UserId, new_folder_id, new_user_id
+from graphql_api.model.ids import ROOT_FOLDER_ID, FolderId, UserId, new_folder_id, new_rule_id, new_user_id
 from graphql_api.model.names import MAX_NAME_LENGTH, name_fault, normalized_name
-from graphql_api.model.principal import Address, Identity, Principal
+from graphql_api.model.principal import CONTENT_PERMISSIONS, Address, Identity, Principal
+from graphql_api.model.rule import AccessRule, Effect, RuleTerms, Scope, Subject
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import free_names
+from graphql_api.services.rule_json import rule_json
 
 MAX_REMEMBERED: Final = 10_000  # identities whose user is known without asking the database
 
@@ -25,21 +28,20 @@ class Accounts:
         self._database = database
         self._clock = clock
         self._makes_homes = makes_homes
-        self._known: OrderedDict[tuple[str, str, str, str | None], UserId] = OrderedDict()
+        self._known: OrderedDict[Identity, UserId] = OrderedDict()
 
     async def principal_of(
         self, identity: Identity, *, address: Address | None = None, request_id: str | None = None
     ) -> Principal:
         """The principal behind a verified token, and from where and in which request they ask. Raises: Unavailable."""
-        key = (identity.issuer, identity.subject, identity.display_name, identity.email)
-        user_id = self._known.get(key)
+        user_id = self._known.get(identity)
         if user_id is None:
             user_id = await self._find_or_create(identity)
-            self._known[key] = user_id
+            self._known[identity] = user_id
             if len(self._known) > MAX_REMEMBERED:
                 self._known.popitem(last=False)
         else:
-            self._known.move_to_end(key)
+            self._known.move_to_end(identity)
         return Principal(
             user_id=user_id,
             display_name=identity.display_name,
@@ -62,9 +64,12 @@ class Accounts:
         if found is not None:
             return found
         now = self._clock()
-        user_id = new_user_id(now)
         async with self._database.transaction() as connection:
-            if await users.insert_user(connection, user_id, identity, now=now):
+            user_id = await users.claim_invitation(connection, identity, now)
+            if user_id is None:
+                new = new_user_id(now)
+                user_id = new if await users.insert_user(connection, new, identity, now=now) else None
+            if user_id is not None:
                 if self._makes_homes:
                     await self._make_home(connection, user_id, identity, now)
                 return user_id
@@ -74,7 +79,10 @@ class Accounts:
         return found
 
     async def _make_home(self, connection: AsyncConnection, user_id: UserId, identity: Identity, now: datetime) -> None:
-        """Under the user's name, a numbered one if it is taken, and the user's id if all of those are."""
+        """Under the user's name, a numbered one if it is taken, and the user's id if all of those are. A rule makes it
+        theirs with all that others will put there.
+        """
+        await rules.bump_version(connection)
         wished = normalized_name(identity.display_name.replace("/", "-"))[:MAX_NAME_LENGTH]
         name = wished if name_fault(wished) is None else "home"
         home_id = new_folder_id(now)
@@ -85,3 +93,8 @@ class Accounts:
                     break
         home = Folder(home_id, ROOT_FOLDER_ID, user_id, name, now, now)
         await folders.insert_folder(connection, home, home_of=user_id)
+        terms = RuleTerms(Effect.ALLOW, CONTENT_PERMISSIONS, Subject(user_id), Scope(home_id))
+        rule = AccessRule(new_rule_id(now), terms, version=1, made_by=None, created_at=now, updated_at=now)
+        await rules.insert_rules(connection, [rule])
+        event = audit_event(None, AuditAction.RULE_CREATED, rule.id, now=now, resource=home_id, after=rule_json(rule))
+        await audit.insert_events(connection, [event])

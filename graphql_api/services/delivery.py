@@ -1,11 +1,13 @@
 """From a grant to a signed address: arithmetic only, so that a page of a hundred costs no database and no network."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from ipaddress import IPv4Network
 
 from graphql_api.access import read_grant
-from graphql_api.model.delivery import LinkWish, ReadGrant, SignedUrl
+from graphql_api.errors import InputFault, InvalidInput
+from graphql_api.model.delivery import ContentDisposition, LinkWish, ReadGrant, SignedUrl
 from graphql_api.model.file import File
-from graphql_api.model.principal import Principal
+from graphql_api.model.rule import ReadTerms
 from graphql_api.services.clock import Clock
 from graphql_api.services.content_disposition import content_disposition
 from graphql_api.signing import UrlSigner
@@ -21,24 +23,46 @@ class Delivery:
         self._clock = clock
         self._max_lifetime = max_lifetime
 
-    def grant(self, principal: Principal, file: File) -> ReadGrant | None:
-        """The proof that ``principal`` may download ``file``, or None."""
-        return read_grant(principal, file)
+    def grant(self, file: File) -> ReadGrant | None:
+        """The proof that the one for whom ``file`` was found may download it, or None."""
+        return read_grant(file)
 
     def sign(self, grant: ReadGrant, wish: LinkWish) -> SignedUrl:
-        """A link to the granted file. The lifetime counts from now and is clamped; ``expires_at`` tells.
+        """A link to the granted file, on the grant's terms. The lifetime counts from now and is clamped; ``expires_at``
+        tells, and is never past the end of what the terms rest on.
 
-        Raises: InvalidInput: at ``ipAddress`` or ``startsAt``, when the CDN cannot bind it.
+        Raises: InvalidInput: at ``ipAddress`` or ``startsAt``, when the CDN cannot bind it or the terms forbid it.
         """
-        file = grant.file
-        lifetime = max(SHORTEST_LIFETIME, min(wish.lifetime, self._max_lifetime))
-        query = [("response-content-disposition", content_disposition(wish.disposition, wish.filename or file.name))]
+        file, terms = grant.file, grant.terms
+        disposition = ContentDisposition.ATTACHMENT if terms.forces_download else wish.disposition
+        query = [("response-content-disposition", content_disposition(disposition, wish.filename or file.name))]
         if file.content_type != file.stored_content_type:
             query.append(("response-content-type", file.content_type))
         return self._signer.sign(
             "/" + file.object_key,
             query,
-            expires_at=(self._clock() + lifetime).replace(microsecond=0),
+            expires_at=self._end(terms, wish.lifetime),
             starts_at=wish.starts_at,
-            ip_range=wish.ip_range,
+            ip_range=wish.ip_range if terms.ip_range is None else _within(terms.ip_range, wish.ip_range),
         )
+
+    def _end(self, terms: ReadTerms, wished: timedelta) -> datetime:
+        longest = self._max_lifetime if terms.max_lifetime is None else min(self._max_lifetime, terms.max_lifetime)
+        end = self._clock() + max(SHORTEST_LIFETIME, min(wished, longest))
+        return (end if terms.until is None else min(end, terms.until)).replace(microsecond=0)
+
+
+def _within(bound: str, wished: str | None) -> str:
+    """What both allow: the terms bind the link to ``bound``. Raises: InvalidInput: nothing does."""
+    if wished is None:
+        return bound
+    ours = IPv4Network(bound)
+    try:
+        theirs = IPv4Network(wished)
+    except ValueError:
+        return wished  # the signer says what is wrong with it
+    if theirs.subnet_of(ours):
+        return wished
+    if ours.subnet_of(theirs):
+        return bound
+    raise InvalidInput(InputFault("the rule that allows this link binds it to another address", ("ipAddress",)))

@@ -1,22 +1,37 @@
 """Files that exist: find, list, rename, move, delete."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from graphql_api.db import files, folders
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from graphql_api.access.standing import Standing
+from graphql_api.db import audit, files, folders, notes, rules, scopes
 from graphql_api.db.engine import Database
-from graphql_api.errors import Conflict, InputFault, InvalidInput, NotFound
+from graphql_api.db.files import LockedFile
+from graphql_api.db.rulebooks import chains_of
+from graphql_api.errors import Conflict, Forbidden, InputFault, InvalidInput, NotFound
+from graphql_api.model.audit import AuditAction, AuditEvent, audit_event
 from graphql_api.model.file import File
 from graphql_api.model.ids import FileId, FolderId
 from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.media_type import is_type_or_family, normalized_media_type
 from graphql_api.model.names import name_key
 from graphql_api.model.page import Count, Page, PageRequest
-from graphql_api.model.principal import Principal
+from graphql_api.model.principal import Permission, Principal
+from graphql_api.model.rule import LABEL_PREFIX, is_label, label_scope
 from graphql_api.model.upload import OnConflict
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim
+from graphql_api.services.notes import (
+    check_metadata,
+    checked_labels,
+    require_room_for_labels,
+    require_room_for_metadata,
+)
+from graphql_api.services.requirements import chains_in, require, require_to_refile
 from graphql_api.services.sniffing import contradicts
+from graphql_api.services.standings import Standings
 from graphql_api.services.upkeep import Upkeep
 
 MAX_CONTENT_TYPES = 20  # in one filter
@@ -25,34 +40,38 @@ MAX_CONTENT_TYPES = 20  # in one filter
 class Files:
     """Every method sees only what the principal may see: hidden and absent files look alike."""
 
-    def __init__(self, database: Database, upkeep: Upkeep, clock: Clock) -> None:
+    def __init__(self, database: Database, standings: Standings, upkeep: Upkeep, clock: Clock) -> None:
         self._database = database
+        self._standings = standings
         self._upkeep = upkeep
         self._clock = clock
 
     async def find(self, principal: Principal, ids: Sequence[FileId]) -> Mapping[FileId, File]:
         """Those of ``ids`` that the principal may see. Raises: Unavailable."""
         async with self._database.autocommit() as connection:
-            return await files.find_files(connection, principal, ids)
+            return await files.find_files(connection, await self._standings.of(connection, principal), ids)
 
     async def find_in(self, principal: Principal, folder_id: FolderId, name: str) -> File | None:
         """The file of that name in the folder. Raises: Unavailable."""
         async with self._database.autocommit() as connection:
-            return await files.find_file_in(connection, principal, folder_id, name_key(name))
+            standing = await self._standings.of(connection, principal)
+            return await files.find_file_in(connection, standing, folder_id, name_key(name))
 
     async def list(
         self, principal: Principal, wanted: FileFilter, order: FileOrder, request: PageRequest
     ) -> Page[File]:
-        """One page, in one statement. Raises: InvalidInput: a foreign cursor, too many content types. Unavailable."""
+        """One page. Raises: InvalidInput: a foreign cursor, a filter that makes no sense. Unavailable."""
         _check_filter(wanted)
         async with self._database.autocommit() as connection:
-            return await files.list_files(connection, principal, wanted, order, request)
+            standing = await self._standings.of(connection, principal)
+            return await files.list_files(connection, standing, wanted, order, request)
 
     async def count(self, principal: Principal, wanted: FileFilter) -> Count:
         """How many files the list has in all, counted up to a limit. Raises: InvalidInput, Unavailable."""
         _check_filter(wanted)
         async with self._database.autocommit() as connection:
-            return await files.count_files(connection, principal, wanted)
+            standing = await self._standings.of(connection, principal)
+            return await files.count_files(connection, standing, wanted)
 
     async def update(
         self,
@@ -66,7 +85,8 @@ class Files:
         """Rename a file or change the type it is delivered as; None leaves a value as it is.
 
         Raises: InvalidInput: a bad name or type, or a type that the file's first bytes contradict. NotFound.
-        Conflict: the name is taken, or the file changed after ``if_unmodified_since``. Unavailable.
+        Forbidden: WRITE is missing. Conflict: the name is taken, or the file changed after ``if_unmodified_since``.
+        Unavailable.
         """
         faults: list[InputFault] = []
         if name is not None:
@@ -80,58 +100,213 @@ class Files:
         async with self._database.transaction() as connection:
             if name is not None:
                 await files.lock_folder_of(connection, file_id)
-            locked = (await files.lock_files(connection, principal, [file_id])).get(file_id)
-            if locked is None:
-                raise _no_file()
-            file, recognised = locked
+            standing = await self._standings.of(connection, principal)
+            locked = await _get_writable(connection, standing, file_id)
+            file = locked.file
             if if_unmodified_since is not None and file.updated_at > if_unmodified_since:
                 raise Conflict("the file has changed since", conflicting_id=file.id, path=("ifUnmodifiedSince",))
-            if content_type is not None and contradicts(content_type, recognised):
-                raise InvalidInput(InputFault(f"the content is {recognised}", ("contentType",)))
+            if content_type is not None and contradicts(content_type, locked.detected_content_type):
+                raise InvalidInput(InputFault(f"the content is {locked.detected_content_type}", ("contentType",)))
             changes = {}
             if name is not None and name != file.name:
                 await folders.release_names(connection, [file.id])
                 changes["name"] = await claim(
-                    connection, principal, file.folder_id, name, file.id, OnConflict.FAIL, field="name"
+                    connection, standing, file.folder_id, name, file.id, OnConflict.FAIL, field="name"
                 )
             if content_type is not None and content_type != file.content_type:
                 changes["content_type"] = content_type
             if not changes:
                 return file
-            return await files.update_file(connection, file.id, now=self._clock(), **changes)
+            return await files.update_file(connection, standing, file.id, now=self._clock(), **changes)
 
     async def move(self, principal: Principal, file_id: FileId, folder_id: FolderId) -> File:
-        """Put a file into another folder under its name.
+        """Put a file into another folder under its name. That is sharing: what others would gain is the principal's to
+        give. What is returned is on the terms that the new folder gives the principal.
 
-        Raises: NotFound: the file or the folder. Conflict: the name is taken there. Unavailable.
+        Raises: NotFound: the file or the folder. Forbidden: WRITE on one of them is missing, or SHARE. Conflict: the
+        name is taken there. Unavailable.
         """
+        now = self._clock()
         async with self._database.transaction() as connection:
-            folder = await folders.lock_folder(connection, principal, folder_id)
-            locked = (await files.lock_files(connection, principal, [file_id])).get(file_id)
-            if locked is None:
-                raise _no_file()
-            if folder is None:
+            await _note_new_place(connection, file_id)
+            standing = await self._standings.of(connection, principal)
+            target = await folders.lock_folder(connection, standing, folder_id)
+            locked = await _get_writable(connection, standing, file_id)
+            if target is None:
                 raise NotFound("no such folder", path=("folderId",))
-            file = locked[0]
-            if file.folder_id == folder.id:
+            require(standing, Permission.WRITE, target.scopes, "folderId")
+            file = locked.file
+            if file.folder_id == target.folder.id:
                 return file
+            old_chain = (await chains_of(connection, [file.folder_id]))[file.folder_id]
+            await require_to_refile(
+                connection,
+                standing,
+                file.id,
+                before=locked.scopes,
+                after=locked.scopes.difference(old_chain).union(target.chain),
+                chains=chains_in(old_chain),
+                now=now,
+                path="folderId",
+            )
             await folders.release_names(connection, [file.id])
-            await claim(connection, principal, folder.id, file.name, file.id, OnConflict.FAIL, field="folderId")
-            return await files.update_file(connection, file.id, now=self._clock(), folder_id=folder.id)
+            await claim(connection, standing, folder_id, file.name, file.id, OnConflict.FAIL, field="folderId")
+            await scopes.refile(connection, file.id, file.created_at, old_chain, target.chain)
+            event = audit_event(
+                principal,
+                AuditAction.FILE_MOVED,
+                file.id,
+                now=now,
+                before={"folderId": file.folder_id},
+                after={"folderId": folder_id},
+            )
+            await audit.insert_events(connection, [event])
+            return await files.update_file(connection, standing, file.id, now=now, folder_id=folder_id)
 
-    async def delete(self, principal: Principal, file_ids: Sequence[FileId]) -> Sequence[FileId | NotFound]:
-        """Delete files for good; one result for each id, in order. The bytes are removed after the commit.
+    async def delete(self, principal: Principal, file_ids: Sequence[FileId]) -> Sequence[FileId | NotFound | Forbidden]:
+        """Delete files for good, with the rules about them; one result for each id, in order: Forbidden where DELETE is
+        missing. The bytes are removed after the commit.
 
         Raises: Unavailable.
         """
+        now = self._clock()
+        results: dict[FileId, FileId | NotFound | Forbidden] = {}
+        going: list[File] = []
         async with self._database.transaction() as connection:
-            locked = await files.lock_files(connection, principal, file_ids)
-            keys = [file.object_key for file, _ in locked.values()]
-            await folders.release_names(connection, locked.keys())
-            await files.delete_files(connection, locked.keys())
-            await self._upkeep.schedule_removal(connection, keys)
-        await self._upkeep.remove(keys)
-        return [file_id if file_id in locked else _no_file() for file_id in file_ids]
+            await rules.hold_version(connection)  # so that nobody makes a rule about what is going
+            standing = await self._standings.of(connection, principal)
+            for file_id, locked in (await files.lock_files(connection, standing, file_ids)).items():
+                try:
+                    require(standing, Permission.DELETE, locked.scopes, "fileId")
+                except Forbidden as refusal:
+                    results[file_id] = refusal
+                else:
+                    results[file_id] = file_id
+                    going.append(locked.file)
+            gone = [file.id for file in going]
+            await folders.release_names(connection, gone)
+            await files.delete_files(connection, gone)
+            await audit.insert_events(connection, [_deletion(principal, file, now) for file in going])
+            await self._upkeep.schedule_removal(connection, [file.object_key for file in going])
+        await self._upkeep.remove([file.object_key for file in going])
+        return [results.get(file_id) or _no_file() for file_id in file_ids]
+
+    async def change_labels(
+        self, principal: Principal, file_id: FileId, add: Collection[str] = (), remove: Collection[str] = ()
+    ) -> File:
+        """Put labels on a file and take others off. Rules can name labels, so that this is sharing, like a move.
+
+        Raises: InvalidInput: what is no label, or too many. NotFound. Forbidden: WRITE is missing, or SHARE.
+        Unavailable.
+        """
+        wanted, unwanted = checked_labels(add, remove)
+        now = self._clock()
+        async with self._database.transaction() as connection:
+            await rules.hold_version(connection)
+            standing = await self._standings.of(connection, principal)
+            locked = await _get_writable(connection, standing, file_id)
+            old = frozenset(scope.removeprefix(LABEL_PREFIX) for scope in locked.scopes if is_label(scope))
+            new = old - unwanted | wanted
+            require_room_for_labels(len(new))
+            if new == old:
+                return locked.file
+            await require_to_refile(
+                connection,
+                standing,
+                file_id,
+                before=locked.scopes,
+                after=locked.scopes.difference(map(label_scope, old - new)).union(map(label_scope, new)),
+                chains={},
+                now=now,
+                path="fileId",
+            )
+            await scopes.change_labels(connection, locked.file, add=new - old, remove=old - new)
+            event = audit_event(
+                principal,
+                AuditAction.LABELS_CHANGED,
+                file_id,
+                now=now,
+                before={"labels": sorted(old)},
+                after={"labels": sorted(new)},
+            )
+            await audit.insert_events(connection, [event])
+            return await files.update_file(connection, standing, file_id, now=now)
+
+    async def change_metadata(
+        self, principal: Principal, file_id: FileId, set: Mapping[str, str], remove: Collection[str] = ()
+    ) -> File:
+        """Note ``set`` about a file and forget what is noted under the keys of ``remove``.
+
+        Raises: InvalidInput: what is no key or value, or too many. NotFound. Forbidden: WRITE is missing. Unavailable.
+        """
+        check_metadata(set, remove)
+        async with self._database.transaction() as connection:
+            standing = await self._standings.of(connection, principal)
+            locked = await _get_writable(connection, standing, file_id)
+            old = (await notes.metadata_of(connection, [file_id]))[file_id]
+            new = {key: value for key, value in old.items() if key not in remove} | dict(set)
+            require_room_for_metadata(len(new))
+            if new == old:
+                return locked.file
+            await notes.change_metadata(connection, file_id, set=set, remove=remove)
+            return await files.update_file(connection, standing, file_id, now=self._clock())
+
+    async def labels(self, principal: Principal, ids: Sequence[FileId]) -> Mapping[FileId, Sequence[str]]:
+        """The labels, in order, of those of ``ids`` that the principal may see. Raises: Unavailable."""
+        async with self._database.autocommit() as connection:
+            found = await self._visible(connection, principal, ids)
+        return {
+            id_: tuple(sorted(scope.removeprefix(LABEL_PREFIX) for scope in within if is_label(scope)))
+            for id_, within in found.items()
+        }
+
+    async def metadata(self, principal: Principal, ids: Sequence[FileId]) -> Mapping[FileId, Mapping[str, str]]:
+        """What is noted about those of ``ids`` that the principal may see. Raises: Unavailable."""
+        async with self._database.autocommit() as connection:
+            visible = await self._visible(connection, principal, ids)
+            found = await notes.metadata_of(connection, ids)
+        return {id_: found[id_] for id_ in visible}
+
+    async def visibility(self, principal: Principal, ids: Sequence[FileId]) -> Mapping[FileId, bool]:
+        """Whether anyone may read them, from anywhere; for those of ``ids`` that the principal may see.
+
+        Raises: Unavailable.
+        """
+        async with self._database.autocommit() as connection:
+            found = await self._visible(connection, principal, ids)
+            everybody = await self._standings.of_anonymous(connection)
+        return {id_: everybody.may(Permission.READ, within) for id_, within in found.items()}
+
+    async def _visible(
+        self, connection: AsyncConnection, principal: Principal, ids: Sequence[FileId]
+    ) -> Mapping[FileId, frozenset[str]]:
+        """All scopes of those of ``ids`` that the principal may see."""
+        standing = await self._standings.of(connection, principal)
+        found = await scopes.scopes_of_files(connection, ids)
+        return {id_: within for id_, within in found.items() if standing.may(Permission.READ, within)}
+
+
+async def _get_writable(connection: AsyncConnection, standing: Standing, file_id: FileId) -> LockedFile:
+    """Raises: NotFound, Forbidden."""
+    locked = (await files.lock_files(connection, standing, [file_id])).get(file_id)
+    if locked is None:
+        raise _no_file()
+    require(standing, Permission.WRITE, locked.scopes, "fileId")
+    return locked
+
+
+async def _note_new_place(connection: AsyncConnection, file_id: FileId) -> None:
+    """To be done first when a file moves: remembered rules know where the files stand that they name."""
+    if not await rules.count_rules_on(connection, file_id):
+        await rules.hold_version(connection)
+        if not await rules.count_rules_on(connection, file_id):  # a rule that was being made is waited for
+            return
+    await rules.bump_version(connection)
+
+
+def _deletion(principal: Principal, file: File, now: datetime) -> AuditEvent:
+    before = {"name": file.name, "folderId": file.folder_id, "ownerId": file.owner_id}
+    return audit_event(principal, AuditAction.FILE_DELETED, file.id, now=now, before=before)
 
 
 def _no_file() -> NotFound:

@@ -5,11 +5,11 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from graphql_api.access.standing import Standing
 from graphql_api.db import files, folders
 from graphql_api.errors import Conflict, InputFault
 from graphql_api.model.ids import FILE_PREFIX, FileId, FolderId
 from graphql_api.model.names import name_fault, name_key, normalized_name, numbered_name
-from graphql_api.model.principal import Principal
 from graphql_api.model.upload import OnConflict
 
 HIGHEST_NUMBER: Final = 1_000  # "name (1000)"; a folder with more of the same name is a mistake
@@ -26,7 +26,7 @@ def checked_name(name: str, field: str, faults: list[InputFault]) -> str:
 
 async def claim(
     connection: AsyncConnection,
-    principal: Principal,
+    standing: Standing,
     folder_id: FolderId,
     name: str,
     entry_id: str,
@@ -41,7 +41,7 @@ async def claim(
         for candidate in await free_names(connection, folder_id, name):
             if await folders.claim_name(connection, folder_id, candidate, entry_id):
                 return candidate
-    raise await taken(connection, principal, folder_id, name, field)
+    raise await taken(connection, standing, folder_id, name, field)
 
 
 async def free_names(connection: AsyncConnection, folder_id: FolderId, name: str) -> Iterable[str]:
@@ -62,15 +62,15 @@ def _portions() -> Iterable[range]:
 
 
 async def taken(
-    connection: AsyncConnection, principal: Principal, folder_id: FolderId, name: str, field: str
+    connection: AsyncConnection, standing: Standing, folder_id: FolderId, name: str, field: str
 ) -> Conflict:
     """The conflict to raise; it names what is in the way only to who may see it."""
     entry_id = await folders.find_entry(connection, folder_id, name)
     visible: object = None
     if entry_id is not None and entry_id.startswith(FILE_PREFIX):
-        visible = (await files.find_files(connection, principal, [FileId(entry_id)])).get(FileId(entry_id))
+        visible = (await files.find_files(connection, standing, [FileId(entry_id)])).get(FileId(entry_id))
     elif entry_id is not None:
-        visible = (await folders.find_folders(connection, principal, [FolderId(entry_id)])).get(FolderId(entry_id))
+        visible = (await folders.find_folders(connection, standing, [FolderId(entry_id)])).get(FolderId(entry_id))
     return Conflict(
         "this name is taken in the folder (upper and lower case count as the same)",
         conflicting_id=None if visible is None else entry_id,

@@ -8,7 +8,8 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.db import files, folders, uploads
+from graphql_api.access.standing import Standing
+from graphql_api.db import files, folders, rules, uploads
 from graphql_api.db.engine import Database
 from graphql_api.errors import (
     BytesMissing,
@@ -29,7 +30,9 @@ from graphql_api.model.upload import OnConflict, Upload, UploadFailure, UploadFa
 from graphql_api.services.accounts import Accounts
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim, free_names, taken
+from graphql_api.services.requirements import require
 from graphql_api.services.sniffing import SNIFFED_BYTES, contradicts, recognised_type
+from graphql_api.services.standings import Standings
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.storage import ObjectStore
 
@@ -63,6 +66,7 @@ class Uploads:
     def __init__(
         self,
         database: Database,
+        standings: Standings,
         store: ObjectStore,
         accounts: Accounts,
         upkeep: Upkeep,
@@ -70,6 +74,7 @@ class Uploads:
         limits: UploadLimits,
     ) -> None:
         self._database = database
+        self._standings = standings
         self._store = store
         self._accounts = accounts
         self._upkeep = upkeep
@@ -79,8 +84,8 @@ class Uploads:
     async def create(self, principal: Principal, wish: UploadWish) -> Upload:
         """Promise a file: from now on ``target`` tells where its bytes go.
 
-        Raises: InvalidInput. Forbidden: nobody is signed in. NotFound: no such folder for ``principal``. Conflict: the
-        name is taken. Unavailable.
+        Raises: InvalidInput. Forbidden: nobody is signed in, or WRITE is missing on the folder. NotFound: no such
+        folder for ``principal``. Conflict: the name is taken. Unavailable.
         """
         wish = self._checked(wish)
         if principal.user_id is None:
@@ -105,22 +110,27 @@ class Uploads:
             expires_at=now + self._limits.upload_lifetime,
         )
         async with self._database.autocommit() as connection:
-            if await uploads.reserve(connection, principal, upload):
+            standing = await self._standings.of(connection, principal)
+            if await uploads.reserve(connection, standing, upload):
                 return upload
-            return await self._reserve_otherwise(connection, principal, upload, folder_id)
+            return await self._reserve_otherwise(connection, standing, upload, folder_id)
 
     async def _reserve_otherwise(
-        self, connection: AsyncConnection, principal: Principal, upload: Upload, folder_id: FolderId
+        self, connection: AsyncConnection, standing: Standing, upload: Upload, folder_id: FolderId
     ) -> Upload:
-        """The folder is not there or the name is taken: find out which, and number the name where that was asked."""
-        if not await folders.find_folders(connection, principal, [folder_id]):
-            raise _no_folder()
+        """The folder is not there or not to be written in, or the name is taken: find out which, and number the name
+        where that was asked.
+        """
+        found = (await folders.find_placed(connection, standing, [folder_id])).get(folder_id)
+        if found is None:
+            raise NotFound("no such folder", path=("folderId",))
+        require(standing, Permission.WRITE, found.scopes, "folderId")
         if upload.on_conflict is OnConflict.RENAME:
             for name in await free_names(connection, folder_id, upload.filename):
                 renamed = replace(upload, filename=name)
-                if await uploads.reserve(connection, principal, renamed):
+                if await uploads.reserve(connection, standing, renamed):
                     return renamed
-        raise await taken(connection, principal, folder_id, upload.filename, "filename")
+        raise await taken(connection, standing, folder_id, upload.filename, "filename")
 
     async def target(self, upload: Upload) -> PutUploadTarget | None:
         """Where and how to send the bytes; None once the upload is over. Raises: Unavailable."""
@@ -136,9 +146,10 @@ class Uploads:
     ) -> tuple[Upload, File | None]:
         """Make the file exist if the store holds what was promised. Idempotent; the file is None if deleted since.
 
-        Raises: NotFound: no such upload of ``principal``. BytesMissing: not there yet, ask again. UploadMismatch: not
-        what was promised; the upload has failed and its bytes are gone. UploadStateConflict: aborted or expired.
-        Conflict: the name was taken meanwhile; the upload stays PENDING. Unavailable: ask again.
+        Raises: NotFound: no such upload of ``principal``, or they see its folder no more. Forbidden: they may not WRITE
+        there any more. BytesMissing: not there yet, ask again. UploadMismatch: not what was promised; the upload has
+        failed and its bytes are gone. UploadStateConflict: aborted or expired. Conflict: the name was taken meanwhile;
+        the upload stays PENDING. Unavailable: ask again.
         """
         upload = await self._get(principal, upload_id)
         if upload.status is not UploadStatus.PENDING:
@@ -162,17 +173,20 @@ class Uploads:
         """Claim the upload, the name and the file in one transaction; whoever comes second gets what the first made."""
         now = self._clock()
         async with self._database.transaction() as connection:
-            folder = None
+            await rules.hold_version(connection)  # the new file's scopes depend on where its folder stands
+            standing = await self._standings.of(connection, principal)
+            found = None
             if upload.folder_id is not None:
-                folder = await folders.lock_folder(connection, principal, upload.folder_id)
+                found = await folders.lock_folder(connection, standing, upload.folder_id)
             ended = await uploads.end_upload(connection, upload.id, UploadStatus.COMPLETED, now=now)
             if ended is not None:
-                if folder is None:
+                if found is None:
                     raise NotFound("the folder of this upload is gone", path=("uploadId",))
-                name = await claim(connection, principal, folder.id, upload.filename, upload.file_id, mode)
+                require(standing, Permission.WRITE, found.scopes, "uploadId")
+                name = await claim(connection, standing, found.folder.id, upload.filename, upload.file_id, mode)
                 file = File(
                     id=upload.file_id,
-                    folder_id=folder.id,
+                    folder_id=found.folder.id,
                     owner_id=upload.owner_id,
                     name=name,
                     size=upload.size,
@@ -182,6 +196,7 @@ class Uploads:
                     object_key=upload.object_key,
                     created_at=now,
                     updated_at=now,
+                    terms=standing.read_terms({upload.file_id, upload.owner_id, *found.chain}),
                 )
                 await files.insert_file(connection, file, detected_content_type=recognised)
                 if name != upload.filename:
@@ -205,14 +220,15 @@ class Uploads:
     async def find(self, principal: Principal, ids: Sequence[UploadId]) -> Mapping[UploadId, Upload]:
         """Those of ``ids`` that the principal may see. Raises: Unavailable."""
         async with self._database.autocommit() as connection:
-            return await uploads.find_uploads(connection, principal, ids)
+            standing = await self._standings.of(connection, principal)
+            return await uploads.find_uploads(connection, standing, ids)
 
     async def list(
         self, principal: Principal, request: PageRequest, statuses: Sequence[UploadStatus] = ()
     ) -> Page[Upload]:
         """The principal's uploads, newest first. Raises: InvalidInput for a foreign cursor, Unavailable."""
         async with self._database.autocommit() as connection:
-            return await uploads.list_uploads(connection, principal, statuses, request)
+            return await uploads.list_uploads(connection, principal.user_id, statuses, request)
 
     async def _get(self, principal: Principal, upload_id: UploadId) -> Upload:
         found = (await self.find(principal, [upload_id])).get(upload_id)
@@ -237,7 +253,8 @@ class Uploads:
         """What completing an upload that is over comes to."""
         if upload.status is UploadStatus.COMPLETED:
             async with self._database.autocommit() as connection:
-                found = await files.find_files(connection, principal, [upload.file_id])
+                standing = await self._standings.of(connection, principal)
+                found = await files.find_files(connection, standing, [upload.file_id])
             return upload, found.get(FileId(upload.file_id))
         if upload.failure is not None:
             raise UploadMismatch(upload.failure, path=("uploadId",))
@@ -257,10 +274,6 @@ class Uploads:
         if faults or content_type is None:
             raise InvalidInput(*faults)
         return UploadWish(filename, wish.size, content_type, wish.folder_id, sha256, wish.on_conflict)
-
-
-def _no_folder() -> NotFound:
-    return NotFound("no such folder", path=("folderId",))
 
 
 def _mismatch(upload: Upload, found: StoredObject, recognised: str | None) -> UploadFailure | None:
