@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import bindparam, delete, func, insert, literal, or_, select, true, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, literal, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.among import among, texts
@@ -177,7 +177,7 @@ async def page_rules(
     Raises ``InvalidInput`` for a foreign cursor.
     """
     statement = select(*COLUMNS)
-    wanted = []
+    wanted: list[ColumnElement[bool]] = []
     if subjects is not None:
         is_within = true() if subjects_within is None else AccessRuleRow.resource.in_(subjects_within)
         wanted.append(AccessRuleRow.subject.in_(subjects) & is_within)

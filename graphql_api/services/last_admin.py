@@ -1,21 +1,23 @@
 """The last administrator cannot be locked out, not even by themselves."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.access.standing import Rulebook, Standing
+from graphql_api.access.standing import Standing
 from graphql_api.db.groups import list_who_may_be
-from graphql_api.db.rulebooks import load_rulebook_of
+from graphql_api.db.rulebooks import load_rulebook_of, subjects_of
 from graphql_api.db.rules import list_rules_on
 from graphql_api.errors import Conflict
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import ROOT, AccessRule, Effect
 
 MAX_EXAMINED: Final = 100  # users; when rules name more, one of these will do
+
+_After = Callable[[Iterable[AccessRule]], list[AccessRule]]
 
 
 @asynccontextmanager
@@ -34,19 +36,29 @@ async def keeping_an_admin(connection: AsyncConnection, standing: Standing, now:
         raise Conflict("nobody would be left who may administer")
 
 
-async def _has_an_admin(connection: AsyncConnection, now: datetime) -> bool:
+async def require_an_admin_left(connection: AsyncConnection, standing: Standing, now: datetime, after: _After) -> None:
+    """The same before anything is written: ``after`` says what a change would leave of some rules, with all that it
+    would make. Raises: Conflict.
+    """
+    could_harm = standing.is_admin and not standing.is_token_admin
+    if could_harm and await _has_an_admin(connection, now) and not await _has_an_admin(connection, now, after):
+        raise Conflict("nobody would be left who may administer")
+
+
+async def _has_an_admin(connection: AsyncConnection, now: datetime, after: _After = list) -> bool:
     """Whether somebody who has signed in is an administrator by rule from now on, whenever and wherever from."""
-    allows = [rule.terms.subject for rule in await list_rules_on(connection, [ROOT]) if _allows_for_good(rule, now)]
+    on_root = after(await list_rules_on(connection, [ROOT]))
+    allows = [rule.terms.subject for rule in on_root if _allows_for_good(rule, now)]
     for user_id in await list_who_may_be(connection, allows, MAX_EXAMINED):
-        if _is_admin_for_good(await load_rulebook_of(connection, user_id), now):
+        book = await load_rulebook_of(connection, user_id)
+        own = subjects_of(user_id, book.groups)
+        if _is_admin_for_good([rule for rule in after(book.rules) if rule.terms.subject in own], now):
             return True
     return False
 
 
-def _is_admin_for_good(book: Rulebook, now: datetime) -> bool:
-    return any(_allows_for_good(rule, now) for rule in book.rules) and not any(
-        _may_deny(rule, now) for rule in book.rules
-    )
+def _is_admin_for_good(rules: Sequence[AccessRule], now: datetime) -> bool:
+    return any(_allows_for_good(rule, now) for rule in rules) and not any(_may_deny(rule, now) for rule in rules)
 
 
 def _allows_for_good(rule: AccessRule, now: datetime) -> bool:

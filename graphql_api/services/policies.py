@@ -1,17 +1,38 @@
 """The rules: made, changed, listed, explained and rehearsed."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from graphql_api.db import rules
 from graphql_api.db.engine import Database
+from graphql_api.db.rulebooks import load_rulebook
+from graphql_api.errors import DeliveryError, InputFault, InvalidInput
 from graphql_api.model.decision import AccessDecision
 from graphql_api.model.ids import FileId, FolderId, RuleId
 from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.preview import Preview
 from graphql_api.model.principal import Address, Permission, Principal
 from graphql_api.model.rule import AccessRule, Scope, Subject
-from graphql_api.model.rule_change import ProposedChange, RuleChange, RuleWish
+from graphql_api.model.rule_change import (
+    CreateRule,
+    DeleteRule,
+    ProposedChange,
+    ReplaceRules,
+    RuleChange,
+    RuleWish,
+    UpdateRule,
+)
 from graphql_api.services.clock import Clock
+from graphql_api.services.last_admin import keeping_an_admin, require_an_admin_left
+from graphql_api.services.old_links import old_links_expire_by
+from graphql_api.services.people import sees_everybody
+from graphql_api.services.previews import compare
+from graphql_api.services.rule_draft import Drafted, RuleDraft
+from graphql_api.services.rule_subjects import RuleSubjects
+from graphql_api.services.rule_views import find_decision, find_tag, find_visible, list_visible
+from graphql_api.services.rule_writing import Memory, write
 from graphql_api.services.standings import Standings
 
 
@@ -29,7 +50,14 @@ class Policies:
         self._link_max_lifetime = link_max_lifetime
 
     async def create(self, principal: Principal, wish: RuleWish, *, idempotency_key: str | None = None) -> RuleChange:
-        raise NotImplementedError
+        """A new rule. Whoever it is about need not have signed in yet.
+
+        Raises: InvalidInput: what is no rule, an unknown subject, too many rules on the resource. NotFound: the
+        resource. Forbidden: the principal may not share it, or does not hold what the rule would give. Conflict: there
+        is such a rule. Unavailable.
+        """
+        (change,) = await self._change(principal, [CreateRule(wish)], idempotency_key)
+        return change
 
     async def update(
         self,
@@ -40,12 +68,22 @@ class Policies:
         *,
         idempotency_key: str | None = None,
     ) -> RuleChange:
-        raise NotImplementedError
+        """Give fields of ``RuleWish`` other values. ``version``: which the caller has seen.
+
+        Raises: as ``create`` does. NotFound: the rule, too. Conflict: it has changed since, or nobody would be left who
+        may administer, too.
+        """
+        (change,) = await self._change(principal, [UpdateRule(rule_id, version, changes)], idempotency_key)
+        return change
 
     async def delete(
         self, principal: Principal, rule_id: RuleId, version: int, *, idempotency_key: str | None = None
     ) -> RuleChange:
-        raise NotImplementedError
+        """Raises: NotFound. Forbidden. Conflict: it has changed since, or nobody would be left who may administer.
+        Unavailable.
+        """
+        (change,) = await self._change(principal, [DeleteRule(rule_id, version)], idempotency_key)
+        return change
 
     async def replace(
         self,
@@ -56,29 +94,51 @@ class Policies:
         *,
         idempotency_key: str | None = None,
     ) -> RuleChange:
-        raise NotImplementedError
+        """Let exactly these rules stand on ``resource`` itself. One that stands there already stays the rule it is.
+
+        Raises: as ``create`` does. Conflict: ``tag`` is not that of the rules there, a rule is wished for twice, or
+        nobody would be left who may administer.
+        """
+        change = ReplaceRules(resource, tag, tuple(wishes))
+        (changed,) = await self._change(principal, [change], idempotency_key)
+        return changed
 
     async def apply(
         self, principal: Principal, changes: Sequence[ProposedChange], *, idempotency_key: str | None = None
     ) -> Sequence[RuleChange]:
-        """Several changes, all or none; one result for each. A fault's path begins with the number of the change."""
-        raise NotImplementedError
+        """Several changes, all or none; one result for each.
+
+        Raises: as the single changes do; the path begins with ``changes`` and the number of the one at fault.
+        """
+        return await self._change(principal, changes, idempotency_key, is_one_of_many=True)
 
     async def preview(self, principal: Principal, changes: Sequence[ProposedChange]) -> Preview:
-        """What ``apply`` would do, with all its checks, and nothing written."""
-        raise NotImplementedError
+        """What ``apply`` would do: all is checked, nothing written, and no writer waits. Raises: as ``apply`` does."""
+        async with self._database.snapshot() as connection:
+            draft = await self._draft(connection, principal, self._clock())
+            await _fill(draft, changes, is_one_of_many=True)
+            await require_an_admin_left(connection, draft.standing, draft.now, draft.after)
+            return await compare(draft, self._link_max_lifetime)
 
     async def tag(self, principal: Principal, resource: Scope) -> str | None:
-        """What ``replace`` wants to see; None for who may not see all rules on the resource, or not the resource."""
-        raise NotImplementedError
+        """What ``replace`` wants to be shown; None for who may not see all rules there. Raises: Unavailable."""
+        async with self._database.autocommit() as connection:
+            return await find_tag(connection, principal, resource, self._clock())
 
     async def find(self, principal: Principal, ids: Sequence[RuleId]) -> Mapping[RuleId, AccessRule]:
-        """Those of ``ids`` that the principal may see."""
-        raise NotImplementedError
+        """Those of ``ids`` that the principal may see: about them, or where they hold SHARE; auditors see all.
+
+        Raises: Unavailable.
+        """
+        async with self._database.autocommit() as connection:
+            return await find_visible(connection, principal, ids, self._clock())
 
     async def list(self, principal: Principal, request: PageRequest, resource: Scope | None = None) -> Page[AccessRule]:
-        """The newest first; those on ``resource``, inherited ones included: none when it is hidden or absent."""
-        raise NotImplementedError
+        """Those that the principal may see, the newest first; with ``resource`` those that are about it, inherited ones
+        included, and none when it is hidden or absent. Raises: InvalidInput: a foreign cursor. Unavailable.
+        """
+        async with self._database.autocommit() as connection:
+            return await list_visible(connection, principal, request, resource, self._clock())
 
     async def explain(
         self,
@@ -89,5 +149,82 @@ class Policies:
         subject: Subject | None = None,
         address: Address | None = None,
     ) -> AccessDecision | None:
-        """None when the thing is absent or hidden from the caller."""
-        raise NotImplementedError
+        """Why ``subject`` (None: the principal) may or may not, asking from ``address`` (None: the principal's own).
+
+        None when the thing is absent, or hidden from who is no auditor. Who is none is told of rules about themselves
+        only. Raises: Forbidden: about others, without AUDIT. InvalidInput: no such subject. Unavailable.
+        """
+        async with self._database.autocommit() as connection:
+            return await find_decision(
+                connection, principal, resource_id, permission, subject, address or principal.address, self._clock()
+            )
+
+    async def _change(
+        self,
+        principal: Principal,
+        changes: Sequence[ProposedChange],
+        key: str | None,
+        *,
+        is_one_of_many: bool = False,
+    ) -> Sequence[RuleChange]:
+        now = self._clock()
+        memory = Memory(principal, key, changes, now)
+        if (answer := await self._before_locking(principal, changes, memory, is_one_of_many)) is not None:
+            return answer
+        async with self._database.transaction() as connection:
+            await rules.bump_version(connection)
+            if (answer := await memory.recall(connection)) is not None:
+                return answer
+            draft = await self._draft(connection, principal, now)
+            async with keeping_an_admin(connection, draft.standing, now):
+                drafted = await _fill(draft, changes, is_one_of_many)
+                await write(draft)
+            answer = [self._told(each, now) for each in drafted]
+            await memory.keep(connection, answer)
+        return answer
+
+    async def _before_locking(
+        self, principal: Principal, changes: Sequence[ProposedChange], memory: Memory, is_one_of_many: bool
+    ) -> Sequence[RuleChange] | None:
+        """What was answered before. Who may not make the changes is turned away here, so that nobody holds up the
+        policy without a right to.
+        """
+        async with self._database.autocommit() as connection:
+            if (answer := await memory.recall(connection)) is not None:
+                return answer
+            if not (await self._standings.of(connection, principal)).is_admin:
+                await _fill(await self._draft(connection, principal, memory.now), changes, is_one_of_many)
+        return None
+
+    async def _draft(self, connection: AsyncConnection, principal: Principal, now: datetime) -> RuleDraft:
+        book = await load_rulebook(connection, principal)
+        standing = book.standing(now, principal.address)
+        subjects = RuleSubjects(connection, principal, sees_everybody(standing), self._issuer, now)
+        return RuleDraft(connection, principal, book, standing, subjects, now)
+
+    def _told(self, drafted: Drafted, now: datetime) -> RuleChange:
+        ends = [
+            old_links_expire_by(step.before, step.after, now=now, link_max_lifetime=self._link_max_lifetime)
+            for step in drafted.steps
+        ]
+        return RuleChange(drafted.rule, drafted.rules, max(filter(None, ends), default=None))
+
+
+async def _fill(draft: RuleDraft, changes: Sequence[ProposedChange], is_one_of_many: bool) -> list[Drafted]:
+    """Raises: InvalidInput, NotFound, Forbidden, Conflict; of many changes the path tells which."""
+    drafted = []
+    for number, change in enumerate(changes):
+        try:
+            drafted.append(await draft.add(change))
+        except DeliveryError as error:
+            if is_one_of_many:
+                _move(error, ("changes", str(number)))
+            raise
+    return drafted
+
+
+def _move(error: DeliveryError, at: tuple[str, ...]) -> None:
+    """Its path, or its faults' paths, now begin with ``at``."""
+    error.path = (*at, *error.path)
+    if isinstance(error, InvalidInput):
+        error.faults = tuple(InputFault(fault.message, (*at, *fault.path)) for fault in error.faults)
