@@ -15,10 +15,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"errors"},
     "access": NOUNS,
     "signing": NOUNS,
+    "policyfile": NOUNS,
     "db": NOUNS | {"access"},
     "storage": NOUNS | {"signing"},
     "localcloud": NOUNS,
-    "services": NOUNS | ADAPTERS | {"access", "signing", "db"},
+    "services": NOUNS | ADAPTERS | {"access", "signing", "db", "policyfile"},
     "schema": NOUNS | {"services"},
     "web": NOUNS | {"services", "schema"},
 }
