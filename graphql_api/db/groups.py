@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, bindparam, delete, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, false, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.inserts import insert_unless_taken
@@ -31,7 +31,9 @@ def group_of(row: Any) -> Group:
 
 
 def _is_in(principal: Principal) -> ColumnElement[bool]:
-    """As a member, or because the token says so."""
+    """As a member, or because the token says so; nobody in particular is in no group."""
+    if principal.user_id is None:
+        return false()
     is_member = (
         select(literal(1))
         .where(GroupMemberRow.group_id == GroupRow.id, GroupMemberRow.user_id == principal.user_id)
