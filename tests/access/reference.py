@@ -34,7 +34,7 @@ def may(
     """Administrators may; whom a rule denies may not; owners may; whom a rule allows may; nobody else may."""
     if is_administrator(world, principal, now, address):
         return True
-    effects = {rule.terms.effect for rule in _rules_on(world, thing, principal, permission, now, address)}
+    effects = {rule.terms.effect for rule in rules_on(world, thing, principal, permission, now, address)}
     if Effect.DENY in effects:
         return False
     if principal.user_id is not None and thing.owner_id == principal.user_id and permission.value in _CONTENT:
@@ -46,7 +46,7 @@ def is_administrator(world: RuledWorld, principal: Principal, now: datetime, add
     if principal.user_id is None:
         return False
     root = next(folder for folder in world.folders if folder.parent_id is None)
-    rules = _rules_on(world, root, principal, Permission.ADMINISTER, now, address)
+    rules = rules_on(world, root, principal, Permission.ADMINISTER, now, address)
     return principal.is_admin or {rule.terms.effect for rule in rules} == {Effect.ALLOW}
 
 
@@ -73,7 +73,7 @@ def terms(
     if file.owner_id == principal.user_id:
         return ReadTerms(until=min(dooms, default=None))
     best: AccessRule | None = None
-    for rule in _rules_on(world, file, principal, Permission.READ, now, address):
+    for rule in rules_on(world, file, principal, Permission.READ, now, address):
         if _needs_address(rule) and not isinstance(address, IPv4Address):
             continue
         if best is None or _is_better(rule, best):
@@ -87,7 +87,7 @@ def terms(
 _CONTENT = {"READ", "WRITE", "DELETE", "SHARE"}
 
 
-def _rules_on(
+def rules_on(
     world: RuledWorld,
     thing: File | Folder,
     principal: Principal,
