@@ -71,10 +71,10 @@ def test_a_standing_holds_until_the_next_change(
 
 
 def standing(
-    *terms: RuleTerms, address: Address | None = HERE, user: int | None = None, is_admin: bool = False
+    *terms: RuleTerms, address: Address | None = HERE, user: UserId | None = None, is_admin: bool = False
 ) -> Standing:
     rules = tuple(rule_of(number, each) for number, each in enumerate(terms, start=1))
-    return Rulebook(USERS[user] if user is not None else None, is_admin, rules=rules).standing(BEGINNING, address)
+    return Rulebook(user, is_admin, rules=rules).standing(BEGINNING, address)
 
 
 def allow(obligations: Obligations = NO_OBLIGATIONS, **conditions: Any) -> RuleTerms:
