@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
@@ -177,19 +176,13 @@ class Folders:
         """Delete a folder; with ``is_recursive`` all below as well. Pending uploads into it are aborted.
 
         Raises: InvalidInput: the root. NotFound. Forbidden: DELETE is missing on the folder or on something below.
-        Conflict: not empty, too much below, or changed meanwhile. Unavailable.
+        Conflict: not empty, or too much below. Unavailable.
         """
-        try:
-            keys = await self._delete(principal, folder_id, is_recursive=is_recursive)
-        except IntegrityError as error:  # something was put into the folder between the look and the deletion
-            raise Conflict("the folder has changed meanwhile; try again", path=("folderId",)) from error
-        await self._upkeep.remove(keys)
-        return folder_id
-
-    async def _delete(self, principal: Principal, folder_id: FolderId, *, is_recursive: bool) -> Sequence[str]:
         now = self._clock()
         async with self._database.transaction() as connection:
-            await rules.bump_version(connection)  # rules about what goes will go too
+            await rules.bump_version(
+                connection
+            )  # rules about what goes will go too, and nothing can be put in meanwhile
             await folders.lock_tree(connection)
             standing = await self._standings.of(connection, principal)
             found, parent_id = await self._changeable(connection, standing, folder_id, Permission.DELETE)
@@ -217,7 +210,8 @@ class Folders:
             event = audit_event(principal, AuditAction.FOLDER_DELETED, folder_id, now=now, before=gone)
             await audit.insert_events(connection, [event])
             await self._upkeep.schedule_removal(connection, keys)
-        return keys
+        await self._upkeep.remove(keys)
+        return folder_id
 
     async def _changeable(
         self, connection: AsyncConnection, standing: Standing, folder_id: FolderId, permission: Permission

@@ -3,9 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
+from graphql_api.access.standing import Standing
+from graphql_api.db import rules
 from graphql_api.model.file import File, Folder
-from graphql_api.model.ids import FolderId
-from graphql_api.model.principal import Principal
+from graphql_api.model.ids import FolderId, new_rule_id
+from graphql_api.model.principal import Permission, Principal
+from graphql_api.model.rule import AccessRule, Effect, RuleTerms, Scope, Subject
 from graphql_api.model.stored_object import PromisedObject
 from graphql_api.model.upload import Upload
 from graphql_api.services.uploads import UploadWish
@@ -45,6 +48,39 @@ async def home_of(world: World, principal: Principal) -> FolderId:
     home = await world.services.accounts.find_home(principal)
     assert home is not None
     return home
+
+
+async def ruled(
+    world: World, subject: Principal | str, resource: str, *permissions: Permission, **more: Any
+) -> AccessRule:
+    """A rule that somebody has made about ``subject``, ALLOW if nothing else is said."""
+    about = subject if isinstance(subject, str) else str(subject.user_id)
+    effect = more.pop("effect", Effect.ALLOW)
+    terms = RuleTerms(effect, frozenset(permissions), Subject(about), Scope(resource), **more)
+    now = world.clock()
+    rule = AccessRule(new_rule_id(now), terms, 1, None, now, now)
+    async with world.database.transaction() as connection:
+        await rules.bump_version(connection)
+        await rules.insert_rules(connection, [rule])
+    return rule
+
+
+async def denied(
+    world: World, subject: Principal | str, resource: str, *permissions: Permission, **more: Any
+) -> AccessRule:
+    return await ruled(world, subject, resource, *permissions, effect=Effect.DENY, **more)
+
+
+async def unruled(world: World, *gone: AccessRule) -> None:
+    """The rules are no more."""
+    async with world.database.transaction() as connection:
+        await rules.bump_version(connection)
+        await rules.delete_rules(connection, [rule.id for rule in gone])
+
+
+async def standing_of(world: World, principal: Principal) -> Standing:
+    async with world.database.autocommit() as connection:
+        return await world.standings.of(connection, principal)
 
 
 async def foldered(world: World, principal: Principal, name: str, parent_id: FolderId | None = None) -> Folder:

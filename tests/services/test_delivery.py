@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -15,14 +16,13 @@ from graphql_api.errors import InvalidInput
 from graphql_api.model.delivery import ContentDisposition, LinkWish, ReadGrant, SignedUrl
 from graphql_api.model.file import File
 from graphql_api.model.ids import FileId, FolderId, UserId
-from graphql_api.model.principal import Principal
+from graphql_api.model.rule import PLAIN, ReadTerms
 from graphql_api.services.content_disposition import content_disposition
 from graphql_api.services.delivery import Delivery
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import Keyring
 from tests.world import KEY, START, Clock
 
-ALICE = Principal(UserId("user_alice"))
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 EMOJIS = "😀" * 251 + ".pdf"
 # RFC 6266, section 4.1, and RFC 8187, section 3.2.1, as narrow as we write them
@@ -31,7 +31,7 @@ HEADER = re.compile(
 )
 
 
-def grant(name: str = "cat.jpg", **changes: str) -> ReadGrant:
+def grant(name: str = "cat.jpg", terms: ReadTerms = PLAIN, **changes: str) -> ReadGrant:
     values = {"content_type": "image/jpeg", "stored_content_type": "image/jpeg"} | changes
     file = File(
         id=FileId("file_1"),
@@ -45,8 +45,9 @@ def grant(name: str = "cat.jpg", **changes: str) -> ReadGrant:
         object_key="o/01",
         created_at=START,
         updated_at=START,
+        terms=terms,
     )
-    found = read_grant(ALICE, file)
+    found = read_grant(file)
     assert found is not None
     return found
 
@@ -122,6 +123,57 @@ def test_what_cannot_be_bound_is_refused_at_its_argument(wish: LinkWish, path: s
     with pytest.raises(InvalidInput) as caught:
         signed(wish)
     assert caught.value.path == (path,)
+
+
+@pytest.mark.parametrize(
+    ("terms", "wanted", "given"),
+    [
+        (ReadTerms(max_lifetime=timedelta(minutes=5)), HOUR, timedelta(minutes=5)),
+        (ReadTerms(max_lifetime=timedelta(minutes=5)), timedelta(minutes=2), timedelta(minutes=2)),
+        (ReadTerms(max_lifetime=timedelta(days=365)), timedelta.max, DAY),
+        (ReadTerms(until=START + timedelta(minutes=1)), HOUR, timedelta(minutes=1)),
+        (ReadTerms(until=START + timedelta(seconds=61.9)), HOUR, timedelta(seconds=61)),
+        (ReadTerms(until=START + DAY), HOUR, HOUR),
+        (ReadTerms(until=START + timedelta(seconds=0.5)), timedelta(seconds=-1), timedelta(0)),
+        (ReadTerms(timedelta(minutes=5), until=START + timedelta(minutes=1)), HOUR, timedelta(minutes=1)),
+    ],
+)
+def test_a_link_lives_no_longer_than_its_rule_says(terms: ReadTerms, wanted: timedelta, given: timedelta) -> None:
+    link = signed(LinkWish(wanted), grant(terms=terms))
+    assert link.expires_at == START + given
+    assert int(parameters(link)["Expires"]) <= (START + given).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("wished", "bound"),
+    [
+        (None, "192.0.2.0/24"),
+        ("192.0.2.0/24", "192.0.2.0/24"),
+        ("192.0.2.7", "192.0.2.7/32"),
+        ("192.0.2.128/25", "192.0.2.128/25"),
+        ("192.0.0.0/16", "192.0.2.0/24"),
+        ("0.0.0.0/0", "192.0.2.0/24"),
+    ],
+)
+def test_a_link_that_a_rule_binds_may_be_bound_closer_and_no_wider(wished: str | None, bound: str) -> None:
+    link = signed(LinkWish(HOUR, ip_range=wished), grant(terms=ReadTerms(ip_range="192.0.2.0/24")))
+    assert policy(link)["IpAddress"] == {"AWS:SourceIp": bound}
+
+
+@pytest.mark.parametrize("wished", ["192.0.3.7", "198.51.100.0/24", "2001:db8::1", "192.0.2.1/24", "nonsense", ""])
+def test_an_address_outside_what_the_rule_binds_is_refused(wished: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        signed(LinkWish(HOUR, ip_range=wished), grant(terms=ReadTerms(ip_range="192.0.2.0/24")))
+    assert caught.value.path == ("ipAddress",)
+
+
+def test_a_rule_can_force_the_download() -> None:
+    link = signed(LinkWish(HOUR, disposition=ContentDisposition.INLINE), grant(terms=ReadTerms(forces_download=True)))
+    assert parameters(link)["response-content-disposition"] == 'attachment; filename="cat.jpg"'
+
+
+def test_a_file_that_was_found_without_terms_gives_no_grant() -> None:
+    assert read_grant(replace(grant().file, terms=None)) is None
 
 
 def test_a_changed_type_is_said_in_the_link() -> None:

@@ -12,7 +12,7 @@ from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import ANONYMOUS, Permission, Principal
 from graphql_api.model.upload import OnConflict, UploadStatus
 from graphql_api.services.folders import MAX_DEPTH
-from tests.services.stories import filed, foldered, home_of, promised, sent
+from tests.services.stories import denied, filed, foldered, home_of, promised, ruled, sent, unruled
 from tests.world import START, World
 
 ABSENT = new_folder_id(START)
@@ -68,6 +68,7 @@ async def test_a_name_belongs_to_one_thing_in_a_folder_be_it_file_or_folder(worl
 async def test_a_conflict_does_not_name_what_the_viewer_may_not_see(world: World) -> None:
     alice, admin = await world.principal("alice"), await world.principal("root", is_admin=True)
     hidden = await foldered(world, admin, "plans", await home_of(world, alice))
+    await denied(world, alice, hidden.id, Permission.READ)
     with pytest.raises(Conflict) as caught:
         await foldered(world, alice, "Plans")
     assert caught.value.conflicting_id is None
@@ -211,22 +212,37 @@ async def test_an_empty_folder_goes_and_pending_uploads_into_it_are_aborted(worl
     assert (await world.services.uploads.find(alice, [upload.id]))[upload.id].status is UploadStatus.ABORTED
 
 
-@pytest.mark.parametrize("foreign", ["folder", "file"])
-async def test_what_holds_something_foreign_is_not_deleted(world: World, foreign: str) -> None:
+@pytest.mark.parametrize("kept", ["folder", "file", "label"])
+async def test_what_holds_something_that_may_not_be_deleted_is_not_deleted(world: World, kept: str) -> None:
     alice, admin = await world.principal("alice"), await world.principal("root", is_admin=True)
     outer = await foldered(world, alice, "outer")
     inner = await foldered(world, alice, "inner", outer.id)
     own = await filed(world, alice, "own.txt", folder_id=outer.id)
-    if foreign == "folder":
-        await foldered(world, admin, "admin's", inner.id)
-    else:
-        await filed(world, admin, "admin's", folder_id=inner.id)
+    file = await filed(world, admin, "admin's", folder_id=inner.id)
+    await world.services.files.change_labels(admin, file.id, ["contract"])
+    resource = {"folder": inner.id, "file": file.id, "label": "label:contract"}[kept]
+    denial = await denied(world, alice, resource, Permission.DELETE)
     with pytest.raises(Forbidden) as caught:
         await world.services.folders.delete(alice, outer.id, is_recursive=True)
     assert caught.value.required_permission == Permission.DELETE
-    assert own.object_key in world.store.objects
-    await world.services.folders.delete(admin, outer.id, is_recursive=True)
-    assert own.object_key not in world.store.objects
+    assert {own.object_key, file.object_key} <= world.store.objects.keys()
+    await unruled(world, denial)
+    await world.services.folders.delete(alice, outer.id, is_recursive=True)
+    assert not {own.object_key, file.object_key} & world.store.objects.keys()
+
+
+async def test_who_owns_a_folder_does_not_own_what_others_keep_inside(world: World) -> None:
+    alice, bob = await world.principal("alice"), await world.principal("bob")
+    shared = await foldered(world, bob, "shared")
+    drop = await ruled(world, alice, shared.id, Permission.READ, Permission.WRITE)
+    own = await foldered(world, alice, "alice's", shared.id)
+    theirs = await filed(world, bob, "bob's", folder_id=own.id)
+    await unruled(world, drop)
+    assert set(await world.services.folders.find(alice, [own.id, shared.id])) == {own.id}
+    assert await world.services.files.find(alice, [theirs.id]) == {}
+    with pytest.raises(Forbidden):
+        await world.services.folders.delete(alice, own.id, is_recursive=True)
+    assert await world.services.folders.delete(bob, own.id, is_recursive=True) == own.id
 
 
 async def test_path_and_parent_end_below_what_is_hidden(world: World) -> None:
@@ -234,7 +250,7 @@ async def test_path_and_parent_end_below_what_is_hidden(world: World) -> None:
     secret = await foldered(world, admin, "secret project", ROOT_FOLDER_ID)
     shared = await foldered(world, alice, "shared")
     below = await foldered(world, alice, "below", shared.id)
-    await world.services.folders.move(admin, shared.id, secret.id)
+    await world.services.folders.move(admin, shared.id, secret.id)  # out of reach of the rule about her home
     between = await foldered(world, admin, "hidden between", shared.id)
     lost = await foldered(world, alice, "lost", below.id)
     await world.services.folders.move(admin, lost.id, between.id)

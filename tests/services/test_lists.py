@@ -11,6 +11,8 @@ import orjson
 import pytest
 from sqlalchemy import insert
 
+from graphql_api.db.notes import insert_words
+from graphql_api.db.scopes import insert_scopes
 from graphql_api.db.tables import FileRow
 from graphql_api.errors import InvalidInput
 from graphql_api.model.file import File
@@ -20,6 +22,7 @@ from graphql_api.model.media_type import essence
 from graphql_api.model.names import name_key
 from graphql_api.model.page import MAX_COUNTED, PageRequest
 from graphql_api.model.principal import Principal
+from graphql_api.model.rule import PLAIN
 from tests.services.stories import foldered, home_of
 from tests.world import START, World
 
@@ -68,12 +71,20 @@ async def stock(world: World, owner: Principal, folder_ids: Sequence[FolderId], 
                 object_key=new_object_key(START),
                 created_at=instant,
                 updated_at=instant,
+                terms=PLAIN,
             )
         )
+    await put(world, files)
+    return files
+
+
+async def put(world: World, files: Sequence[File]) -> None:
+    """Into the database as they are, names unclaimed."""
     async with world.database.transaction() as connection:
         rows = [dataclasses.asdict(file) | {"name_key": name_key(file.name)} for file in files]
-        await connection.execute(insert(FileRow), rows)
-    return files
+        await connection.execute(insert(FileRow), [{key: row[key] for key in row.keys() - {"terms"}} for row in rows])
+        await insert_scopes(connection, [file.id for file in files])
+        await insert_words(connection, {file.id: file.name for file in files})
 
 
 def in_order(files: Sequence[File], order: FileOrder) -> list[File]:
@@ -162,12 +173,11 @@ async def _more(world: World, owner: Principal, home: FolderId, tag: str) -> lis
             object_key=new_object_key(START),
             created_at=START + timedelta(microseconds=size),
             updated_at=START,
+            terms=PLAIN,
         )
         for letter, size in (("a", 0), ("猫", 5), ("m", 2))
     ]
-    async with world.database.transaction() as connection:
-        rows = [dataclasses.asdict(file) | {"name_key": name_key(file.name)} for file in files]
-        await connection.execute(insert(FileRow), rows)
+    await put(world, files)
     return files
 
 

@@ -11,13 +11,13 @@ from typing import TypeVar
 
 from sqlalchemy import text
 
-from graphql_api.db import files, folders
+from graphql_api.db import files, folders, rules
 from graphql_api.errors import Conflict, DeliveryError, NotFound, UploadStateConflict
 from graphql_api.model.file import File
 from graphql_api.model.ids import FileId, new_folder_id
 from graphql_api.model.upload import OnConflict, Upload, UploadStatus
 from graphql_api.services.naming import claim
-from tests.services.stories import filed, foldered, home_of, promised, sent
+from tests.services.stories import filed, foldered, home_of, promised, sent, standing_of
 from tests.world import START, World
 
 T = TypeVar("T")
@@ -46,11 +46,13 @@ async def test_a_file_that_arrives_while_its_folder_is_deleted_as_empty_keeps_th
     alice = await world.principal("alice")
     folder = await foldered(world, alice, "empty")
     file = await filed(world, alice)
+    standing = await standing_of(world, alice)
     async with world.database.transaction() as connection:
-        await folders.lock_folder(connection, alice, folder.id)
+        await rules.hold_version(connection)
+        await folders.lock_folder(connection, standing, folder.id)
         await folders.release_names(connection, [file.id])
-        await claim(connection, alice, folder.id, file.name, file.id, OnConflict.FAIL)
-        await files.update_file(connection, file.id, now=file.updated_at, folder_id=folder.id)
+        await claim(connection, standing, folder.id, file.name, file.id, OnConflict.FAIL)
+        await files.update_file(connection, standing, file.id, now=file.updated_at, folder_id=folder.id)
         deletion = asyncio.create_task(outcome(world.services.folders.delete(alice, folder.id)))
         await it_waits(world)
     assert isinstance(await deletion, Conflict)
@@ -63,12 +65,14 @@ async def test_a_file_that_is_moved_out_while_its_folder_is_deleted_keeps_its_na
     home = await home_of(world, alice)
     folder = await foldered(world, alice, "doomed")
     file = await filed(world, alice, "cat.txt", folder_id=folder.id)
+    standing = await standing_of(world, alice)
     async with world.database.transaction() as connection:
-        await folders.lock_folder(connection, alice, home)
-        await files.lock_files(connection, alice, [file.id])
+        await rules.hold_version(connection)
+        await folders.lock_folder(connection, standing, home)
+        await files.lock_files(connection, standing, [file.id])
         await folders.release_names(connection, [file.id])
-        await claim(connection, alice, home, file.name, file.id, OnConflict.FAIL)
-        await files.update_file(connection, file.id, now=file.updated_at, folder_id=home)
+        await claim(connection, standing, home, file.name, file.id, OnConflict.FAIL)
+        await files.update_file(connection, standing, file.id, now=file.updated_at, folder_id=home)
         deletion = asyncio.create_task(outcome(world.services.folders.delete(alice, folder.id, is_recursive=True)))
         await it_waits(world)
     assert await deletion == folder.id
@@ -77,22 +81,24 @@ async def test_a_file_that_is_moved_out_while_its_folder_is_deleted_keeps_its_na
     assert isinstance(await outcome(promised(world, alice, file.name)), Conflict)
 
 
-async def test_a_subfolder_that_is_made_while_its_parent_is_deleted_keeps_it(world: World) -> None:
+async def test_a_subfolder_that_is_made_while_its_parent_is_deleted_keeps_it_or_goes_with_it(world: World) -> None:
     alice = await world.principal("alice")
     for is_recursive in (False, True):
         folder = await foldered(world, alice, "doomed")
         inner = replace(folder, id=new_folder_id(START), parent_id=folder.id, name="inner")
+        standing = await standing_of(world, alice)
         async with world.database.transaction() as connection:
-            await folders.lock_folder(connection, alice, folder.id)
-            await claim(connection, alice, folder.id, inner.name, inner.id, OnConflict.FAIL)
+            await rules.note_new_folder(connection)
+            await folders.lock_folder(connection, standing, folder.id)
+            await claim(connection, standing, folder.id, inner.name, inner.id, OnConflict.FAIL)
             await folders.insert_folder(connection, inner)
             work = world.services.folders.delete(alice, folder.id, is_recursive=is_recursive)
             deletion = asyncio.create_task(outcome(work))
             await it_waits(world)
         result = await deletion
         left = await world.services.folders.find(alice, [folder.id, inner.id])
-        if world.database.is_sqlite and is_recursive:
-            assert (result, left) == (folder.id, {})  # it waited at its beginning, so it saw all
+        if is_recursive:
+            assert (result, left) == (folder.id, {})
         else:
             assert isinstance(result, Conflict)
             assert set(left) == {folder.id, inner.id}
