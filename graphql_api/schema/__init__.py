@@ -34,11 +34,11 @@ def build_schema() -> strawberry.Schema:
     return take_shortcuts(build_stock_schema())
 
 
-def build_stock_schema() -> strawberry.Schema:
+def build_stock_schema(query: type = Query, mutation: type = Mutation) -> strawberry.Schema:
     """The schema as strawberry resolves it: what the shortcuts must agree with."""
     return DeliverySchema(
-        query=Query,
-        mutation=Mutation,
+        query=query,
+        mutation=mutation,
         types=[*USER_ERRORS, PutUploadTarget, Upload],
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[

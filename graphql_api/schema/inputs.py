@@ -1,5 +1,7 @@
 """Reading arguments: absent is not null, and what is malformed is refused before it reaches a service."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import strawberry
@@ -19,6 +21,16 @@ INPUT = strawberry.argument(description="Arguments.")
 def given(value: T | None) -> T | None:
     """The value, or None when it is absent or null."""
     return None if value is strawberry.UNSET else value
+
+
+@contextmanager
+def below(*prefix: str) -> Iterator[None]:
+    """Says of faults found within that their place is below ``prefix``."""
+    try:
+        yield
+    except InvalidInput as error:
+        faults = (InputFault(fault.message, (*prefix, *fault.path)) for fault in error.faults)
+        raise InvalidInput(*faults) from None
 
 
 def true(value: bool | None, meaning: T, *path: str) -> T:

@@ -16,7 +16,7 @@ from graphql_api.model.rule_change import (
     UpdateRule,
 )
 from graphql_api.schema.ids import file_id, folder_id, group_id, rule_id, user_id
-from graphql_api.schema.inputs import ABSENT, given, sound_label, true
+from graphql_api.schema.inputs import ABSENT, below, given, sound_label, true
 
 REPLAY = "Same key and input within 24 hours: the same answer, and nothing done twice."
 
@@ -188,8 +188,11 @@ class ReplaceAccessRulesInput:
     idempotency_key: str | None = strawberry.field(description=REPLAY, default=ABSENT)
 
     def wishes(self) -> tuple[RuleWish, ...]:
-        resource = self.resource.scope()
-        return tuple(rule.wish_on(resource) for rule in self.rules)
+        resource, wishes = self.resource.scope(), []
+        for number, rule in enumerate(self.rules):
+            with below("rules", str(number)):
+                wishes.append(rule.wish_on(resource))
+        return tuple(wishes)
 
     def change(self) -> ProposedChange:
         return ReplaceRules(self.resource.scope(), self.tag, self.wishes())
