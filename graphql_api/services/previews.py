@@ -6,7 +6,7 @@ changed subject, being just that, gains and loses by the rules that they may see
 Nobody is told about things that they may not read.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -16,7 +16,7 @@ from anyio import to_thread
 from graphql_api.access.standing import Rulebook
 from graphql_api.db import folders, rehearsal
 from graphql_api.db.rulebooks import subjects_of
-from graphql_api.db.rules import list_rules_between
+from graphql_api.db.rules import list_rules_about, list_rules_between
 from graphql_api.db.scopes import scopes_of_files
 from graphql_api.model.ids import GROUP_PREFIX, FileId, FolderId, GroupId, UserId, new_user_id
 from graphql_api.model.page import MAX_COUNTED
@@ -40,7 +40,7 @@ from graphql_api.services.comparison import (
 )
 from graphql_api.services.old_links import old_links_expire_by
 from graphql_api.services.people import sees_everybody
-from graphql_api.services.rule_draft import RuleDraft
+from graphql_api.services.rule_draft import RuleDraft, Step
 from graphql_api.services.rule_resources import visible_rules
 
 MAX_USERS: Final = 200
@@ -53,8 +53,9 @@ T = TypeVar("T")
 
 async def compare(draft: RuleDraft, link_max_lifetime: timedelta) -> Preview:
     """The preview of all that ``draft`` holds, for the one who drafted it. Raises: Unavailable."""
-    changed = [rule.terms for step in draft.steps for rule in (step.before, step.after) if rule is not None]
-    subjects: set[str] = {terms.subject for terms in changed}
+    subjects: set[str] = {terms.subject for terms in _terms(draft.steps)}
+    steps = [*draft.steps, *await _steps_of_regrouping(draft)]
+    changed = _terms(steps)
     permissions = permissions_to_compare(changed)
     tells_all = sees_everybody(draft.standing)
     users = await _users(draft, subjects) if tells_all else sorted(map(Subject, subjects))
@@ -73,7 +74,7 @@ async def compare(draft: RuleDraft, link_max_lifetime: timedelta) -> Preview:
     )
     ends = [
         old_links_expire_by(step.before, step.after, now=draft.now, link_max_lifetime=link_max_lifetime)
-        for step in draft.steps
+        for step in steps
     ]
     loses_read = any(line.permission is Permission.READ and line.direction is Direction.LOSES for line in lines)
     return Preview(
@@ -87,12 +88,30 @@ async def compare(draft: RuleDraft, link_max_lifetime: timedelta) -> Preview:
     )
 
 
+def _terms(steps: Iterable[Step]) -> list[RuleTerms]:
+    return [rule.terms for step in steps for rule in (step.before, step.after) if rule is not None]
+
+
+async def _steps_of_regrouping(draft: RuleDraft) -> list[Step]:
+    """A rule about a group is gone for who leaves it, and new for who joins it."""
+    joined = frozenset[str]().union(*draft.regrouping.joined.values())
+    left = frozenset[str]().union(*draft.regrouping.left.values())
+    if not joined | left:
+        return []
+    before = await list_rules_about(draft.connection, joined | left)
+    gone = [Step(rule, None) for rule in before if rule.terms.subject in left]
+    return gone + [Step(None, rule) for rule in draft.after(before) if rule.terms.subject in joined]
+
+
 async def _users(draft: RuleDraft, subjects: Collection[str]) -> Sequence[Subject]:
-    """Everybody whom the changed rules mean, those who are not signed in as one; who would be invited, too."""
+    """Everybody whom the changed rules mean, or who changes groups; those who are not signed in are one. Who would be
+    invited is there, too.
+    """
     users = await rehearsal.list_users_meant(draft.connection, subjects, MAX_COUNTED)
     invited = [Subject(user_id) for user_id in draft.subjects.invitees if user_id in subjects]
     anonymous = [ANYONE] if ANYONE in subjects else []
-    return [*anonymous, *map(Subject, users), *invited][:MAX_COUNTED]
+    moved = sorted(map(Subject, draft.regrouping.joined.keys() | draft.regrouping.left.keys()))
+    return list(dict.fromkeys((*anonymous, *map(Subject, users), *invited, *moved)))[:MAX_COUNTED]
 
 
 async def _things(draft: RuleDraft, changed: Collection[RuleTerms], limit: int) -> tuple[int, list[Thing]]:
@@ -147,14 +166,17 @@ async def _people(draft: RuleDraft, users: Sequence[Subject], things: Sequence[T
     memberships = dict(await rehearsal.groups_of(draft.connection, ids))
     if draft.book.user_id in memberships:
         memberships[draft.book.user_id] = draft.book.groups  # the token that is here, not the one before
-    subjects = {ANYONE, SIGNED_IN, *ids}.union(*memberships.values())
+    subjects = {ANYONE, SIGNED_IN, *ids}.union(*memberships.values(), *draft.regrouping.joined.values())
     rules = await list_rules_between(draft.connection, subjects, _scopes(things))
     people = []
     for user in users:
         user_id = None if user == ANYONE else UserId(user)
         is_admin = user_id == draft.book.user_id and draft.book.is_admin
         groups = frozenset[GroupId]() if user_id is None else memberships[user_id]
-        people.append(_person(draft, user, Rulebook(user_id, is_admin, groups), rules))
+        before = after = Rulebook(user_id, is_admin, groups)
+        if user_id is not None:
+            after = replace(before, groups=draft.regrouping.after(user_id, groups))
+        people.append(_person(draft, user, before, after, rules))
     return people
 
 
@@ -164,7 +186,7 @@ async def _subjects(draft: RuleDraft, subjects: Sequence[Subject], things: Seque
     about = {text for book in books.values() for text in subjects_of(book.user_id, book.groups)}
     rules = await list_rules_between(draft.connection, about, _scopes(things))
     visible = await visible_rules(draft.connection, draft.book, draft.standing, rules)
-    return [_person(draft, subject, book, visible) for subject, book in books.items()]
+    return [_person(draft, subject, book, book, visible) for subject, book in books.items()]
 
 
 def _book_of(draft: RuleDraft, subject: Subject) -> Rulebook:
@@ -177,11 +199,15 @@ def _book_of(draft: RuleDraft, subject: Subject) -> Rulebook:
     return Rulebook(new_user_id(draft.now) if subject == SIGNED_IN else UserId(subject), is_admin=False)
 
 
-def _person(draft: RuleDraft, subject: Subject, book: Rulebook, rules: Collection[AccessRule]) -> Person:
+def _person(
+    draft: RuleDraft, subject: Subject, before: Rulebook, after: Rulebook, rules: Collection[AccessRule]
+) -> Person:
+    return Person(subject, _with_rules(before, rules), _with_rules(after, draft.after(rules)))
+
+
+def _with_rules(book: Rulebook, rules: Iterable[AccessRule]) -> Rulebook:
     meant = frozenset(subjects_of(book.user_id, book.groups))
-    before = tuple(rule for rule in rules if rule.terms.subject in meant)
-    after = tuple(rule for rule in draft.after(rules) if rule.terms.subject in meant)
-    return Person(subject, replace(book, rules=before), replace(book, rules=after))
+    return replace(book, rules=tuple(rule for rule in rules if rule.terms.subject in meant))
 
 
 def _scopes(things: Collection[Thing]) -> frozenset[str]:

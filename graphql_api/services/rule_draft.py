@@ -1,6 +1,6 @@
 """Changes of rules, thought through but not written: what mutations write and rehearsals compare."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from graphql_api.access.authority import missing_to_change
 from graphql_api.access.standing import Rulebook, Standing
 from graphql_api.db import rules
 from graphql_api.errors import Conflict, Forbidden, InputFault, InvalidInput, NotFound
-from graphql_api.model.ids import RuleId, new_rule_id
+from graphql_api.model.ids import GroupId, RuleId, UserId, new_rule_id
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.rule import MAX_RULES_ON_RESOURCE, ROOT, AccessRule, RuleTerms
 from graphql_api.model.rule_change import (
@@ -46,6 +46,19 @@ class Drafted:
     rules: tuple[AccessRule, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Regrouping:
+    """Changes of groups that a rehearsal takes as made: who is then in groups, and not in groups, that they were not,
+    and were, in before.
+    """
+
+    joined: Mapping[UserId, frozenset[GroupId]] = field(default_factory=dict)
+    left: Mapping[UserId, frozenset[GroupId]] = field(default_factory=dict)
+
+    def after(self, user_id: UserId, before: frozenset[GroupId]) -> frozenset[GroupId]:
+        return (before - self.left.get(user_id, frozenset())) | self.joined.get(user_id, frozenset())
+
+
 @dataclass
 class RuleDraft:
     """Checks changes one after the other, each on what those before it would leave. Reads only.
@@ -59,6 +72,7 @@ class RuleDraft:
     standing: Standing
     subjects: RuleSubjects
     now: datetime
+    regrouping: Regrouping = field(default_factory=Regrouping)
     steps: list[Step] = field(default_factory=list)
     _state: dict[RuleId, AccessRule | None] = field(default_factory=dict)
     _resources: dict[str, Resource | None] = field(default_factory=dict)

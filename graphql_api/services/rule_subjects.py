@@ -25,7 +25,8 @@ _NOBODY: Final = Subject("")
 class RuleSubjects:
     """``principal`` may name every user, and the groups they may see: all of them with ``sees_everybody``.
 
-    ``invitees``: who would have to be invited, under the ids that they would get.
+    ``invitees``: who would have to be invited, under the ids that they would get. ``coming_groups``: those that a
+    rehearsal takes as made.
     """
 
     connection: AsyncConnection
@@ -34,6 +35,7 @@ class RuleSubjects:
     issuer: str
     now: datetime
     invitees: dict[UserId, Invitee] = field(default_factory=dict)
+    coming_groups: frozenset[GroupId] = frozenset()
     _named: dict[Invitee, UserId] = field(default_factory=dict)
 
     async def find(self, wished: Subject | Invitee, faults: list[InputFault]) -> Subject:
@@ -68,7 +70,7 @@ class RuleSubjects:
         if group_ids:
             of = None if self.sees_everybody else self.principal
             known |= (await groups.find_groups(self.connection, group_ids, of=of)).keys()
-        missing = {*user_ids, *group_ids} - known
+        missing = {*user_ids, *group_ids} - known - self.coming_groups
         unknown = [id_ for id_ in paths if id_ in missing]
         if unknown:
             raise InvalidInput(*(InputFault("no such user or group", paths[id_]) for id_ in unknown))
