@@ -150,7 +150,7 @@ async def test_a_rule_comes_back_as_it_was_written(database: Database) -> None:
 @pytest.mark.parametrize("permission", Permission)
 def test_each_permission_has_its_bit(permission: Permission) -> None:
     assert rules.permissions_of(rules.mask_of([permission])) == {permission}
-    assert rules.permissions_of(rules.mask_of(Permission)) == frozenset(Permission)
+    assert rules.permissions_of(rules.mask_of(list(Permission))) == frozenset(Permission)
 
 
 async def test_a_change_takes_place_only_over_the_version_it_was_made_for(database: Database) -> None:
