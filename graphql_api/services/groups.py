@@ -91,7 +91,7 @@ class Groups:
             group = Group(new_group_id(now), name, claim, now, now)
             await _require_free(connection, group)
             await groups.insert_group(connection, group)
-            event = audit_event(principal, AuditAction.GROUP_CREATED, group.id, now=now, after=_shown(group))
+            event = audit_event(principal, AuditAction.GROUP_CREATED, group.id, now=now, after=group_json(group))
             await audit.insert_events(connection, [event])
         return group
 
@@ -117,7 +117,7 @@ class Groups:
             new = replace(old, name=wanted[0], claim=wanted[1], updated_at=now)
             await _require_free(connection, new)
             await groups.update_group(connection, new)
-            before, after = _shown(old), _shown(new)
+            before, after = group_json(old), group_json(new)
             event = audit_event(principal, AuditAction.GROUP_UPDATED, new.id, now=now, before=before, after=after)
             await audit.insert_events(connection, [event])
         return new
@@ -134,7 +134,7 @@ class Groups:
             if naming:
                 raise Conflict("a rule names this group", conflicting_id=naming[0].id, path=("groupId",))
             await groups.delete_group(connection, group_id)
-            event = audit_event(principal, AuditAction.GROUP_DELETED, group_id, now=now, before=_shown(group))
+            event = audit_event(principal, AuditAction.GROUP_DELETED, group_id, now=now, before=group_json(group))
             await audit.insert_events(connection, [event])
 
     async def change_members(
@@ -158,8 +158,8 @@ class Groups:
             await audit.insert_events(
                 connection,
                 [
-                    *(_joined(principal, group_id, user_id, now) for user_id in sorted(joined)),
-                    *(_left(principal, group_id, user_id, now) for user_id in sorted(left)),
+                    *(joining(principal, group_id, user_id, now) for user_id in sorted(joined)),
+                    *(leaving(principal, group_id, user_id, now) for user_id in sorted(left)),
                 ],
             )
         return group
@@ -232,15 +232,18 @@ async def _require_free(connection: AsyncConnection, group: Group) -> None:
         raise Conflict(f"another group has this {field}", conflicting_id=other.id, path=(field,))
 
 
-def _shown(group: Group) -> dict[str, Any]:
+def group_json(group: Group) -> dict[str, Any]:
+    """What the audit log keeps of it."""
     return {"name": group.name, "claim": group.claim}
 
 
-def _joined(principal: Principal, group_id: GroupId, user_id: UserId, now: datetime) -> AuditEvent:
+def joining(principal: Principal, group_id: GroupId, user_id: UserId, now: datetime) -> AuditEvent:
+    """A user becomes a member."""
     after = {"userId": user_id}
     return audit_event(principal, AuditAction.MEMBER_ADDED, group_id, now=now, resource=user_id, after=after)
 
 
-def _left(principal: Principal, group_id: GroupId, user_id: UserId, now: datetime) -> AuditEvent:
+def leaving(principal: Principal, group_id: GroupId, user_id: UserId, now: datetime) -> AuditEvent:
+    """A user is a member no longer."""
     before = {"userId": user_id}
     return audit_event(principal, AuditAction.MEMBER_REMOVED, group_id, now=now, resource=user_id, before=before)
