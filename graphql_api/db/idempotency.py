@@ -5,6 +5,7 @@ at a time, and of two requests with one key the second finds the answer of the f
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -30,7 +31,8 @@ def require_key(key: str) -> None:
 
 def fingerprint_of(operation: str, asked: Mapping[str, Any]) -> str:
     """Equal for equal questions. ``asked``: as JSON would have it."""
-    return hashlib.sha256(orjson.dumps([operation, asked], option=orjson.OPT_SORT_KEYS)).hexdigest()
+    # The standard library's JSON takes whatever a caller can write, large numbers and halves of surrogate pairs too.
+    return hashlib.sha256(json.dumps([operation, asked], sort_keys=True).encode()).hexdigest()
 
 
 async def remembered(connection: AsyncConnection, actor: UserId, key: str, fingerprint: str) -> Any | None:

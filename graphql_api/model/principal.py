@@ -27,7 +27,10 @@ Address = IPv4Address | IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a verified token says about its bearer. ``issuer`` and ``subject`` together name one user for good."""
+    """What a verified token says about its bearer. ``issuer`` and ``subject`` together name one user for good.
+
+    ``email``: verified by the issuer, or None; whoever was named by it before may sign in with it.
+    """
 
     issuer: str
     subject: str

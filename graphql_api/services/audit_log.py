@@ -23,12 +23,15 @@ BATCH: Final = 10_000  # rows of one DELETE, which holds up SQLite's other write
 class AuditLog:
     """What was changed, by whom. Only time removes anything from it."""
 
-    def __init__(self, database: Database, standings: Standings, clock: Clock, *, retention: timedelta | None) -> None:
-        """``retention``: None keeps events for ever."""
+    def __init__(
+        self, database: Database, standings: Standings, clock: Clock, *, retention: timedelta | None, batch: int = BATCH
+    ) -> None:
+        """``retention``: None keeps events for ever. ``batch``: how many rows are forgotten in one statement."""
         self._database = database
         self._standings = standings
         self._clock = clock
         self._retention = retention
+        self._batch = batch
 
     async def find(self, principal: Principal, ids: Sequence[EventId]) -> Mapping[EventId, AuditEvent]:
         """Those of ``ids`` that there are; none for who is no auditor. Raises: Unavailable."""
@@ -55,9 +58,9 @@ class AuditLog:
 
     async def _sweep_batch(self, now: datetime) -> int:
         async with self._database.autocommit() as connection:
-            swept = await idempotency.delete_keys_before(connection, now - KEYS_KEPT, BATCH)
+            swept = await idempotency.delete_keys_before(connection, now - KEYS_KEPT, self._batch)
             if self._retention is not None:
-                swept += await audit.delete_events_before(connection, now - self._retention, BATCH)
+                swept += await audit.delete_events_before(connection, now - self._retention, self._batch)
         return swept
 
 

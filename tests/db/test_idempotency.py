@@ -90,6 +90,9 @@ def test_equal_questions_have_equal_fingerprints() -> None:
     assert fingerprint_of("createAccessRule", {"permissions": ["READ"], "resource": "folder_2"}) != ASKED
     assert fingerprint_of("updateAccessRule", {"permissions": ["READ"], "resource": "folder_1"}) != ASKED
     assert len(ASKED) == 64
+    assert fingerprint_of("any", {"text": "\ud800", "number": 2**64}) != fingerprint_of(
+        "any", {"text": "", "number": 0}
+    )
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\0b", "a\nb", "\ud800"], ids=ascii)
