@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
 from graphql_api.db.among import among, texts
-from graphql_api.db.listing import COLUMNS, count_files, list_files
+from graphql_api.db.listing import count_files, list_files
 from graphql_api.db.notes import insert_words, replace_words
+from graphql_api.db.pages import COLUMNS
 from graphql_api.db.rules import delete_rules_on
 from graphql_api.db.scopes import SCOPES, insert_scopes, scopes_in, scopes_of_files
 from graphql_api.db.tables import FileRow, FolderRow
@@ -68,7 +69,7 @@ def _seen(standing: Standing, rows: Any) -> list[File]:
     for *values, joined in rows:
         scopes = scopes_in(values[0], joined)
         if standing.may(Permission.READ, scopes):
-            found.append(File(*values, standing.read_terms(scopes)))
+            found.append(File(*(*values, standing.read_terms(scopes))))
     return found
 
 
@@ -85,7 +86,7 @@ async def lock_files(
     rows = (await connection.execute(statement, {"ids": list(ids)})).all()
     scopes = await scopes_of_files(connection, ids)
     return {
-        FileId(row.id): LockedFile(File(*row[:-1], standing.read_terms(scopes[row.id])), row[-1], scopes[row.id])
+        FileId(row.id): LockedFile(File(*(*row[:-1], standing.read_terms(scopes[row.id]))), row[-1], scopes[row.id])
         for row in rows
         if standing.may(Permission.READ, scopes[row.id])
     }

@@ -16,6 +16,7 @@ from graphql_api.errors import InputFault, InvalidInput
 from graphql_api.model.page import Page, PageRequest
 
 T = TypeVar("T")
+Position = tuple[datetime | str | int, str]  # a sort key and an id
 MAX_CURSOR_LENGTH: Final = 4096  # characters; a name of 255 characters fits several times
 SEEK_KEY: Final = "seek_key"
 SEEK_ID: Final = "seek_id"
@@ -62,10 +63,14 @@ def page_of(
     request: PageRequest,
     ordering: Ordering,
     noun: Callable[[RowMapping], T],
-    position: Callable[[T], tuple[datetime | str | int, str]],
+    position: Callable[[T], Position],
+    *,
+    stopped_at: Position | None = None,
 ) -> Page[T]:
-    """The page in list order. ``position`` gives a noun's sort key and id."""
-    has_more = len(rows) > request.size
+    """The page in list order. ``position`` gives a noun's sort key and id; ``stopped_at`` is where the search for rows
+    was given up before there were enough.
+    """
+    has_more = len(rows) > request.size or stopped_at is not None
     nodes = [noun(row) for row in rows[: request.size]]
     if request.is_backward:
         nodes.reverse()
@@ -74,6 +79,7 @@ def page_of(
         cursor_of=lambda node: _encode(ordering, *position(node)),
         has_next_page=request.cursor is not None if request.is_backward else has_more,
         has_previous_page=has_more if request.is_backward else request.cursor is not None,
+        resume=None if stopped_at is None or len(rows) > request.size else _encode(ordering, *stopped_at),
     )
 
 
@@ -81,7 +87,7 @@ def _encode(ordering: Ordering, key: datetime | str | int, id_: str) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([ordering.name, key, id_])).decode()
 
 
-def _decode(ordering: Ordering, cursor: str, fault: InputFault) -> tuple[datetime | str | int, str]:
+def _decode(ordering: Ordering, cursor: str, fault: InputFault) -> Position:
     if len(cursor) > MAX_CURSOR_LENGTH:
         raise InvalidInput(fault)
     try:
