@@ -21,7 +21,7 @@ from graphql_api.model.principal import Permission
 from graphql_api.model.rule import ROOT, Effect
 
 _BY_NAME: Final = Ordering("folder-name", FolderRow.name_key, FolderRow.id, str)
-_CANDIDATES: Final = 1_000  # for top folders, that one statement looks at
+CANDIDATES: Final = 1_000  # for top folders, that one statement looks at
 
 
 @lru_cache
@@ -66,16 +66,18 @@ def _position(folder: Folder) -> tuple[str, str]:
     return name_key(folder.name), folder.id
 
 
-async def list_top_folders(connection: AsyncConnection, standing: Standing, request: PageRequest) -> Page[Folder]:
-    """The folders that may be seen and whose parent may not, by name."""
-    parameters = seek_parameters(_BY_NAME, request) | _top_parameters(standing) | {"page_size": _CANDIDATES}
+async def list_top_folders(
+    connection: AsyncConnection, standing: Standing, request: PageRequest, *, candidates: int = CANDIDATES
+) -> Page[Folder]:
+    """The folders that may be seen and whose parent may not, by name; looked for ``candidates`` at a time."""
+    parameters = seek_parameters(_BY_NAME, request) | _top_parameters(standing) | {"page_size": candidates}
     has_cursor = request.cursor is not None
     found: list[Any] = []
     while True:
         statement = _top_candidates(is_backward=request.is_backward, has_cursor=has_cursor)
         rows = (await connection.execute(statement, parameters)).all()
         found += _tops(standing, rows)
-        if len(found) > request.size or len(rows) < _CANDIDATES:
+        if len(found) > request.size or len(rows) < candidates:
             return page_of(found, request, _BY_NAME, lambda folder: folder, _position)  # type: ignore[arg-type,return-value]
         last = placed_of(rows[-1]).folder
         parameters |= dict(zip((SEEK_KEY, SEEK_ID), _position(last), strict=True))
