@@ -192,8 +192,15 @@ class Policies:
         async with self._database.autocommit() as connection:
             if (answer := await memory.recall(connection)) is not None:
                 return answer
-            if not (await self._standings.of(connection, principal)).is_admin:
+            if (await self._standings.of(connection, principal)).is_admin:
+                return None
+            try:
                 await _fill(await self._draft(connection, principal, memory.now), changes, is_one_of_many)
+            except DeliveryError:
+                # Another request with this key may just have done it, which would now be in the way.
+                if (answer := await memory.recall(connection)) is not None:
+                    return answer
+                raise
         return None
 
     async def _draft(self, connection: AsyncConnection, principal: Principal, now: datetime) -> RuleDraft:

@@ -112,8 +112,8 @@ def _ranges(texts: Iterable[str], faults: list[InputFault]) -> tuple[str, ...]:
         try:
             networks.add(ip_network(text))
             _, slash, length = text.partition("/")
-            if slash and not length.isdecimal():
-                raise ValueError("a mask is no prefix length")
+            if "%" in text or (slash and not length.isdecimal()):
+                raise ValueError("neither an interface nor a mask belongs there")
         except ValueError as error:
             message = "has bits set beyond its prefix" if "host bits" in str(error) else "is no address or CIDR range"
             faults.append(InputFault(message, ("ipRanges", str(number))))
