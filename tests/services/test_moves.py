@@ -15,7 +15,7 @@ from graphql_api.model.ids import FolderId
 from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import Permission, Principal
-from graphql_api.model.rule import ANYONE, PLAIN, ROOT, Obligations, ReadTerms
+from graphql_api.model.rule import ANYONE, PLAIN, ROOT, Effect, Obligations, ReadTerms, RuleTerms, Scope, Subject
 from tests.services.stories import denied, filed, foldered, home_of, ruled, unruled
 from tests.world import START, World
 
@@ -212,11 +212,10 @@ async def test_the_rule_of_a_home_is_the_systems_and_stands_in_the_audit_log(wor
     home = await home_of(world, alice)
     async with world.database.autocommit() as connection:
         [rule] = await rules.list_rules_on(connection, [home])
-    assert (rule.terms.subject, rule.terms.permissions, rule.made_by) == (
-        alice.user_id,
-        {READ, WRITE, DELETE, SHARE},
-        None,
+    assert rule.terms == RuleTerms(
+        Effect.ALLOW, frozenset({READ, WRITE, DELETE, SHARE}), Subject(str(alice.user_id)), Scope(home)
     )
+    assert rule.made_by is None
     [event] = await events(world, home)
     assert (event.action, event.target, event.actor_id) == (AuditAction.RULE_CREATED, rule.id, None)
     assert event.after is not None
