@@ -48,6 +48,7 @@ KIND_OF: Final = {
     "Query.node.id": "file",
     "Query.nodes.ids": "file",
     "Query.folder.id": "folder",
+    "MoveFilesInput.folderId": "other_folder",
     "FileLocator.id": "file",
     "UserLocator.id": "user",
 }
@@ -55,7 +56,7 @@ KIND_OF: Final = {
 
 SAMPLES: Final[Mapping[str, object]] = {
     "add": ["blue"],
-    "contentType": "text/plain",
+    "contentType": "text/markdown",
     "createdAt": "2026-01-01T00:00:00Z",
     "email": "someone@example.test",
     "isRecursive": True,
