@@ -97,7 +97,7 @@ async def find_decision(
     found = (await find_resources(connection, [thing])).get(thing)
     scopes = frozenset({thing}) if found is None else found.scopes
     considered = await rules.list_rules_on(connection, scopes)
-    if found is None or not (found.is_visible_to(standing) or sees_everybody(standing)):
+    if found is None or found.is_label or not (found.is_visible_to(standing) or sees_everybody(standing)):
         return None
     asked_about = book if subject is None or not is_about_others else await _book_of(connection, subject, now)
     subjects = frozenset(subjects_of(asked_about.user_id, asked_about.groups))

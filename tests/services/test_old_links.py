@@ -1,0 +1,79 @@
+"""How long links outlive what allowed them: never told too early, and nothing when nobody loses anything."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from graphql_api.model.ids import new_rule_id
+from graphql_api.model.principal import Permission
+from graphql_api.model.rule import SIGNED_IN, AccessRule, Effect, Obligations, RuleTerms, label_scope
+from graphql_api.services.old_links import old_links_expire_by
+from tests.world import START
+
+LONGEST, HOUR = timedelta(days=1), timedelta(hours=1)
+LATEST = START + LONGEST
+DENY, WRITE = Effect.DENY, frozenset({Permission.WRITE})
+PLAIN = RuleTerms(Effect.ALLOW, frozenset({Permission.READ}), SIGNED_IN, label_scope("x"))
+SHORT = replace(PLAIN, obligations=Obligations(HOUR))
+
+
+def rule(terms: RuleTerms | None, version: int = 1, updated_at: datetime = START - 30 * LONGEST) -> AccessRule | None:
+    return None if terms is None else AccessRule(new_rule_id(START), terms, version, None, START, updated_at)
+
+
+def until(before: AccessRule | None, after: AccessRule | None) -> datetime | None:
+    return old_links_expire_by(before, after, now=START, link_max_lifetime=LONGEST)
+
+
+def but(**changes: Any) -> RuleTerms:
+    return replace(PLAIN, **changes)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (None, PLAIN, None),
+        (PLAIN, PLAIN, None),
+        (PLAIN, SHORT, None),  # a shorter link later is no loss
+        (PLAIN, None, LATEST),
+        (SHORT, None, START + HOUR),
+        (but(permissions=WRITE), None, None),
+        (PLAIN, but(permissions=WRITE), LATEST),
+        (PLAIN, but(permissions=WRITE | PLAIN.permissions), None),
+        (PLAIN, but(effect=DENY), LATEST),
+        (PLAIN, but(resource=label_scope("y")), LATEST),
+        (but(ends_at=START), None, None),
+        (but(ends_at=START + HOUR), None, START + HOUR),
+        (but(starts_at=START + HOUR), None, None),  # nobody has a link yet
+        (PLAIN, but(starts_at=START + HOUR), LATEST),
+        (PLAIN, but(ends_at=START + HOUR), LATEST),
+        (PLAIN, but(ends_at=LATEST), None),  # the last link ends with the rule
+        (SHORT, but(ends_at=START + HOUR), None),
+        (PLAIN, but(ip_ranges=("10.0.0.0/8",)), LATEST),
+        (but(ip_ranges=("10.0.0.0/8",)), PLAIN, None),
+        (but(ip_ranges=("10.0.0.0/8",)), but(ip_ranges=("10.0.0.0/7", "::/0")), None),
+        (but(ip_ranges=("10.0.0.0/8",)), but(ip_ranges=("10.0.0.0/9", "::/0")), LATEST),
+        (None, but(effect=DENY), LATEST),
+        (but(effect=DENY), None, None),
+        (but(effect=DENY), PLAIN, None),
+        (but(effect=DENY), but(effect=DENY), None),
+        (None, but(effect=DENY, permissions=WRITE), None),
+        (None, but(effect=DENY, starts_at=LATEST), None),
+        (None, but(effect=DENY, starts_at=LATEST - HOUR), LATEST),
+        (None, but(effect=DENY, ends_at=START), None),
+        (but(effect=DENY, ip_ranges=("10.0.0.0/8",)), but(effect=DENY), LATEST),
+        (but(effect=DENY, ends_at=START + HOUR), but(effect=DENY), LATEST),
+    ],
+)
+def test_links_last_as_long_as_the_rule_let_them(
+    before: RuleTerms | None, after: RuleTerms | None, expected: datetime | None
+) -> None:
+    assert until(rule(before), rule(after)) == expected
+
+
+def test_a_rule_may_have_been_more_generous_before_it_was_changed() -> None:
+    assert until(rule(SHORT, 2, START - HOUR), None) == LATEST - HOUR
+    assert until(rule(SHORT, 2, START - 2 * LONGEST), None) == START + HOUR
+    assert until(rule(but(ends_at=START), 2, START - HOUR), None) == LATEST - HOUR
