@@ -128,7 +128,7 @@ class Files:
         """
         now = self._clock()
         async with self._database.transaction() as connection:
-            await _note_new_place(connection, file_id)
+            await self._note_new_place(connection, principal, file_id)
             standing = await self._standings.of(connection, principal)
             target = await folders.lock_folder(connection, standing, folder_id)
             locked = await _get_writable(connection, standing, file_id)
@@ -277,6 +277,19 @@ class Files:
             everybody = await self._standings.of_anonymous(connection)
         return {id_: everybody.may(Permission.READ, within) for id_, within in found.items()}
 
+    async def _note_new_place(self, connection: AsyncConnection, principal: Principal, file_id: FileId) -> None:
+        """To be done first when a file moves: remembered rules know where the files stand that they name.
+
+        Raises: NotFound, before it makes a difference whether there are any.
+        """
+        if not await self._visible(connection, principal, [file_id]):
+            raise _no_file()
+        if not await rules.count_rules_on(connection, file_id):
+            await rules.hold_version(connection)
+            if not await rules.count_rules_on(connection, file_id):  # a rule that was being made is waited for
+                return
+        await rules.bump_version(connection)
+
     async def _visible(
         self, connection: AsyncConnection, principal: Principal, ids: Sequence[FileId]
     ) -> Mapping[FileId, frozenset[str]]:
@@ -293,15 +306,6 @@ async def _get_writable(connection: AsyncConnection, standing: Standing, file_id
         raise _no_file()
     require(standing, Permission.WRITE, locked.scopes, "fileId")
     return locked
-
-
-async def _note_new_place(connection: AsyncConnection, file_id: FileId) -> None:
-    """To be done first when a file moves: remembered rules know where the files stand that they name."""
-    if not await rules.count_rules_on(connection, file_id):
-        await rules.hold_version(connection)
-        if not await rules.count_rules_on(connection, file_id):  # a rule that was being made is waited for
-            return
-    await rules.bump_version(connection)
 
 
 def _deletion(principal: Principal, file: File, now: datetime) -> AuditEvent:

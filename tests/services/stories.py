@@ -1,7 +1,11 @@
 """What has to have happened before a test can begin."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+
+from sqlalchemy import event
 
 from graphql_api.access.standing import Standing
 from graphql_api.db import rules
@@ -81,6 +85,20 @@ async def unruled(world: World, *gone: AccessRule) -> None:
 async def standing_of(world: World, principal: Principal) -> Standing:
     async with world.database.autocommit() as connection:
         return await world.standings.of(connection, principal)
+
+
+@contextmanager
+def statements(world: World) -> Iterator[list[str]]:
+    """Gathers the statements that run meanwhile."""
+    gathered: list[str] = []
+
+    def gather(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        gathered.append(statement)
+
+    engine = world.database._engine.sync_engine
+    event.listen(engine, "before_cursor_execute", gather)
+    yield gathered
+    event.remove(engine, "before_cursor_execute", gather)
 
 
 async def foldered(world: World, principal: Principal, name: str, parent_id: FolderId | None = None) -> Folder:

@@ -24,6 +24,8 @@ from tests.services.stories import (
     promised,
     ruled,
     sent,
+    standing_of,
+    statements,
     unruled,
 )
 from tests.world import START, World
@@ -87,31 +89,34 @@ async def test_whatever_may_not_be_read_is_absent(world: World, other: tuple[Per
     alice, _, folder, file = await shared_place(world)
     if other:
         await ruled(world, alice, folder.id, *other)
-    absent_folder, absent_file = new_folder_id(START), new_file_id(START)
-    refusals = []
-    for folder_id, file_id in ((folder.id, file.id), (absent_folder, absent_file)):
+    await denied(world, alice, file.id, READ)
+    own, home = await filed(world, alice), await home_of(world, alice)
+    for each in (alice, ANONYMOUS):
+        await standing_of(world, each)  # from now on their rules are remembered
+    answers: list[object] = []
+    for folder_id, file_id in ((folder.id, file.id), (new_folder_id(START), new_file_id(START))):
         told = []
-        for change in changes(world, alice, folder_id, file_id).values():
-            with pytest.raises(NotFound) as caught:
-                await change()
-            told.append((caught.value.message, caught.value.path))
-        [refused] = await world.services.files.delete(alice, [file_id])
-        assert isinstance(refused, NotFound)
-        refusals.append([*told, (refused.message, refused.path)])
-        for moved, target in (
-            (file_id, await home_of(world, alice)),
-            ((await filed(world, alice, file_id)).id, folder_id),
-        ):
-            with pytest.raises(NotFound):
-                await world.services.files.move(alice, moved, target)
-        assert await world.services.files.find(alice, [file_id]) == {}
-        assert await world.services.files.find_in(alice, folder_id, "plan.txt") is None
-        assert await world.services.folders.find(alice, [folder_id]) == {}
-        assert (await world.services.folders.list_subfolders(alice, folder_id, PageRequest())).nodes == ()
-        assert await world.services.files.labels(alice, [file_id]) == {}
-        assert await world.services.files.metadata(alice, [file_id]) == {}
-        assert await world.services.files.visibility(alice, [file_id]) == {}
-    assert refusals[0] == refusals[1]
+        with statements(world) as ran:
+            for change in (
+                *(change() for change in changes(world, alice, folder_id, file_id).values()),
+                world.services.files.move(alice, file_id, home),
+                world.services.files.move(alice, own.id, folder_id),
+                world.services.folders.move(alice, folder_id, home),
+            ):
+                with pytest.raises(NotFound) as caught:
+                    await change
+                told.append((caught.value.message, caught.value.path))
+            [refused] = await world.services.files.delete(alice, [file_id])
+            assert isinstance(refused, NotFound)
+            assert await world.services.files.find(alice, [file_id]) == {}
+            assert await world.services.files.find_in(alice, folder_id, "plan.txt") is None
+            assert await world.services.folders.find(alice, [folder_id]) == {}
+            assert (await world.services.folders.list_subfolders(alice, folder_id, PageRequest())).nodes == ()
+            assert await world.services.files.labels(alice, [file_id]) == {}
+            assert await world.services.files.metadata(alice, [file_id]) == {}
+            assert await world.services.files.visibility(alice, [file_id]) == {}
+        answers.append((told, refused.message, refused.path, ran))
+    assert answers[0] == answers[1]
 
 
 async def test_a_writer_changes_and_adds_and_deletes_nothing(world: World) -> None:

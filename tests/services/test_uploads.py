@@ -27,7 +27,7 @@ from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import ANONYMOUS
 from graphql_api.model.upload import OnConflict, Upload, UploadFailureCode, UploadStatus
 from graphql_api.services.uploads import UploadWish
-from tests.services.stories import CONTENT, filed, foldered, home_of, promised, send, sent
+from tests.services.stories import CONTENT, filed, foldered, home_of, promised, send, sent, statements
 from tests.world import START, World
 
 GIB = 1024**3
@@ -127,6 +127,15 @@ async def test_unknown_and_foreign_folders_and_uploads_are_alike(world: World) -
             assert hidden == await refusal(change(asking, new_upload_id(START)))
             assert hidden[0] is NotFound
     assert (await now(world, upload)).status is UploadStatus.PENDING
+
+
+async def test_a_new_upload_costs_one_look_at_the_policy_and_one_statement(world: World) -> None:
+    alice = await world.principal("alice")
+    folder = await foldered(world, alice, "folder")
+    await promised(world, alice, "first", folder_id=folder.id)  # from then on the rules about her are remembered
+    with statements(world) as ran:
+        await promised(world, alice, "second", folder_id=folder.id)
+    assert len(ran) == 2
 
 
 async def test_an_empty_file_is_a_file(world: World) -> None:
