@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from graphql_api.db.backfill import backfill
 from graphql_api.db.engine import Database
 from graphql_api.errors import ConfigurationError
 
@@ -39,13 +40,17 @@ def newest_revision() -> str:
 
 
 async def migrate(database: Database, revision: str = "head") -> None:
-    """Bring the schema up to ``revision``. All in one transaction: it is applied whole or not at all."""
+    """Bring the schema up to ``revision``, in one transaction: it is applied whole or not at all. Files of an earlier
+    version then get what they lack, in batches.
+    """
     async with database.transaction() as connection:
         await _alone(connection)
         current = await connection.run_sync(_revision)
         if current is not None and not _is_known(current):
             raise ConfigurationError(f"the database schema is {current}, which is newer than this version")
         await connection.run_sync(lambda sync: command.upgrade(alembic_config(sync), revision))
+    if revision == "head" and (number := await backfill(database, _alone)):
+        log.info("files_backfilled number=%d", number)
 
 
 async def downgrade(database: Database, revision: str) -> None:
@@ -81,6 +86,6 @@ def _is_known(revision: str) -> bool:
 
 
 async def _alone(connection: AsyncConnection) -> None:
-    """Wait until no other process migrates: several may be told to at once. SQLite lets one in anyway."""
+    """Wait until no other process migrates or fills in: several may be told to at once. SQLite lets one in anyway."""
     if connection.dialect.name == "postgresql":
         await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
