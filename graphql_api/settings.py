@@ -10,24 +10,29 @@ from datetime import timedelta
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     IPvAnyNetwork,
     SecretStr,
     StringConstraints,
     ValidationError,
     ValidationInfo,
+    create_model,
     field_validator,
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from graphql_api.errors import ConfigurationError
+
+M = TypeVar("M", bound=BaseModel)
 
 PREFIX: Final = "GRAPHQL_API_"
 
@@ -154,6 +159,14 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Origin = Annotated[str, AfterValidator(_origin)]
 LocalOrEncrypted = AfterValidator(_encrypted_unless_local)
 CommaList = BeforeValidator(_split)
+
+
+def _given(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name.startswith(PREFIX) and value.strip()}
+
+
+class _Some(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_default=True, hide_input_in_errors=True)
 
 
 class Settings(BaseSettings):
@@ -292,9 +305,26 @@ class Settings(BaseSettings):
 
         Raises: ConfigurationError: one line for every fault, in which no value is quoted.
         """
-        given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value.strip()}
+        return cls._validated(cls, _given(environ))
+
+    @classmethod
+    def read_some(cls, environ: Mapping[str, str], *names: str) -> Mapping[str, Any]:
+        """The fields of these names only, for a command that needs no others: they need not be set, nor be right.
+
+        Raises: ConfigurationError: as ``read`` does, also for a name of ours that no field has.
+        """
+        fields: dict[str, Any] = {
+            name: (field.annotation, field) for name, field in cls.model_fields.items() if name in names
+        }
+        others = {field.alias for name, field in cls.model_fields.items() if name not in names}
+        some = create_model("Some", __base__=_Some, **fields)
+        given = {name: value for name, value in _given(environ).items() if name not in others}
+        return dict(cls._validated(some, given))
+
+    @classmethod
+    def _validated(cls, model: type[M], given: Mapping[str, str]) -> M:
         try:
-            return cls.model_validate(given)
+            return model.model_validate(given)
         except ValidationError as error:
             faults = error.errors(include_url=False, include_input=False)
         raise ConfigurationError(*(cls._fault(fault) for fault in faults))

@@ -1,4 +1,6 @@
-"""The command line, ``graphql-api dev | serve | migrate | schema``. A failure is one clear line and exit code 1."""
+"""The command line, ``graphql-api dev | serve | migrate | policies | schema``. A failure is one clear line, or one for
+each fault, and exit code 1.
+"""
 
 import asyncio
 import os
@@ -12,6 +14,7 @@ from typing import Any
 
 import click
 
+from graphql_api.cli.policies import policies
 from graphql_api.errors import ConfigurationError, DeliveryError
 
 DEFAULT_DATA = Path(".graphql-api")
@@ -156,6 +159,9 @@ def migrate() -> None:
 
     asyncio.run(bring_up())
     click.echo(f"The database has schema {newest_revision()}.")
+
+
+main.add_command(policies)
 
 
 @main.command()

@@ -5,7 +5,7 @@
 
 from graphql_api.policyfile.document import FileGroup, FileRule, FileSection, Kind, PolicyDocument, Target, Whom
 from graphql_api.policyfile.reading import PolicyFile, read
-from graphql_api.policyfile.writing import write
+from graphql_api.policyfile.writing import rule_text, write
 from graphql_api.policyfile.yaml_tree import MAX_BYTES, Path
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "Target",
     "Whom",
     "read",
+    "rule_text",
     "write",
 ]

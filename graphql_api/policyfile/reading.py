@@ -40,9 +40,9 @@ class PolicyFile:
     document: PolicyDocument
     _tree: Node = field(repr=False)
 
-    def place(self, path: Path) -> str:
-        """Where the part at ``path`` stands, for a message."""
-        return _place(self.name, self._tree, path)
+    def refused(self, faults: Iterable[tuple[Path, str]]) -> ConfigurationError:
+        """What to raise when the parts at these paths turn out to be no good: a line for each."""
+        return _told(self.name, [(self._tree.line_of(path), path, message) for path, message in faults])
 
 
 def read(content: bytes, name: str) -> PolicyFile:
@@ -50,22 +50,25 @@ def read(content: bytes, name: str) -> PolicyFile:
     tree, misplaced = parse(content, name)
     reader = _Reader()
     document = reader.document(tree.plain())
-    faults = [(fault.line, f"{name}:{fault.line}: {fault.message}") for fault in misplaced]
     gaps = {fault.line for fault in misplaced if fault.is_gap}
-    for path, message in reader.faults:
-        line = tree.line_of(path)
-        if line not in gaps:
-            faults.append((line, f"{_place(name, tree, path)}: {message}"))
+    faults: list[tuple[int, Path, str]] = [(fault.line, (), fault.message) for fault in misplaced]
+    placed = [(tree.line_of(path), path, message) for path, message in reader.faults]
+    faults += [fault for fault in placed if fault[0] not in gaps]
     if faults:
-        lines = [text for _, text in sorted(faults)]
-        more = [f"{name}: and {len(lines) - MAX_TOLD} more faults"] if len(lines) > MAX_TOLD else []
-        raise ConfigurationError(*lines[:MAX_TOLD], *more)
+        raise _told(name, faults)
     return PolicyFile(name, content, document, tree)
 
 
-def _place(name: str, tree: Node, path: Path) -> str:
+def _told(name: str, faults: list[tuple[int, Path, str]]) -> ConfigurationError:
+    faults = sorted(faults, key=lambda fault: fault[0])
+    more = [f"{name}: and {len(faults) - MAX_TOLD} more faults"] if len(faults) > MAX_TOLD else []
+    lines = (f"{_place(name, line, path)}: {message}" for line, path, message in faults[:MAX_TOLD])
+    return ConfigurationError(*lines, *more)
+
+
+def _place(name: str, line: int, path: Path) -> str:
     steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
-    return f"{name}:{tree.line_of(path)}: {steps}" if steps else f"{name}:{tree.line_of(path)}"
+    return f"{name}:{line}: {steps}" if steps else f"{name}:{line}"
 
 
 class _Reader:

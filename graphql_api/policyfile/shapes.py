@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import UTC, datetime
 from ipaddress import ip_network
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -215,6 +215,12 @@ class RuleShape(_Part):
         if isinstance(value, dict) and len(value.keys() & {"allow", "deny"}) != 1:
             raise ValueError("should have either allow or deny")
         return value
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.starts_at is not None and self.until is not None and self.until <= self.starts_at:
+            raise ValueError("until should be later than from")
+        return self
 
 
 TOP: Final = TypeAdapter(Top)

@@ -237,13 +237,13 @@ def group_json(group: Group) -> dict[str, Any]:
     return {"name": group.name, "claim": group.claim}
 
 
-def joining(principal: Principal, group_id: GroupId, user_id: UserId, now: datetime) -> AuditEvent:
+def joining(principal: Principal | None, group_id: GroupId, user_id: UserId, now: datetime) -> AuditEvent:
     """A user becomes a member."""
     after = {"userId": user_id}
     return audit_event(principal, AuditAction.MEMBER_ADDED, group_id, now=now, resource=user_id, after=after)
 
 
-def leaving(principal: Principal, group_id: GroupId, user_id: UserId, now: datetime) -> AuditEvent:
+def leaving(principal: Principal | None, group_id: GroupId, user_id: UserId, now: datetime) -> AuditEvent:
     """A user is a member no longer."""
     before = {"userId": user_id}
     return audit_event(principal, AuditAction.MEMBER_REMOVED, group_id, now=now, resource=user_id, before=before)

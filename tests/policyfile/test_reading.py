@@ -237,6 +237,10 @@ def test_aliases_cannot_grow() -> None:
         ("{allow: [read], to: anyone, from: 2026-02-30T00:00:00Z}", None),
         ("{allow: [read], to: anyone, from: 0001-01-01T00:00:00+14:00}", None),
         ("{allow: [read], to: anyone, until: yes}", None),
+        (
+            "{allow: [read], to: anyone, from: 2026-01-01T01:00:00+01:00, until: 2026-01-01T00:00:00Z}",
+            ": until should be later than from",
+        ),
         ("{allow: [read], to: anyone, ips: 10.0.0.0/8}", ".ips: should be a list"),
         ("{allow: [read], to: anyone, ips: [10.0.0.0/33]}", '.ips[0]: "10.0.0.0/33" is not an address or a CIDR range'),
         ("{allow: [read], to: anyone, ips: [10.0.0.1, 10.0.0.1/32]}", ".ips: says something twice"),
@@ -315,7 +319,7 @@ def test_a_message_stays_on_one_line_whatever_the_file_has() -> None:
     assert len(fault_of_rule("{allow: [" + "x" * 10_000 + "], to: anyone}")) < 200
 
 
-def test_a_place_is_told_for_what_was_read() -> None:
+def test_what_turns_out_later_is_told_with_its_place_too() -> None:
     file = read(WHOLE.encode(), "p.yaml")
-    assert file.place(("resources", 1, "rules", 1)) == "p.yaml:20: resources[1].rules[1]"
-    assert file.place(("resources", 1, "rules", 0, "until")) == "p.yaml:17: resources[1].rules[0].until"
+    told = file.refused([(("resources", 1, "rules", 1), "b"), (("resources", 1, "rules", 0, "until"), "a")])
+    assert told.faults == ("p.yaml:17: resources[1].rules[0].until: a", "p.yaml:20: resources[1].rules[1]: b")

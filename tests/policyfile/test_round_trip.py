@@ -40,8 +40,8 @@ RULES = st.builds(
     st.sampled_from(Effect),
     st.frozensets(st.sampled_from(Permission), min_size=1),
     WHOM,
-    st.none() | INSTANTS,
-    st.none() | INSTANTS,
+    st.none() | INSTANTS.filter(lambda at: at.year < 2026),
+    st.none() | INSTANTS.filter(lambda at: at.year >= 2026),
     st.frozensets(RANGES, max_size=3).map(lambda ranges: tuple(sorted(ranges))),
     st.builds(Obligations, st.none() | LIFETIMES, st.booleans(), st.booleans()),
 )
