@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 import orjson
@@ -30,6 +31,7 @@ def mask_of(permissions: Collection[Permission]) -> int:
     return sum(_BITS[permission] for permission in set(permissions))
 
 
+@cache  # 63 sets at most, and a rulebook asks for thousands
 def permissions_of(mask: int) -> frozenset[Permission]:
     return frozenset(permission for permission, bit in _BITS.items() if mask & bit)
 
