@@ -58,7 +58,7 @@ async def claim_invitation(connection: AsyncConnection, identity: Identity, now:
     await _one_at_a_time(connection)
     named = [UserRow.subject == identity.subject]
     if identity.email is not None:
-        named.append((UserRow.email_key == email_key(identity.email)) & (UserRow.subject.startswith(_INVITED_BY_EMAIL)))
+        named.append(UserRow.email_key == email_key(identity.email))
     for is_named in named:
         statement = (
             update(UserRow)

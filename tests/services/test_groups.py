@@ -311,3 +311,15 @@ async def test_a_group_that_gets_a_rule_while_it_is_deleted_stays(society: Socie
         await asyncio.sleep(0.05)
         assert not deletion.done()  # it waits for whoever changes policy
     assert isinstance(await deletion, Conflict)
+
+
+async def test_who_loses_the_right_while_waiting_changes_nothing(society: Society) -> None:
+    ada = await society.administrator("ada")
+    terms = RuleTerms(Effect.DENY, frozenset({Permission.ADMINISTER}), Subject(id_of(ada)), ROOT)
+    async with society.database.transaction() as connection:
+        await rules.bump_version(connection)
+        await rules.insert_rules(connection, [AccessRule(new_rule_id(START), terms, 1, None, START, START)])
+        creation = asyncio.create_task(outcome(society.groups.create(ada, "mine")))
+        await asyncio.sleep(0.05)
+        assert not creation.done()
+    assert isinstance(await creation, Forbidden)
