@@ -62,7 +62,7 @@ class UserRow(Base):
     subject: Mapped[str] = mapped_column(binary_text())
     display_name: Mapped[str] = mapped_column(binary_text())
     email: Mapped[str | None] = mapped_column(binary_text())
-    email_key: Mapped[str | None] = mapped_column(binary_text())  # case-folded
+    email_key: Mapped[str | None] = mapped_column(binary_text())  # see model.group
     claim_groups: Mapped[str | None] = mapped_column(binary_text())
     signed_in_at: Mapped[datetime | None]  # for the first time
     created_at: Mapped[datetime]
