@@ -18,7 +18,6 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
-    union,
     union_all,
 )
 from sqlalchemy.orm import aliased
@@ -121,8 +120,9 @@ def merged_stream(sources: Sources, walk: Walk, size: int) -> Rows:
     if not branches:
         return select(FileRow.id, FileRow.created_at.label("key")).where(literal_column("1 = 0"))
     parts = [branch.subquery() for branch in branches]
-    some = union(*(select(part.c.id, part.c.key) for part in parts)).subquery("some")
-    return select(some.c.id, some.c.key).order_by(*walk.ordered(some.c.key, some.c.id)).limit(literal(size))
+    some = union_all(*(select(part.c.id, part.c.key) for part in parts)).subquery("some")
+    merged = select(some.c.id, some.c.key).distinct()  # a file may be in several scopes
+    return merged.order_by(*walk.ordered(some.c.key, some.c.id)).limit(literal(size))
 
 
 @dataclass(frozen=True)
