@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -11,7 +12,7 @@ from graphql_api.db import groups, rules, users
 from graphql_api.db.rulebooks import load_rulebook, load_rulebook_of, subjects_of, with_rules
 from graphql_api.errors import Forbidden, InputFault, InvalidInput
 from graphql_api.model.decision import AccessDecision
-from graphql_api.model.ids import GROUP_PREFIX, GroupId, RuleId, UserId, new_user_id
+from graphql_api.model.ids import FILE_PREFIX, GROUP_PREFIX, GroupId, RuleId, UserId, new_user_id, well_formed
 from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.principal import ANONYMOUS, Address, Permission, Principal
 from graphql_api.model.rule import ANYONE, SIGNED_IN, AccessRule, Scope, Subject, is_folder
@@ -19,6 +20,8 @@ from graphql_api.services.people import sees_everybody
 from graphql_api.services.rule_json import tag_of
 from graphql_api.services.rule_resources import find_resources, managed_among, visible_rules
 from graphql_api.services.rule_wishes import is_subject, normal_resource
+
+_NOTHING: Final = well_formed("", FILE_PREFIX)  # no rule is about it
 
 
 async def find_visible(
@@ -66,10 +69,9 @@ async def find_tag(connection: AsyncConnection, principal: Principal, resource: 
     standing = book.standing(now, principal.address)
     wanted = normal_resource(resource) or resource
     found = (await find_resources(connection, [wanted])).get(wanted)
-    there = await rules.list_rules_on(connection, [wanted])
-    if found is None or not (found.is_managed_by(standing) or sees_everybody(standing)):
-        return None
-    return tag_of(there)
+    may_see = found is not None and (found.is_managed_by(standing) or sees_everybody(standing))
+    there = await rules.list_rules_on(connection, [wanted] if may_see else [_NOTHING])
+    return tag_of(there) if may_see else None
 
 
 async def find_decision(
@@ -95,10 +97,10 @@ async def find_decision(
             path=("subject",),
         )
     found = (await find_resources(connection, [thing])).get(thing)
-    scopes = frozenset({thing}) if found is None else found.scopes
-    considered = await rules.list_rules_on(connection, scopes)
     if found is None or found.is_label or not (found.is_visible_to(standing) or sees_everybody(standing)):
         return None
+    scopes = found.scopes
+    considered = await rules.list_rules_on(connection, scopes)
     asked_about = book if subject is None or not is_about_others else await _book_of(connection, subject, now)
     subjects = frozenset(subjects_of(asked_about.user_id, asked_about.groups))
     if not sees_everybody(standing):

@@ -1,15 +1,17 @@
 """Nobody gets more than they hold: not by making rules, changing them, lifting them or adding them up."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from graphql_api.errors import Conflict, DeliveryError, Forbidden
-from graphql_api.model.ids import ROOT_FOLDER_ID, RuleId, new_rule_id
+from graphql_api.model.ids import ROOT_FOLDER_ID, RuleId, new_file_id, new_folder_id, new_rule_id
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import ANONYMOUS, Permission, Principal
 from graphql_api.model.rule import ANYONE, ROOT, SIGNED_IN, AccessRule, Effect, Scope
@@ -330,3 +332,41 @@ async def test_the_last_administrator_by_rule_stays(office: Office) -> None:
     left = [rule for rule in await rules_on(office.world, office.admin, ROOT) if ADMINISTER in rule.terms.permissions]
     assert len(left) == 1
     await policies.delete(office.admin, left[0].id, 1)  # whose token says so may
+
+
+async def test_hidden_and_absent_run_the_same_statements(office: Office) -> None:
+    stranger, policies = await office.world.principal("stranger"), office.policies
+    said: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        said.append(statement)
+
+    event.listen(office.world.database._engine.sync_engine, "before_cursor_execute", note)
+
+    async def statements(work: Awaitable[object]) -> list[str]:
+        said.clear()
+        await outcome(work)
+        return list(said)
+
+    await statements(policies.create(stranger, wish(stranger, office.file.id)))  # what is remembered now is
+    about_things: list[Callable[[Any], Awaitable[object]]] = [
+        lambda thing: policies.explain(stranger, thing, READ),
+        lambda thing: policies.list(stranger, PageRequest(10), thing),
+        lambda thing: policies.tag(stranger, thing),
+        lambda thing: policies.create(stranger, wish(stranger, thing)),
+        lambda thing: policies.replace(stranger, thing, "", []),
+        lambda thing: policies.preview(stranger, [CreateRule(wish(stranger, thing))]),
+    ]
+    for ask in about_things:
+        for hidden, absent in (
+            (office.file.id, new_file_id(START)),
+            (office.inner.id, new_folder_id(START)),
+        ):
+            assert await statements(ask(hidden)) == await statements(ask(absent)) != []
+    about_rules: list[Callable[[RuleId], Awaitable[object]]] = [
+        lambda rule_id: policies.find(stranger, [rule_id]),
+        lambda rule_id: policies.delete(stranger, rule_id, 1),
+        lambda rule_id: policies.update(stranger, rule_id, 1, {}),
+    ]
+    for act in about_rules:
+        assert await statements(act(office.held.id)) == await statements(act(new_rule_id(START))) != []
