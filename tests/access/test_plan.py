@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from types import ModuleType
 from typing import Final
 
@@ -17,6 +16,7 @@ from graphql_api.model.ids import FileId
 from graphql_api.model.principal import Address
 from graphql_api.model.rule import ROOT, is_folder
 from tests.access import reference
+from tests.access.mutants import mutant
 from tests.access.worlds import (
     PRINCIPALS,
     THOROUGH,
@@ -96,18 +96,10 @@ MUTANTS: Final = {
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_broken_translator_is_noticed(name: str) -> None:
-    mutant = _mutant(*MUTANTS[name])
+    broken = mutant(the_translator, *MUTANTS[name])
     found = find(
         st.tuples(worlds(), moments(), addresses()),
-        lambda case: any(faults(mutant, *case)),
+        lambda case: any(faults(broken, *case)),
         settings=settings(THOROUGH, phases=[Phase.generate]),
     )
     assert not any(faults(the_translator, *found))
-
-
-def _mutant(line: str, broken: str) -> ModuleType:
-    source = Path(str(the_translator.__file__)).read_text()
-    assert source.count(line) == 1, f"this mutant needs a new line to break: {line}"
-    module = ModuleType("mutant")
-    exec(compile(source.replace(line, broken), "mutant", "exec"), module.__dict__)
-    return module

@@ -13,7 +13,7 @@ from graphql_api.access import read_grant
 from graphql_api.access.standing import Rulebook, Standing
 from graphql_api.model.delivery import ReadGrant
 from graphql_api.model.file import File
-from graphql_api.model.ids import FileId, FolderId
+from graphql_api.model.ids import FileId, FolderId, UserId
 from graphql_api.model.principal import Address, Permission, Principal
 from graphql_api.model.rule import ANYONE, NO_OBLIGATIONS, PLAIN, ROOT, Effect, Obligations, ReadTerms, RuleTerms
 from tests.access import reference

@@ -101,7 +101,7 @@ PRINCIPALS: Final = (
 
 @dataclass(frozen=True)
 class RuledWorld:
-    """``folders``: the root first, parents before children. ``crowded``: folders with too many subfolders to list."""
+    """``folders``: the root first. ``crowded``: those with more subfolders than a rulebook would carry."""
 
     folders: tuple[Folder, ...]
     files: tuple[File, ...]
@@ -117,9 +117,15 @@ class RuledWorld:
     @cached_property
     def chains(self) -> Mapping[str, tuple[str, ...]]:
         """Each folder and file with the folders above it."""
+        parents = {folder.id: folder.parent_id for folder in self.folders}
         found: dict[str, tuple[str, ...]] = {}
         for folder in self.folders:
-            found[folder.id] = (folder.id, *(found[folder.parent_id] if folder.parent_id else ()))
+            chain: list[str] = []
+            here: FolderId | None = folder.id
+            while here is not None:
+                chain.append(here)
+                here = parents[here]
+            found[folder.id] = tuple(chain)
         return found | {file.id: (file.id, *found[file.folder_id]) for file in self.files}
 
     def scopes(self, thing: File | Folder) -> frozenset[str]:
@@ -174,11 +180,6 @@ _WINDOWS: Final[tuple[tuple[datetime | None, datetime | None], ...]] = (
     (None, INSTANTS[2]),
     (INSTANTS[3], INSTANTS[4]),
 )
-
-
-def rule_terms(resources: Sequence[str]) -> st.SearchStrategy[RuleTerms]:
-    """The terms of one valid rule on one of ``resources`` or on a label; most are plain ones about READ."""
-    return _TERMS.map(lambda drawn: _rule_terms(drawn, resources))
 
 
 def worlds(*, max_rules: int = 8) -> st.SearchStrategy[RuledWorld]:
