@@ -10,7 +10,7 @@ from graphql_api.model import group as people
 from graphql_api.model.audit import AuditFilter
 from graphql_api.model.decision import AccessDecision as Decision
 from graphql_api.model.ids import FILE_PREFIX, FileId, FolderId
-from graphql_api.model.preview import Preview
+from graphql_api.model.preview import MAX_PROPOSED, Preview
 from graphql_api.model.principal import Address
 from graphql_api.model.rule import Subject
 from graphql_api.model.rule_change import Invitee
@@ -18,6 +18,7 @@ from graphql_api.schema.audit import AuditEventConnection, AuditEventFilterInput
 from graphql_api.schema.connections import AccessRuleConnection
 from graphql_api.schema.context import Context, Info
 from graphql_api.schema.decisions import AccessDecision, AccessPreview
+from graphql_api.schema.errors import too_many
 from graphql_api.schema.ids import file_id, folder_id, user_id
 from graphql_api.schema.inputs import ABSENT, below, given, page_request
 from graphql_api.schema.node import After, Before, First, Last
@@ -84,6 +85,8 @@ class AccessQueries:
     async def preview_access_rules(
         self, info: Info, input: Annotated[PreviewAccessRulesInput, strawberry.argument(description="The changes.")]
     ) -> Preview:
+        if (fault := too_many("changes", input.changes, MAX_PROPOSED)) is not None:
+            raise fault
         changes = []
         for number, wanted in enumerate(input.changes):
             with below("changes", str(number)):

@@ -5,6 +5,7 @@ from datetime import datetime
 import strawberry
 
 from graphql_api.errors import InputFault, InvalidInput
+from graphql_api.model.labels import MAX_LABELS
 from graphql_api.model.listing import FileFilter, FileOrder, FileOrderField, OrderDirection
 from graphql_api.model.names import name_key, name_words
 from graphql_api.schema import ids
@@ -38,11 +39,13 @@ class FileFilterInput:
     created_before: datetime | None = strawberry.field(description="Until, exclusive.", default=ABSENT)
 
     def noun(self) -> FileFilter:
-        folder_id = given(self.folder_id)
+        folder_id, labels = given(self.folder_id), given(self.labels) or []
+        if len(labels) > MAX_LABELS:
+            raise InvalidInput(InputFault(f"a file has at most {MAX_LABELS} labels", ("filter", "labels")))
         return FileFilter(
             folder_id=None if folder_id is None else ids.folder_id(folder_id),
             is_recursive=self.is_recursive,
-            labels=tuple(sound_label(label, "filter", "labels") for label in given(self.labels) or ()),
+            labels=tuple(sound_label(label, "filter", "labels") for label in labels),
             name_prefix=name_key(given(self.name_prefix) or "") or None,
             content_types=tuple(kind.lower() for kind in given(self.content_types) or ()),
             min_size=given(self.min_size),

@@ -147,10 +147,15 @@ async def test_a_size_in_a_variable_is_checked(size: object, is_sound: bool) -> 
     ],
 )
 async def test_a_page_that_cannot_be_is_refused_at_its_argument(sqlite_world: World, arguments: str, path: str) -> None:
-    alice = await sqlite_world.principal("alice")
+    alice = await sqlite_world.principal("alice", is_admin=True)
     for field in (
         f"files({arguments}) {{ nodes {{ id }} }}",
         f"uploads({arguments}) {{ nodes {{ id }} }}",
+        f"accessRules({arguments}) {{ nodes {{ id }} }}",
+        f"groups({arguments}) {{ nodes {{ id }} }}",
+        f"auditEvents({arguments}) {{ nodes {{ id }} }}",
+        f"viewer {{ groups({arguments}) {{ nodes {{ id }} }} }}",
+        f"viewer {{ homeFolder {{ accessRules({arguments}) {{ nodes {{ id }} }} }} }}",
         f"viewer {{ topFolders({arguments}) {{ nodes {{ id }} }} }}",
         f"viewer {{ homeFolder {{ subfolders({arguments}) {{ nodes {{ id }} }} }} }}",
         f"viewer {{ homeFolder {{ files({arguments}) {{ nodes {{ id }} }} }} }}",
@@ -194,14 +199,25 @@ class AbsentDatabase:
     def autocommit(self) -> Any:
         raise Unavailable("database")
 
-    transaction = autocommit
+    transaction = snapshot = autocommit
 
 
 async def test_a_database_that_is_down_is_said_alike_everywhere(sqlite_world: World) -> None:
     alice = await sqlite_world.principal("alice")
     upload = await promised(sqlite_world, alice)
     down = World(AbsentDatabase())  # type: ignore[arg-type]  # all that the services ask of a database
-    for field in ("files { nodes { id } }", "folder { id }", 'node(id: "file_x") { id }', "uploads { nodes { id } }"):
+    for field in (
+        "files { nodes { id } }",
+        "folder { id }",
+        'node(id: "file_x") { id }',
+        "uploads { nodes { id } }",
+        "accessRules { nodes { id } }",
+        "groups { nodes { id } }",
+        "auditEvents { nodes { id } }",
+        'user(by: {email: "a@b"}) { id }',
+        'explainAccess(input: {resourceId: "x", action: READ}) { isAllowed }',
+        'previewAccessRules(input: {changes: [{delete: {ruleId: "x", version: 1}}]}) { isExact }',
+    ):
         result = await down.ask(f"{{ r: {field} }}", as_=alice)
         assert result.errors is not None
         [error] = result.errors
@@ -218,6 +234,17 @@ async def test_a_database_that_is_down_is_said_alike_everywhere(sqlite_world: Wo
         f'abortUpload(input: {{uploadId: "{upload.id}"}})',
         'updateFile(input: {fileId: "x", name: "new"})',
         'deleteFiles(input: {fileIds: ["x"]})',
+        'changeFileLabels(input: {fileId: "x", add: ["a"]})',
+        'changeFileMetadata(input: {fileId: "x", remove: ["a"]})',
+        "createAccessRule(input: {resource: {root: true}, subject: {anyone: true}, permissions: [READ]})",
+        'updateAccessRule(input: {ruleId: "x", version: 1})',
+        'deleteAccessRule(input: {ruleId: "x", version: 1})',
+        'replaceAccessRules(input: {resource: {root: true}, tag: "", rules: []})',
+        'createGroup(input: {name: "a"})',
+        'updateGroup(input: {groupId: "x"})',
+        'deleteGroup(input: {groupId: "x"})',
+        'changeGroupMembers(input: {groupId: "x", addUserIds: ["x"]})',
+        'inviteUser(input: {email: "a@b"})',
     ):
         document = f"mutation {{ m: {field} {{ userErrors {{ __typename code path }} }} }}"
         assert await down.data(document, as_=alice) == {"m": {"userErrors": [expected]}}

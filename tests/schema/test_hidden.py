@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from graphql_api.model.ids import new_file_id, new_folder_id, new_upload_id
-from graphql_api.model.principal import ANONYMOUS, Principal
-from tests.services.stories import filed, foldered, home_of, sent
+from graphql_api.model.ids import new_file_id, new_folder_id, new_group_id, new_rule_id, new_upload_id, new_user_id
+from graphql_api.model.principal import ANONYMOUS, Permission, Principal
+from tests.services.stories import filed, foldered, home_of, ruled, sent
 from tests.world import START, World
 
 ERRORS = """userErrors {
@@ -17,6 +17,8 @@ ERRORS = """userErrors {
 FILE = "file { id name folder { id } path signedUrl { url } createdAt }"
 FOLDER = "folder { id name }"
 UPLOAD = "upload { id filename target { expiresAt } }"
+RULE = "accessRule { id }"
+TO_ALL = "subject: {signedIn: true}, permissions: [READ]"
 NEW = 'filename: "a", size: 1, contentType: "a/b"'
 
 BY_FILE = [
@@ -27,6 +29,15 @@ BY_FILE = [
     f"updateFile(input: {{fileId: $id}}) {{ {FILE} {ERRORS} }}",
     f"deleteFiles(input: {{fileIds: [$id]}}) {{ results {{ deletedFileId {ERRORS} }} {ERRORS} }}",
     f"moveFiles(input: {{fileIds: [$id], folderId: $own}}) {{ results {{ {FILE} {ERRORS} }} {ERRORS} }}",
+]
+BY_FILE += [
+    "explainAccess(input: {resourceId: $id, action: WRITE}) { isAllowed explanation consideredRules { verdict } }",
+    "accessRules(resource: {fileId: $id}) { tag nodes { id } }",
+    f'changeFileLabels(input: {{fileId: $id, add: ["x"]}}) {{ {FILE} {ERRORS} }}',
+    f'changeFileMetadata(input: {{fileId: $id, remove: ["x"]}}) {{ {FILE} {ERRORS} }}',
+    f"createAccessRule(input: {{resource: {{fileId: $id}}, {TO_ALL}}}) {{ {RULE} {ERRORS} }}",
+    f'replaceAccessRules(input: {{resource: {{fileId: $id}}, tag: "", rules: []}}) {{ {ERRORS} }}',
+    f"previewAccessRules(input: {{changes: [{{create: {{resource: {{fileId: $id}}, {TO_ALL}}}}}]}}) {{ usersTotal }}",
 ]
 BY_FOLDER = [
     "node(id: $id) { __typename id ... on Folder { name } }",
@@ -50,6 +61,27 @@ BY_UPLOAD = [
     f"completeUpload(input: {{uploadId: $id}}) {{ {UPLOAD} {FILE} {ERRORS} }}",
     f"abortUpload(input: {{uploadId: $id}}) {{ {UPLOAD} {ERRORS} }}",
 ]
+BY_FOLDER += [
+    "explainAccess(input: {resourceId: $id, action: READ}) { isAllowed explanation consideredRules { verdict } }",
+    "accessRules(resource: {folderId: $id}) { tag nodes { id } }",
+    f"createAccessRule(input: {{resource: {{folderId: $id}}, {TO_ALL}}}) {{ {RULE} {ERRORS} }}",
+    f'replaceAccessRules(input: {{resource: {{folderId: $id}}, tag: "", rules: []}}) {{ {ERRORS} }}',
+]
+BY_RULE = [
+    "node(id: $id) { __typename id ... on AccessRule { version } }",
+    f"updateAccessRule(input: {{ruleId: $id, version: 1, effect: DENY}}) {{ {RULE} {ERRORS} }}",
+    f"deleteAccessRule(input: {{ruleId: $id, version: 1}}) {{ deletedRuleId {ERRORS} }}",
+    "previewAccessRules(input: {changes: [{delete: {ruleId: $id, version: 1}}]}) { usersTotal }",
+]
+BY_GROUP = [
+    "node(id: $id) { __typename id ... on Group { name members { nodes { id } } } }",
+    f'updateGroup(input: {{groupId: $id, name: "new"}}) {{ group {{ name }} {ERRORS} }}',
+    f"deleteGroup(input: {{groupId: $id}}) {{ deletedGroupId {ERRORS} }}",
+    f"changeGroupMembers(input: {{groupId: $id, addUserIds: [$file]}}) {{ group {{ name }} {ERRORS} }}",
+    "createAccessRule(input: {resource: {folderId: $own}, subject: {groupId: $id}, permissions: [READ]}) {"
+    f" {RULE} {ERRORS} }}",
+]
+BY_USER = ["node(id: $id) { __typename id }", "user(by: {id: $id}) { id displayName email }"]
 LISTS = "{ files { totalCount nodes { id } } uploads { nodes { id } } viewer { topFolders { nodes { name path } } } }"
 
 
@@ -66,11 +98,17 @@ async def test_a_foreign_thing_answers_as_one_that_is_not_there(world: World, wh
     asking = bob if who == "stranger" else ANONYMOUS
     folder, file = await foldered(world, alice, "secret folder"), await filed(world, alice, "secret file")
     upload = await sent(world, alice, "secret upload", folder_id=folder.id)
+    rule = await ruled(world, alice, folder.id, Permission.READ)
+    admin = await world.principal("root", is_admin=True)
+    group = await world.services.groups.create(admin, "secret group")
     own = {"own": (await foldered(world, bob, "own")).id, "file": (await filed(world, bob, "own file")).id}
     for fields, hidden, absent, other_kinds in (
         (BY_FILE, file.id, new_file_id(START), [folder.id, upload.id, alice.user_id]),
         (BY_FOLDER, folder.id, new_folder_id(START), [file.id, upload.id, await home_of(world, alice)]),
         (BY_UPLOAD, upload.id, new_upload_id(START), [file.id, upload.file_id, alice.user_id]),
+        (BY_RULE, rule.id, new_rule_id(START), [file.id, group.id, alice.user_id]),
+        (BY_GROUP, group.id, new_group_id(START), [file.id, rule.id, alice.user_id]),
+        (BY_USER, str(alice.user_id), new_user_id(START), [file.id, rule.id, group.id]),
     ):
         for field in fields:
             expected = await answer(world, field, asking, id=absent, **own)

@@ -19,13 +19,23 @@ CREATE = """mutation ($name: String!) {
 COMPLETE = "mutation ($id: ID!) { completeUpload(input: {uploadId: $id}) { file { id } } }"
 
 EVERY_FIELD = """query ($ip: String, $seconds: Int!) {
-  viewer { id displayName isAdmin homeFolder { id name path createdAt updatedAt parent { id } } }
+  viewer {
+    id displayName isAdmin permissions user { id displayName email hasSignedIn createdAt }
+    homeFolder { id name path createdAt updatedAt parent { id } }
+  }
+  accessRules { tag nodes {
+    __typename id version effect permissions startsAt endsAt ipRanges createdAt updatedAt
+    obligations { maxLifetime bindsIp forcesDownload } madeBy { id }
+    subject { __typename ... on User { id displayName } } resource { __typename ... on Folder { id name } }
+  } }
   uploads { nodes { id status filename size contentType failure { code message } createdAt updatedAt expiresAt } }
   files {
     totalCount totalCountIsExact
     edges { cursor node { id } }
     nodes {
       __typename id name size contentType sha256 path createdAt updatedAt
+      labels metadata { key value } visibility owner { displayName }
+      access { permission isAllowed ground explanation linkFault linkTerms { maxLifetime ipRange until } }
       plain: signedUrl { url expiresAt keyPairId hasCustomPolicy }
       bound: signedUrl(expiresIn: $seconds, ipAddress: $ip) { url }
       saved: signedUrl(disposition: ATTACHMENT, filename: "naïve \\"x\\".txt") { url }
