@@ -12,12 +12,15 @@ from typing import TypeVar
 from sqlalchemy import text
 
 from graphql_api.db import files, folders, rules
-from graphql_api.errors import Conflict, DeliveryError, NotFound, UploadStateConflict
+from graphql_api.db.scopes import scopes_of_files
+from graphql_api.errors import Conflict, DeliveryError, Forbidden, NotFound, UploadStateConflict
 from graphql_api.model.file import File
-from graphql_api.model.ids import FileId, new_folder_id
+from graphql_api.model.ids import FileId, RuleId, new_folder_id
+from graphql_api.model.principal import Permission
+from graphql_api.model.rule import ANYONE, ROOT, AccessRule, Effect, RuleTerms, Scope
 from graphql_api.model.upload import OnConflict, Upload, UploadStatus
 from graphql_api.services.naming import claim
-from tests.services.stories import filed, foldered, home_of, promised, sent, standing_of
+from tests.services.stories import denied, filed, foldered, home_of, promised, ruled, sent, standing_of
 from tests.world import START, World
 
 T = TypeVar("T")
@@ -216,3 +219,73 @@ async def test_a_user_who_comes_twice_at_once_is_one_user_with_one_home(world: W
         came = await asyncio.gather(*(world.principal(f"user{number}") for _ in range(4)))
         assert len({principal.user_id for principal in came}) == 1
         assert await home_of(world, came[0])
+
+
+async def test_a_rule_that_is_being_made_binds_the_move_that_waits_for_it(world: World) -> None:
+    alice, bob = await world.principal("alice"), await world.principal("bob")
+    source, target = await foldered(world, bob, "source"), await foldered(world, bob, "target")
+    file, inner = await filed(world, bob, folder_id=source.id), await foldered(world, bob, "inner", source.id)
+    for folder in (source, target):
+        await ruled(world, alice, folder.id, Permission.READ, Permission.WRITE)
+    works: list[Awaitable[object]] = [
+        world.services.files.move(alice, file.id, target.id),
+        world.services.folders.move(alice, inner.id, target.id),
+    ]
+    for number, work in enumerate(works):
+        async with world.database.transaction() as connection:
+            await rules.bump_version(connection)
+            terms = RuleTerms(Effect.ALLOW, frozenset({Permission.READ}), ANYONE, Scope(target.id))
+            await rules.insert_rules(connection, [AccessRule(RuleId(f"rule_{number}"), terms, 1, None, START, START)])
+            moving = asyncio.create_task(outcome(work))
+            await it_waits(world)
+        refused = await moving
+        assert isinstance(refused, Forbidden)
+        assert refused.required_permission == Permission.SHARE
+        async with world.database.transaction() as connection:
+            await rules.bump_version(connection)
+            await rules.delete_rules(connection, [RuleId(f"rule_{number}")])
+
+
+async def test_no_upload_completes_where_the_right_to_write_is_being_taken(world: World) -> None:
+    alice, bob = await world.principal("alice"), await world.principal("bob")
+    folder = await foldered(world, bob, "folder")
+    await ruled(world, alice, folder.id, Permission.READ)
+    writing = await ruled(world, alice, folder.id, Permission.WRITE)
+    upload = await sent(world, alice, folder_id=folder.id)
+    async with world.database.transaction() as connection:
+        await rules.bump_version(connection)
+        await rules.delete_rules(connection, [writing.id])
+        completion = asyncio.create_task(outcome(world.services.uploads.complete(alice, upload.id)))
+        await it_waits(world)
+    assert isinstance(await completion, Forbidden)
+    assert (await world.services.uploads.find(alice, [upload.id]))[upload.id].status is UploadStatus.PENDING
+
+
+async def test_a_file_that_arrives_while_its_folder_moves_is_in_the_scopes_of_the_new_place(world: World) -> None:
+    alice = await world.principal("alice")
+    home, shelf = await home_of(world, alice), await foldered(world, alice, "shelf")
+    for number in range(ROUNDS):
+        folder = await foldered(world, alice, f"{number}")
+        upload = await sent(world, alice, folder_id=folder.id)
+        await asyncio.gather(
+            world.services.folders.move(alice, folder.id, shelf.id),
+            world.services.uploads.complete(alice, upload.id),
+        )
+        async with world.database.autocommit() as connection:
+            found = (await scopes_of_files(connection, [upload.file_id]))[upload.file_id]
+        assert found == {upload.file_id, folder.id, shelf.id, home, ROOT, alice.user_id}
+
+
+async def test_changes_that_move_the_policy_on_wait_for_each_other_and_none_fails(world: World) -> None:
+    alice = await world.principal("alice")
+    places = [await foldered(world, alice, name) for name in "abc"]
+    file, inner = await filed(world, alice, folder_id=places[0].id), await foldered(world, alice, "inner", places[0].id)
+    await ruled(world, alice, file.id, Permission.READ)
+    await denied(world, "user_nobody", places[0].id, Permission.READ)
+    for number in range(5):
+        await asyncio.gather(
+            *(world.services.files.move(alice, file.id, place.id) for place in places),
+            *(world.services.folders.move(alice, inner.id, place.id) for place in places),
+            *(world.services.folders.create(alice, place.id, f"{number}") for place in places),
+            *(world.principal(f"new{number}{place.name}") for place in places),
+        )
