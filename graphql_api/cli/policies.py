@@ -60,7 +60,7 @@ def export(*, with_homes: bool) -> None:
     text = write(document).encode()
     if len(text) > MAX_BYTES:
         raise ConfigurationError(f"the rules make a file of more than {MAX_BYTES // 1024**2} MiB, which is too large")
-    click.get_binary_stream("stdout").write(text)  # UTF-8 wherever it goes
+    sys.stdout.buffer.write(text)  # UTF-8 wherever it goes
 
 
 @policies.command()
