@@ -121,11 +121,11 @@ class Standing:
         """Whether ``permission`` is held on the thing with these ``scopes``; deny by default, and deny wins."""
         if self.is_admin:
             return True
-        if not scopes.isdisjoint(self.scopes_with(Effect.DENY, permission).keys()):
+        if not self.scopes_with(Effect.DENY, permission).keys().isdisjoint(scopes):  # looks up the few, not the many
             return False
         if self.owns(scopes) and permission in CONTENT_PERMISSIONS:
             return True
-        return not scopes.isdisjoint(self.scopes_with(Effect.ALLOW, permission).keys())
+        return not self.scopes_with(Effect.ALLOW, permission).keys().isdisjoint(scopes)
 
     def owns(self, scopes: Set[str]) -> bool:
         return self.user_id is not None and self.user_id in scopes

@@ -153,21 +153,19 @@ def _each(walk: Walk, scopes: Any, index: _Index, size: int, lowest: Any = None)
     same instant as the last of them.
     """
     scope, key, id_ = index.columns(alias := aliased(index.table))
-    mine = [scope == scopes.c.value, *walk.ahead(key, id_), _reaches(walk, key, lowest)]
+    mine = [scope == scopes.c.value, *walk.ahead(key, id_)]
     if not walk.is_sqlite:
-        some = select(key.label("key"), id_.label("id")).where(*mine).order_by(*walk.ordered(key, id_))
+        some = select(key.label("key"), id_.label("id")).where(*mine, _reaches(walk, key, lowest))
+        some = some.order_by(*walk.ordered(key, id_))
         few = some.limit(literal(size)).lateral()
         return select(scopes.c.value, few.c.key, few.c.id).select_from(scopes.join(few, true()))
     other_scope, other_key, other_id = index.columns(aliased(index.table))
     others = [other_scope == scopes.c.value, *walk.ahead(other_key, other_id), _reaches(walk, other_key, lowest)]
     nth = select(other_key).where(*others).order_by(*walk.ordered(other_key, other_id))
     last = nth.limit(literal_column("1")).offset(literal(size - 1)).correlate(scopes).scalar_subquery()
-    return (
-        select(scopes.c.value, key.label("key"), id_.label("id"))
-        .select_from(scopes)
-        .join(alias, true())
-        .where(*mine, _reaches(walk, key, last))
-    )
+    rows = select(scopes.c.value, key.label("key"), id_.label("id")).select_from(scopes).join(alias, true())
+    # One bound: of two, SQLite would seek to either and test the other row by row.
+    return rows.where(*mine, _reaches(walk, key, last, lowest))
 
 
 def _nth(walk: Walk, heads: Any, size: int) -> Any:
@@ -178,14 +176,15 @@ def _nth(walk: Walk, heads: Any, size: int) -> Any:
     return select(nth.c.key).scalar_subquery()
 
 
-def _reaches(walk: Walk, key: Any, instant: Any) -> Any:
-    """Whether ``key`` comes no later in the walk than ``instant``; always, when there is no such instant."""
-    if instant is None:
+def _reaches(walk: Walk, key: Any, *instants: Any) -> Any:
+    """Whether ``key`` comes no later in the walk than the first of ``instants`` that there is; always, if none is."""
+    ends = [instant for instant in instants if instant is not None]
+    if not ends:
         return true()
     if walk.is_sqlite:  # instants are texts there
-        end = func.coalesce(instant, literal_column("''" if walk.goes_down else "'~'"))
+        end = func.coalesce(*ends, literal_column("''" if walk.goes_down else "'~'"))
     else:
-        end = func.coalesce(instant, literal_column("'-infinity'" if walk.goes_down else "'infinity'"))
+        end = func.coalesce(*ends, literal_column("'-infinity'" if walk.goes_down else "'infinity'"))
     return key >= end if walk.goes_down else key <= end
 
 

@@ -30,6 +30,10 @@ class Tests:
     has_required: bool = False
     has_labels: bool = False
 
+    @property
+    def needs_rows(self) -> bool:
+        return self.has_direct
+
 
 def tests_of(plan: ReadPlan, *, has_labels: bool) -> Tests:
     is_everything = ROOT in plan.folders
@@ -64,7 +68,9 @@ def test_parameters(plan: ReadPlan, labels: tuple[str, ...]) -> dict[str, object
 
 
 def passes(tests: Tests, candidates: Any, *, is_sqlite: bool) -> tuple[Any, ColumnElement[bool]]:
-    """What to join ``FileRow`` with, and the condition then. ``candidates`` has the column ``id``, each once."""
+    """What has the candidates, and the condition; on ``FileRow`` too, joined by id, if ``tests.needs_rows``.
+    ``candidates`` has the column ``id``, each once.
+    """
     found = {
         name: func.max(case((condition, 1), else_=0)).label(name)
         for name, condition in _marks(tests, is_sqlite).items()
@@ -73,7 +79,7 @@ def passes(tests: Tests, candidates: Any, *, is_sqlite: bool) -> tuple[Any, Colu
         is_wanted = FileScopeRow.scope.in_(select(values("labels", is_sqlite).c.value))
         found["labelled"] = func.sum(case((is_wanted, 1), else_=0)).label("labelled")
     if not found:
-        return candidates, _is_visible(tests, {})
+        return candidates, _is_visible(tests, candidates, {})
     its_scopes = FileScopeRow.file_id == candidates.c.id
     if is_sqlite:
         marks_of = select(candidates.c.id, *found.values()).join_from(candidates, FileScopeRow, its_scopes)
@@ -81,7 +87,7 @@ def passes(tests: Tests, candidates: Any, *, is_sqlite: bool) -> tuple[Any, Colu
     else:  # PostgreSQL looks at each candidate's scopes, and never reads the whole table to join it
         each = select(*found.values()).where(its_scopes).lateral()
         marked = select(candidates.c.id, *each.c).select_from(candidates.join(each, true())).cte("marked")
-    condition = _is_visible(tests, {name: marked.c[name] == 1 for name in found})
+    condition = _is_visible(tests, marked, {name: marked.c[name] == 1 for name in found})
     if tests.has_labels:
         condition = and_(condition, marked.c.labelled == bindparam("label_count"))
     return marked, condition
@@ -105,8 +111,8 @@ def _marks(tests: Tests, is_sqlite: bool) -> dict[str, ColumnElement[bool]]:
     return marks
 
 
-def _is_visible(tests: Tests, marked: dict[str, ColumnElement[bool]]) -> ColumnElement[bool]:
-    is_single = among(FileRow.id, texts("files")) if tests.has_files else false()
+def _is_visible(tests: Tests, candidates: Any, marked: dict[str, ColumnElement[bool]]) -> ColumnElement[bool]:
+    is_single = among(candidates.c.id, texts("files")) if tests.has_files else false()
     loose = and_(
         or_(marked.get("loose", false()), is_single),
         ~marked["denied_folders"] if tests.has_denied_folders else true(),
@@ -115,5 +121,5 @@ def _is_visible(tests: Tests, marked: dict[str, ColumnElement[bool]]) -> ColumnE
     is_direct = among(FileRow.folder_id, texts("direct")) if tests.has_direct else false()
     visible = true() if tests.is_everything else or_(marked.get("folders", false()), is_direct, loose)
     if tests.has_denied:
-        visible = and_(visible, ~marked["denied"], ~among(FileRow.id, texts("denied_files")))
+        visible = and_(visible, ~marked["denied"], ~among(candidates.c.id, texts("denied_files")))
     return visible

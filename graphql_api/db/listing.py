@@ -8,7 +8,7 @@
   full or the budget is spent. Then the page is short, even empty, and ``Page.resume`` says where to go on. So it is for
   the name and size orders of many files, for filters, and for labels denied where much else is allowed.
 
-Counts stop at ``MAX_COUNTED``, and after as many candidates as a small set may have.
+Counts stop at ``MAX_COUNTED``, and after a number of candidates; they say whether they did.
 """
 
 from collections.abc import Sequence
@@ -41,11 +41,13 @@ from graphql_api.model.rule import PLAIN, ROOT, is_folder, label_scope
 class Limits:
     """``steps``: how many candidates the statements of one search look at, one after the other. ``small``: rows that
     name the files of a set which is sorted whole, and that a count looks at; a file that somebody owns at home has two.
-    ``many``: scopes that are opened without a look at their newest files.
+    ``tested``: such rows when a count has to test each. ``many``: scopes that are opened without a look at their newest
+    files.
     """
 
-    steps: tuple[int, ...] = (256, 2048, 7696)
+    steps: tuple[int, ...] = (160, 1280, 8560)
     small: int = 20_000
+    tested: int = 10_000
     many: int = 12
 
 
@@ -87,9 +89,10 @@ async def count_files(
         sizes = await _sizes(connection, search, limits)
         seed = min(sizes, key=lambda name: sizes[name])
     is_tested = not search.is_flat or search.shape.walk.filters != FilterShape()
-    statement = counted(search.shape, seed, limits.small + 1, is_tested=is_tested)
+    most = limits.tested if is_tested else limits.small
+    statement = counted(search.shape, seed, most + 1, is_tested=is_tested)
     [(looked_at, number)] = await _rows(connection, statement, search.parameters)
-    return Count(min(number, MAX_COUNTED), is_exact=looked_at <= limits.small and number <= MAX_COUNTED)
+    return Count(min(number, MAX_COUNTED), is_exact=looked_at <= most and number <= MAX_COUNTED)
 
 
 def _plain(row: Any) -> File:

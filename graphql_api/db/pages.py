@@ -112,7 +112,12 @@ def counted(shape: Shape, seed: str, size: int, *, is_tested: bool) -> Statement
     """How many rows of the set were looked at, ``size`` at most, and how many files among them pass."""
     rows = _set(shape, seed, size).cte("looked_at")
     few = select(rows.c.id).distinct().cte("few")
-    passing = _passing(shape, few, limit=literal(MAX_COUNTED + 1)).subquery() if is_tested else few
+    passing = few
+    if is_tested and (shape.conditions() or shape.tests.needs_rows):
+        passing = _passing(shape, few, limit=literal(MAX_COUNTED + 1)).cte("passing")
+    elif is_tested:
+        joined, is_passed = passes(shape.tests, few, is_sqlite=shape.walk.is_sqlite)
+        passing = select(joined.c.id).where(is_passed).cte("passing")
     return select(
         select(func.count()).select_from(rows).scalar_subquery(),
         select(func.count()).select_from(passing).scalar_subquery(),

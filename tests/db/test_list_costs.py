@@ -241,8 +241,8 @@ async def test_a_count_says_when_it_stopped(database: Database) -> None:
             assert count.is_exact == is_exact  # each file has two rows: its home's and its owner's
             assert count.number <= number
         pictures = FileFilter(content_types=("image/*",))
-        assert await count_files(connection, standing(ROOT), pictures, Limits(small=29)) == Count(0, is_exact=False)
-        assert await count_files(connection, standing(ROOT), pictures, Limits(small=30)) == Count(0, is_exact=True)
+        assert await count_files(connection, standing(ROOT), pictures, Limits(tested=29)) == Count(0, is_exact=False)
+        assert await count_files(connection, standing(ROOT), pictures, Limits(tested=30)) == Count(0, is_exact=True)
 
 
 async def test_a_count_ends_at_its_limit(database: Database) -> None:
@@ -250,8 +250,10 @@ async def test_a_count_ends_at_its_limit(database: Database) -> None:
     async with database.autocommit() as connection:
         for reader in (standing(HOME), standing(HOME, user=None), standing(ROOT)):
             assert await count_files(connection, reader, FileFilter()) == Count(MAX_COUNTED, is_exact=False)
-        but_one = FileFilter(created_since=BEGINNING + timedelta(seconds=1))
-        assert await count_files(connection, standing(HOME, user=None), but_one) == Count(MAX_COUNTED, is_exact=True)
+        reader, but_two = standing(HOME, user=None), FileFilter(created_since=BEGINNING + timedelta(seconds=2))
+        assert not (await count_files(connection, reader, but_two)).is_exact
+        enough = Limits(tested=MAX_COUNTED + 1)
+        assert await count_files(connection, reader, but_two, enough) == Count(MAX_COUNTED - 1, is_exact=True)
 
 
 async def plant_in(connection: Any, files: Sequence[File]) -> None:

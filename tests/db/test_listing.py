@@ -125,7 +125,7 @@ async def walked(
         cursor = page.resume or page.cursor_of(nodes[0] if is_backward else nodes[-1])
 
 
-@settings(max_examples=250, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), world=worlds(), principal=principals(), now=moments(), address=addresses())
 def test_pages_counts_and_finds_are_what_a_naive_reading_says(
     bench: Bench, data: st.DataObject, world: RuledWorld, principal: Principal, now: datetime, address: Address | None
