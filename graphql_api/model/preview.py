@@ -24,7 +24,8 @@ class PreviewLine:
     """One subject gains or loses one permission on so many things; ``sample`` are the ids of some of them.
 
     ``subject`` is a user, or ANYONE for those who are not signed in. To callers who may not explain other people's
-    access it is the subject of the changed rule, so that nothing is told about who is in a group.
+    access it is the subject of the changed rule, so that nothing is told about who is in a group. ``newcomer``: the
+    e-mail address or token subject of somebody who is not known yet, whose id is only made up for the rehearsal.
     """
 
     subject: Subject
@@ -33,6 +34,7 @@ class PreviewLine:
     files: int
     folders: int
     sample: tuple[str, ...]
+    newcomer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

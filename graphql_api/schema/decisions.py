@@ -61,14 +61,17 @@ class AccessPreviewLine:
     direction: Direction = strawberry.field(description="Gains or loses.")
     files: int = strawberry.field(description="On how many files.")
     folders: int = strawberry.field(description="On how many folders.")
+    newcomer: str | None = strawberry.field(
+        description="The e-mail address or token subject of somebody who is not known yet; null for everybody else."
+    )
 
     @strawberry.field(
-        description="Who: a user, or Anyone for those who are not signed in. To viewers who may not explain other "
-        "people's access it is the subject of the changed rule.",
-        graphql_type=AccessSubject,
+        description="Who: a user, or Anyone for those who are not signed in; null for a `newcomer`. To viewers who may "
+        "not explain other people's access it is the subject of the changed rule.",
+        graphql_type=AccessSubject | None,
     )
     async def subject(self, parent: Parent[previews.PreviewLine], info: Info) -> object:
-        return await find_subject(info.context, parent.subject)
+        return None if parent.newcomer is not None else await find_subject(info.context, parent.subject)
 
     @strawberry.field(description="Up to 10 of the things.", graphql_type=list[AccessResource])
     async def sample(self, parent: Parent[previews.PreviewLine], info: Info) -> list[object]:

@@ -76,6 +76,8 @@ async def compare(draft: RuleDraft, link_max_lifetime: timedelta) -> Preview:
         old_links_expire_by(step.before, step.after, now=draft.now, link_max_lifetime=link_max_lifetime)
         for step in steps
     ]
+    names = {Subject(id_): invitee.email or invitee.subject for id_, invitee in draft.subjects.invitees.items()}
+    lines = [replace(line, newcomer=names.get(line.subject)) for line in lines]
     loses_read = any(line.permission is Permission.READ and line.direction is Direction.LOSES for line in lines)
     return Preview(
         lines=tuple(lines),

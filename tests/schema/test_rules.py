@@ -30,7 +30,7 @@ EXPLAIN = f"""query ($input: ExplainAccessInput!) {{ explainAccess(input: $input
   decidingRule {{ id }} consideredRules {{ verdict explanation rule {{ id {SUBJECT} }} }} }} }}"""
 PREVIEW = f"""query ($changes: [AccessRuleChangeInput!]!) {{ previewAccessRules(input: {{changes: $changes}}) {{
   isExact usersExamined usersTotal thingsExamined thingsTotal oldLinksExpireBy
-  lines {{ permission direction files folders {SUBJECT} sample {{ __typename ... on File {{ id }} }} }} }} }}"""
+  lines {{ permission direction files folders newcomer {SUBJECT} sample {{ __typename ... on File {{ id }} }} }} }} }}"""
 
 
 async def done(world: World, document: str, as_: Principal, **values: object) -> dict[str, Any]:
@@ -304,6 +304,7 @@ async def test_a_rehearsal_says_who_gains_what_and_changes_nothing(world: World)
             "direction": "GAINS",
             "files": 1,
             "folders": 0,
+            "newcomer": None,
             "subject": {"__typename": "User", "id": bob.user_id, "displayName": "Bob"},
             "sample": [{"__typename": "File", "id": file.id}],
         }
@@ -317,6 +318,23 @@ async def test_a_rehearsal_says_who_gains_what_and_changes_nothing(world: World)
         result = await world.ask(PREVIEW, {"changes": [{"create": create}]}, as_=who)
         assert result.errors is not None
         assert result.errors[0].extensions["code"] == code  # type: ignore[index]  # it has some
+
+
+async def test_a_rehearsal_names_who_is_not_known_yet(world: World) -> None:
+    alice = await world.principal("alice")
+    admin = await world.principal("root", is_admin=True)
+    file = await filed(world, alice, "cat.txt")
+    create = {"resource": {"fileId": file.id}, "permissions": ["READ"]}
+    changes = [
+        {"create": create | {"subject": {"email": "carol@example.com"}}},
+        {"create": create | {"subject": {"tokenSubject": "dave"}}},
+    ]
+    for who in (admin, alice):
+        data = (await world.data(PREVIEW, {"changes": changes}, as_=who))["previewAccessRules"]
+        assert {line["newcomer"] for line in data["lines"]} == {"carol@example.com", "dave"}
+        assert all(line["subject"] is None and line["files"] == 1 for line in data["lines"])
+    users = await world.data('{ user(by: {email: "carol@example.com"}) { id } }', as_=admin)
+    assert users["user"] is None
 
 
 async def test_a_public_file_says_so(world: World) -> None:
