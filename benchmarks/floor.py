@@ -55,6 +55,10 @@ class Rows(ABC):
     async def fetch(self, sql: str, *parameters: object) -> Sequence[Any]: ...
 
     @abstractmethod
+    async def among(self, sql: str, values: Sequence[str], *parameters: object) -> Sequence[Any]:
+        """``$1`` is a list of texts."""
+
+    @abstractmethod
     def instant(self, value: datetime) -> object:
         """As the driver takes it."""
 
@@ -74,6 +78,9 @@ class PostgresRows(Rows):
         rows: Sequence[Any] = await self._pool.fetch(sql, *parameters)
         return rows
 
+    async def among(self, sql: str, values: Sequence[str], *parameters: object) -> Sequence[Any]:
+        return await self.fetch(sql, values, *parameters)
+
     def instant(self, value: datetime) -> object:
         return value
 
@@ -91,6 +98,9 @@ class SqliteRows(Rows):
     async def fetch(self, sql: str, *parameters: object) -> Sequence[Any]:
         # SQLite knows $1 as the name of a parameter, which the sqlite3 module numbers by first appearance.
         return list(await self._connection.execute_fetchall(_numbered(sql), parameters))
+
+    async def among(self, sql: str, values: Sequence[str], *parameters: object) -> Sequence[Any]:
+        return await self.fetch(sql, orjson.dumps(values).decode(), *parameters)
 
     def instant(self, value: datetime) -> object:
         return value.strftime("%Y-%m-%d %H:%M:%S.%f")

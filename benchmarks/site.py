@@ -10,11 +10,11 @@ from typing import Final
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from graphql_api.db.engine import Database
 from graphql_api.db.migration import migrate
-from graphql_api.db.tables import Base, FileRow, FolderEntryRow, FolderRow, UserRow
+from graphql_api.db.tables import Base, FileRow, FileScopeRow, FolderEntryRow, FolderRow, UserRow
 from graphql_api.model.ids import ROOT_FOLDER_ID, new_file_id, new_folder_id, new_object_key, new_user_id
 from graphql_api.model.names import name_key
 
@@ -31,6 +31,9 @@ TOKEN_SECRET: Final = "a secret of at least thirty-two bytes"
 SUBJECT: Final = "owner-0"
 LINK_SECONDS: Final = 3600
 TARGET_SECONDS: Final = 3600
+
+# The product finds the files of an owner in their scopes; the naive program and the floor have an index of their own.
+OWNER_INDEX: Final = "CREATE INDEX naive_files_of_owner ON files (owner_id, created_at, id)"
 
 _TYPES: Final = (("jpg", "image/jpeg"), ("png", "image/png"), ("pdf", "application/pdf"), ("mp4", "video/mp4"))
 _FOLDERS_OF_AN_OWNER: Final = 10
@@ -105,6 +108,7 @@ async def build(
     async with database.transaction() as connection:
         for table, values in rows.items():
             await connection.execute(insert(table), values)
+        await connection.execute(text(OWNER_INDEX))
     await database.close()
     return Site(database_url, private_key, key_path, str(rows[UserRow][0]["id"]), str(rows[FolderRow][0]["id"]))
 
@@ -172,4 +176,9 @@ def _rows(population: Population) -> dict[type[Base], list[dict[str, object]]]:
                 "updated_at": now,
             }
         )
-    return {UserRow: users, FolderRow: folders, FolderEntryRow: entries, FileRow: files}
+    scopes = [
+        {"scope": file[scope], "created_at": file["created_at"], "file_id": file["id"]}
+        for file in files
+        for scope in ("folder_id", "owner_id")
+    ]
+    return {UserRow: users, FolderRow: folders, FolderEntryRow: entries, FileRow: files, FileScopeRow: scopes}

@@ -24,11 +24,11 @@ import pytest
 START_SECONDS = 60  # initdb and the first start take one second together; a busy machine gets more
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
 
-# $1 binaries, $2 folder. No fsync: the data dies with the process. The root user of the cluster is `postgres`, trusted,
-# because only its owner can enter the folder in which the socket stands.
+# $1 binaries, $2 folder, $3 memory. No fsync: the data dies with the process. The root user of the cluster is
+# `postgres`, trusted, because only its owner can enter the folder in which the socket stands.
 GUARDIAN = """
 "$1/initdb" --pgdata="$2/data" --username=postgres --auth=trust --locale=C --encoding=UTF8 --no-sync && {
-  "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c port=5432 -c shared_buffers=32MB \
+  "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c port=5432 -c shared_buffers="$3" \
     -c fsync=off -c synchronous_commit=off -c full_page_writes=off &
   read -r _
   kill -INT $! && wait $!
@@ -64,8 +64,9 @@ def unprivileged_user() -> str | None:
 class PostgresCluster:
     """One server, running from ``start`` to ``stop`` or inside a ``with``; ``binaries`` is a ``bin`` folder."""
 
-    def __init__(self, binaries: Path | None = None) -> None:
+    def __init__(self, binaries: Path | None = None, *, shared_buffers: str = "32MB") -> None:
         self.binaries = binaries or system_binaries() or wheel_binaries()
+        self._shared_buffers = shared_buffers
         self._names = (f"test_{number}" for number in itertools.count(1))
 
     def start(self) -> None:
@@ -79,7 +80,7 @@ class PostgresCluster:
                 shutil.chown(path, user, group)
         with tempfile.TemporaryFile() as log:
             self._guardian = subprocess.Popen(
-                ["/bin/sh", "-c", GUARDIAN, "guardian", str(self.binaries), str(self.folder)],
+                ["/bin/sh", "-c", GUARDIAN, "guardian", str(self.binaries), str(self.folder), self._shared_buffers],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
