@@ -330,3 +330,26 @@ def test_the_document_has_a_row_for_every_setting_and_no_other() -> None:
 def test_the_document_names_no_setting_that_does_not_exist() -> None:
     named = set(re.findall(rf"{PREFIX}[A-Z0-9_]+", DOCUMENT.read_text(encoding="utf-8")))
     assert named == set(names())
+
+
+def test_a_command_that_needs_few_settings_looks_at_no_others() -> None:
+    given = {
+        "GRAPHQL_API_DATABASE_URL": "sqlite:///api.db",
+        "GRAPHQL_API_PORT": "none",
+        "GRAPHQL_API_LINK_MAX_SECONDS": "60",
+    }
+    found = Settings.read_some(given, "database_url", "link_max_lifetime", "log_level")
+    assert found["database_url"].get_secret_value() == "sqlite:///api.db"
+    assert (found["link_max_lifetime"], found["log_level"]) == (timedelta(minutes=1), "INFO")
+    assert len(found) == 3
+
+
+def test_what_a_command_does_need_is_checked_as_ever() -> None:
+    given = {"GRAPHQL_API_DATABASE_URL": "mysql://secret", "GRAPHQL_API_DATABASE_URI": "x"}
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.read_some(given, "database_url", "auth_issuer")
+    assert sorted(caught.value.faults) == [
+        "GRAPHQL_API_AUTH_ISSUER: is required",
+        "GRAPHQL_API_DATABASE_URI: is not a setting; did you mean GRAPHQL_API_DATABASE_URL?",
+        "GRAPHQL_API_DATABASE_URL: should be sqlite:///path or postgresql://user:password@host:port/name",
+    ]

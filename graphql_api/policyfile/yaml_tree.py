@@ -14,6 +14,7 @@ from yaml.resolver import Resolver
 from graphql_api.errors import ConfigurationError
 
 MAX_BYTES: Final = 4 * 1024**2  # about 40,000 rules; reading them takes some 200 MB of memory
+MAX_VALUES: Final = 600_000  # more than rules of that size have
 MAX_DEPTH: Final = 8  # of lists and mappings in one another; the format needs 6
 
 Path = tuple[str | int, ...]  # keys and positions from the top
@@ -87,6 +88,7 @@ class _Builder:
     def __init__(self, name: str) -> None:
         self._name = name
         self._misplaced: list[Misplaced] = []
+        self._values = 0
 
     def document(self, events: Iterator[Any]) -> tuple[Node, list[Misplaced]]:
         next(events)  # the stream
@@ -100,6 +102,9 @@ class _Builder:
 
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
         line = _line(event)
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise self._refused(event, f"has more than {MAX_VALUES:,} values")
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
             raise self._refused(event, "anchors and aliases (& and *) are not allowed; put such text in quotes")
         if event.tag is not None:

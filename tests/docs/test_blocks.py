@@ -4,13 +4,14 @@ import json
 import subprocess
 
 import pytest
+import yaml
 from graphql import build_schema, parse, validate
 
 from tests.docs.markdown import ROOT, Block, blocks, documents
 
 SCHEMA = build_schema((ROOT / "schema.graphql").read_text())
 BLOCKS = [block for path in documents() for block in blocks(path)]
-LANGUAGES = {"bash", "graphql", "ini", "json", "js", "mermaid", "python", "sh", "text"}
+LANGUAGES = {"bash", "graphql", "ini", "json", "js", "mermaid", "python", "sh", "text", "yaml"}
 
 
 def of(*languages: str) -> list[Block]:
@@ -25,6 +26,11 @@ def test_every_block_names_a_language_that_is_checked(block: Block) -> None:
 @pytest.mark.parametrize("block", of("json"), ids=str)
 def test_every_json_block_parses(block: Block) -> None:
     json.loads(block.text)
+
+
+@pytest.mark.parametrize("block", of("yaml"), ids=str)
+def test_every_yaml_block_parses(block: Block) -> None:
+    yaml.safe_load(block.text)
 
 
 @pytest.mark.parametrize("block", of("graphql"), ids=str)

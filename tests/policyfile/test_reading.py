@@ -191,6 +191,7 @@ def test_a_thousand_faults_are_not_all_told() -> None:
         (b"version: 1\n# \xff", "2: is not UTF-8"),
         ("version: 1".encode("utf-16"), "1: is not UTF-8"),
         (b"#" + b" " * MAX_BYTES, " is larger than 4 MiB"),
+        ("[" + "1," * 1_000_000 + "]", "1: has more than 600,000 values"),
         ("[" * 1_000_000, "1: is nested too deeply"),
         ("{a: " * 100_000, "1: is nested too deeply"),
     ],
