@@ -70,7 +70,8 @@ class Accounts:
                 new = new_user_id(now)
                 user_id = new if await users.insert_user(connection, new, identity, now=now) else None
             if user_id is not None:
-                if self._makes_homes:
+                # The version before this one may have made both while this one was being rolled out.
+                if self._makes_homes and await users.find_home(connection, user_id) is None:
                     await self._make_home(connection, user_id, identity, now)
                 return user_id
         async with self._database.autocommit() as connection:  # another request of the same person was first
