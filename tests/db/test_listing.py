@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -20,7 +20,7 @@ from graphql_api.model.names import name_key, name_words
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import Address, Principal
 from tests.access import reference
-from tests.access.worlds import BEGINNING, INSTANTS, LABELS, RuledWorld, addresses, moments, principals, worlds
+from tests.access.worlds import BEGINNING, LABELS, RuledWorld, addresses, moments, principals, worlds
 from tests.db.stocked import stock
 
 # Searches that end after a few candidates, sets that are never small, scopes that are always many, and all in between.
@@ -55,8 +55,20 @@ def bench(database_url: str) -> Iterator[Bench]:
 
 
 def filters(world: RuledWorld) -> st.SearchStrategy[FileFilter]:
-    """Nothing, a folder, or much at once."""
+    """A folder, labels, one condition, or much at once."""
     folders = [folder.id for folder in world.folders]
+    labelled = st.builds(FileFilter, labels=st.sampled_from([LABELS[:1], LABELS[:2], LABELS[1:], ("absent",)]))
+    alone = st.sampled_from(
+        [
+            FileFilter(created_since=BEGINNING + timedelta(minutes=2)),
+            FileFilter(created_before=BEGINNING + timedelta(minutes=3)),
+            FileFilter(min_size=800),
+            FileFilter(max_size=800),
+            FileFilter(name_prefix="apple"),
+            FileFilter(words=("app", "t")),
+            FileFilter(content_types=("text/*",)),
+        ]
+    )
     places = st.builds(FileFilter, folder_id=st.sampled_from(folders), is_recursive=st.booleans())
     much = st.builds(
         FileFilter,
@@ -65,13 +77,13 @@ def filters(world: RuledWorld) -> st.SearchStrategy[FileFilter]:
         content_types=st.sampled_from([(), (), (), ("text/*",), ("text/plain", "image/png"), ("image/*",)]),
         min_size=st.sampled_from([None, None, None, 800]),
         max_size=st.sampled_from([None, None, None, 900]),
-        created_since=st.sampled_from([None, None, None, BEGINNING + (INSTANTS[1] - INSTANTS[0]) / 30]),
-        created_before=st.sampled_from([None, None, None, BEGINNING + (INSTANTS[1] - INSTANTS[0]) / 15]),
+        created_since=st.sampled_from([None, None, None, BEGINNING + timedelta(minutes=2)]),
+        created_before=st.sampled_from([None, None, None, BEGINNING + timedelta(minutes=4)]),
         labels=st.sampled_from([(), (), (), (), LABELS[:1], LABELS[:2], ("absent",)]),
         name_prefix=st.sampled_from([None, None, None, "", "a", "apple 3", "zebra", "\U0010ffff", "zzz"]),
         words=st.sampled_from([(), (), (), (), ("app",), ("t", "zeb"), ("3",), ("ple",)]),
     )
-    return st.one_of(st.just(FileFilter()), places, much)
+    return st.one_of(places, labelled, alone, much)
 
 
 def passes(world: RuledWorld, file: File, wanted: FileFilter) -> bool:
@@ -146,9 +158,9 @@ async def _compare(
     terms = {file.id: reference.terms(world, principal, file, now, address) for file in world.files}
     async with database.transaction() as connection:
         await stock(connection, world)
-        for _ in range(3):
-            wanted = data.draw(filters(world))
-            order = data.draw(st.sampled_from(ORDERS))
+        for is_bare in (True, False, False):
+            wanted = FileFilter() if is_bare else data.draw(filters(world))
+            order = data.draw(st.sampled_from(ORDERS[:2] if is_bare else ORDERS))
             limits = data.draw(st.sampled_from(NARROW))
             size, is_backward = data.draw(st.sampled_from([1, 2, 3, 100])), data.draw(st.booleans())
             expected = in_order(
