@@ -2,8 +2,8 @@
 
 A stream walks one index, or merges many: the newest of each scope, cut to the newest of all. PostgreSQL reads a few of
 each scope with LATERAL. SQLite has none: there a scope is read down to its n-th row, which a scalar subquery finds. Of
-many scopes the newest file of each is looked at first; the n-th newest of these is where the wanted n can end, so most
-scopes are never opened.
+many scopes the newest few files of each are looked at first, twice as many in all as are wanted; the n-th newest of
+these is where the wanted n can end, so that most scopes are never opened, and none is read for long.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from sqlalchemy import (
     CompoundSelect,
     Select,
     bindparam,
+    case,
     func,
     literal_column,
     select,
@@ -40,21 +41,25 @@ KEYS: Final = {
 
 @dataclass(frozen=True)
 class Sources:
-    """Of what kinds a plan's scopes are: what changes the text of a statement about them."""
+    """Of what kinds a plan's scopes are: what changes the text of a statement about them.
+
+    ``many``: the power of two up to the number of scopes, when there are many; else 0.
+    """
 
     is_everything: bool
     has_scopes: bool
-    has_many: bool
+    many: int
     has_direct: bool
     has_files: bool
 
 
 def sources_of(plan: ReadPlan, *, many: int) -> Sources:
     """``many``: of more scopes than this the newest files are looked at before any is opened."""
+    number = len(plan.folders) + len(plan.loose)
     return Sources(
         is_everything=ROOT in plan.folders,
         has_scopes=bool(plan.folders or plan.loose),
-        has_many=len(plan.folders) + len(plan.loose) > many,
+        many=1 << number.bit_length() - 1 if number > many else 0,
         has_direct=bool(plan.direct),
         has_files=bool(plan.files),
     )
@@ -98,14 +103,16 @@ def table_stream(walk: Walk, size: int, *, in_folder: bool) -> Rows:
     return statement.order_by(*walk.ordered(key, FileRow.id)).limit(literal(size))
 
 
-def merged_stream(sources: Sources, walk: Walk, size: int) -> Rows:
-    """``id`` and ``key`` of the next ``size`` files of ``sources`` in order of creation, each once."""
+def merged_stream(sources: Sources, walk: Walk, size: int, *, tells_sure: bool = False) -> Rows:
+    """``id`` and ``key`` of the next ``size`` files of ``sources`` in order of creation, each once; and whether they
+    are ``sure``: are in one of the plan's folders, and not only in its ``:loose`` scopes or among its files.
+    """
     branches: list[Any] = []
     lowest = None
     if sources.has_scopes:
         opened = values("scopes", walk.is_sqlite)
-        if sources.has_many:
-            heads = _each(walk, opened, _SCOPES, 1).cte("heads")
+        if sources.many:
+            heads = _each(walk, opened, _SCOPES, -(-2 * size // sources.many)).cte("heads")
             lowest = _nth(walk, heads, size)
             opened = select(heads.c.value).distinct().where(_reaches(walk, heads.c.key, lowest)).subquery("opened")
         branches.append(_each(walk, opened, _SCOPES, size, lowest))
@@ -118,11 +125,24 @@ def merged_stream(sources: Sources, walk: Walk, size: int) -> Rows:
         )
         branches.append(chosen.order_by(*walk.ordered(FileRow.created_at, FileRow.id)).limit(literal(size)))
     if not branches:
-        return select(FileRow.id, FileRow.created_at.label("key")).where(literal_column("1 = 0"))
+        nothing: Select[*tuple[Any, ...]] = select(
+            FileRow.id, FileRow.created_at.label("key"), literal_column("1").label("sure")
+        )
+        return nothing.where(literal_column("1 = 0"))
     parts = [branch.subquery() for branch in branches]
-    some = union_all(*(select(part.c.id, part.c.key) for part in parts)).subquery("some")
-    merged = select(some.c.id, some.c.key).distinct()  # a file may be in several scopes
+    some = union_all(*(select(part.c.id, part.c.key, *_sure(part, tells_sure)) for part in parts)).subquery("some")
+    if tells_sure:
+        merged = select(some.c.id, some.c.key, func.max(some.c.sure).label("sure")).group_by(some.c.id, some.c.key)
+    else:
+        merged = select(some.c.id, some.c.key).distinct()  # a file may be in several scopes
     return merged.order_by(*walk.ordered(some.c.key, some.c.id)).limit(literal(size))
+
+
+def _sure(part: Any, is_told: bool) -> list[Any]:
+    if not is_told:
+        return []
+    is_loose = among(part.c.value, texts("loose")) if "value" in part.c else true()
+    return [case((is_loose, 0), else_=1).label("sure")]
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,23 @@ def passes(tests: Tests, candidates: Any, *, is_sqlite: bool) -> tuple[Any, Colu
     return marked, condition
 
 
+def passes_unsure(tests: Tests, candidates: Any) -> ColumnElement[bool]:
+    """The same condition when nothing is denied everywhere: only files that are not sure are tested, one by one.
+
+    ``candidates`` are ``merged_stream``'s, with ``sure``.
+    """
+    its_scopes = select(FileScopeRow.file_id).where(FileScopeRow.file_id == candidates.c.id).correlate(candidates)
+    is_denied = its_scopes.where(among(FileScopeRow.scope, texts("denied_folders"))).exists()
+    required = its_scopes.where(FileScopeRow.scope == bindparam("required", type_=FileScopeRow.scope.type)).exists()
+    return or_(
+        candidates.c.sure == 1,
+        and_(
+            ~is_denied if tests.has_denied_folders else true(),
+            required if tests.has_required else true(),
+        ),
+    )
+
+
 def _marks(tests: Tests, is_sqlite: bool) -> dict[str, ColumnElement[bool]]:
     """What is noted about a file when any of its scopes meets the condition."""
     scope = FileScopeRow.scope

@@ -48,7 +48,7 @@ class Limits:
     steps: tuple[int, ...] = (160, 1280, 8560)
     small: int = 20_000
     tested: int = 10_000
-    many: int = 12
+    many: int = 6
 
 
 LIMITS: Final = Limits()

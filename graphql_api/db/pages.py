@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, func, select, true
 from graphql_api.db import candidates
 from graphql_api.db.candidates import KEYS, Rows, Sources, Walk, literal
 from graphql_api.db.filters import conditions
-from graphql_api.db.judging import Tests, passes
+from graphql_api.db.judging import Tests, passes, passes_unsure
 from graphql_api.db.scopes import SCOPES
 from graphql_api.db.tables import FileRow
 from graphql_api.model.listing import FileOrderField
@@ -50,6 +50,11 @@ class Shape:
         """Whether an index of the files themselves has them in the wanted order."""
         return self.sources.is_everything or self.in_folder or self.walk.field is not FileOrderField.CREATED_AT
 
+    @property
+    def trusts_folders(self) -> bool:
+        """Whether what comes from the plan's folders needs no test of its scopes."""
+        return not self.is_table and not self.tests.has_denied and not self.tests.has_labels
+
     def conditions(self) -> list[ColumnElement[bool]]:
         here = FileRow.folder_id == bindparam("folder_id", type_=FileRow.folder_id.type)
         return [*conditions(self.walk.filters), *([here] if self.in_folder else [])]
@@ -79,12 +84,13 @@ def searched_page(shape: Shape, size: int) -> Statement:
         in_order = shape.in_folder and walk.field is not FileOrderField.SIZE
         stream = candidates.table_stream(walk, size, in_folder=in_order)
     else:
-        stream = candidates.merged_stream(shape.sources, walk, size)
+        stream = candidates.merged_stream(shape.sources, walk, size, tells_sure=shape.trusts_folders)
     seen = stream.cte("seen")
     number = select(func.count()).select_from(seen).scalar_subquery()
     back = [seen.c.key.asc(), seen.c.id.asc()] if walk.goes_down else [seen.c.key.desc(), seen.c.id.desc()]
     last = select(seen.c.key, seen.c.id, number.label("number")).order_by(*back).limit(literal(1)).subquery("last")
-    found = _passing(shape, seen).subquery("found")
+    judged = (seen, passes_unsure(shape.tests, seen)) if shape.trusts_folders else _judged(shape, seen)
+    found = _passing(shape, judged).subquery("found")
     *columns, key = found.c
     return (
         select(last.c.key, last.c.id, last.c.number, *columns)
@@ -97,7 +103,7 @@ def searched_page(shape: Shape, size: int) -> Statement:
 def sorted_page(shape: Shape, seed: str, size: int) -> Statement:
     """The next files of a set of at most ``size`` rows, all of which are tested and sorted; each with its key last."""
     few = select(_set(shape, seed, size).subquery().c.id).distinct().cte("few")
-    return _passing(shape, few, *shape.walk.after(KEYS[shape.walk.field], FileRow.id))
+    return _passing(shape, _judged(shape, few), *shape.walk.after(KEYS[shape.walk.field], FileRow.id))
 
 
 @lru_cache(maxsize=256)
@@ -114,9 +120,9 @@ def counted(shape: Shape, seed: str, size: int, *, is_tested: bool) -> Statement
     few = select(rows.c.id).distinct().cte("few")
     passing = few
     if is_tested and (shape.conditions() or shape.tests.needs_rows):
-        passing = _passing(shape, few, limit=literal(MAX_COUNTED + 1)).cte("passing")
+        passing = _passing(shape, _judged(shape, few), limit=literal(MAX_COUNTED + 1)).cte("passing")
     elif is_tested:
-        joined, is_passed = passes(shape.tests, few, is_sqlite=shape.walk.is_sqlite)
+        joined, is_passed = _judged(shape, few)
         passing = select(joined.c.id).where(is_passed).cte("passing")
     return select(
         select(func.count()).select_from(rows).scalar_subquery(),
@@ -124,10 +130,17 @@ def counted(shape: Shape, seed: str, size: int, *, is_tested: bool) -> Statement
     )
 
 
-def _passing(shape: Shape, some: Any, *more: ColumnElement[bool], limit: Any = None) -> Statement:
+Judged = tuple[Any, ColumnElement[bool]]  # candidates, and the condition on which one is shown
+
+
+def _judged(shape: Shape, some: Any) -> Judged:
+    return passes(shape.tests, some, is_sqlite=shape.walk.is_sqlite)
+
+
+def _passing(shape: Shape, judged: Judged, *more: ColumnElement[bool], limit: Any = None) -> Statement:
     """The candidates that pass, as files in order, each with its key last."""
     walk = shape.walk
-    joined, is_passed = passes(shape.tests, some, is_sqlite=walk.is_sqlite)
+    joined, is_passed = judged
     key = KEYS[walk.field]
     columns = (*shape.columns, key.label("sort_key"))
     files = select(*columns).where(is_passed, *shape.conditions(), *more)
