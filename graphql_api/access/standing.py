@@ -5,8 +5,8 @@ Everything that decides goes through ``Standing``: single look-ups and mutations
 """
 
 import math
-from collections.abc import Mapping, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv4Address, ip_network
@@ -135,9 +135,9 @@ class Standing:
         """Whether whatever may be read may be read on plain terms, so that no file has to be looked at closer."""
         if self.is_admin:
             return True
-        coming = any(Permission.READ in rule.terms.permissions for rule in self.coming)
+        conditional = any(Permission.READ in rule.terms.permissions for rule in (*self.coming, *self.elsewhere))
         allows = [rule for rules in self.scopes_with(Effect.ALLOW, Permission.READ).values() for rule in rules]
-        return not coming and all(
+        return not conditional and all(
             rule.terms.obligations == NO_OBLIGATIONS and rule.terms.ends_at is None and not rule.terms.ip_ranges
             for rule in allows
         )
@@ -147,28 +147,27 @@ class Standing:
         terms are made.
 
         Of several rules that allow, the most generous wins as a whole: its obligations are never mixed with another's.
-        A rule that needs a link bound to an address cannot win for an IPv6 caller: CloudFront binds IPv4 only.
+        A rule that needs a link bound to an address cannot win for an IPv6 caller: CloudFront binds IPv4 only. Where
+        reading is denied to other addresses, every link is bound to the caller's, or it would work there too.
         """
         if not self.may(Permission.READ, scopes):
             return None
         if self.is_admin:
             return PLAIN
         denied_from = min(
-            (
-                rule.terms.starts_at
-                for rule in self.coming
-                if Permission.READ in rule.terms.permissions
-                and rule.terms.resource in scopes
-                and rule.terms.starts_at is not None
-            ),
-            default=None,
+            (start for rule in _on(scopes, self.coming) if (start := rule.terms.starts_at) is not None), default=None
         )
+        only_here = None
+        if any(True for _ in _on(scopes, self.elsewhere)):
+            only_here = self._this_address
+            if only_here is None:
+                return None
         if self.owns(scopes):
-            return replace(PLAIN, until=denied_from) if denied_from else PLAIN
+            return ReadTerms(ip_range=only_here, until=denied_from)
         allows = self.scopes_with(Effect.ALLOW, Permission.READ)
         for rule in sorted((rule for scope in scopes for rule in allows.get(scope, ())), key=generosity):
-            ip_range = None
-            if is_bound_to_address(rule):
+            ip_range = only_here
+            if ip_range is None and is_bound_to_address(rule):
                 ip_range = self._link_range(rule)
                 if ip_range is None:
                     continue
@@ -179,11 +178,18 @@ class Standing:
 
     def _link_range(self, rule: AccessRule) -> str | None:
         """The one IPv4 range that a link by this rule must be bound to; None when it cannot be."""
-        if not isinstance(self.address, IPv4Address):
-            return None
-        if rule.terms.obligations.binds_ip:
-            return f"{self.address}/32"
+        if not isinstance(self.address, IPv4Address) or rule.terms.obligations.binds_ip:
+            return self._this_address
         return _range_of(rule.terms.ip_ranges, self.address)
+
+    @property
+    def _this_address(self) -> str | None:
+        return f"{self.address}/32" if isinstance(self.address, IPv4Address) else None
+
+
+def _on(scopes: Set[str], denials: Iterable[AccessRule]) -> Iterator[AccessRule]:
+    """Those of ``denials`` that deny READ on a thing with these scopes."""
+    return (rule for rule in denials if Permission.READ in rule.terms.permissions and rule.terms.resource in scopes)
 
 
 def is_bound_to_address(rule: AccessRule) -> bool:

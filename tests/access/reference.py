@@ -70,18 +70,29 @@ def terms(
         and rule.terms.starts_at is not None
         and rule.terms.starts_at > now
     ]
+    here_only: str | None = None
+    for rule in world.rules:  # a denial in force that spares this address must not be got round with a link
+        begun = rule.terms.starts_at is None or rule.terms.starts_at <= now
+        over = rule.terms.ends_at is not None and rule.terms.ends_at <= now
+        is_denial = rule.terms.effect is Effect.DENY and Permission.READ in rule.terms.permissions
+        if is_denial and begun and not over and _is_about(world, rule, principal) and _is_on(world, rule, file):
+            if not isinstance(address, IPv4Address):
+                return None
+            here_only = f"{address}/32"
     if file.owner_id == principal.user_id:
-        return ReadTerms(until=min(dooms, default=None))
+        return ReadTerms(ip_range=here_only, until=min(dooms, default=None))
     best: AccessRule | None = None
     for rule in rules_on(world, file, principal, Permission.READ, now, address):
-        if _needs_address(rule) and not isinstance(address, IPv4Address):
+        if here_only is None and _needs_address(rule) and not isinstance(address, IPv4Address):
             continue
         if best is None or _is_better(rule, best):
             best = rule
     if best is None:
         return None
     duties, ends = best.terms.obligations, [*dooms, *([best.terms.ends_at] if best.terms.ends_at else [])]
-    return ReadTerms(duties.max_lifetime, _range(best, address), duties.forces_download, min(ends, default=None))
+    return ReadTerms(
+        duties.max_lifetime, here_only or _range(best, address), duties.forces_download, min(ends, default=None)
+    )
 
 
 _CONTENT = {"READ", "WRITE", "DELETE", "SHARE"}

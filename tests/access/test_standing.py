@@ -15,7 +15,17 @@ from graphql_api.model.delivery import ReadGrant
 from graphql_api.model.file import File
 from graphql_api.model.ids import FileId, FolderId, UserId
 from graphql_api.model.principal import Address, Permission, Principal
-from graphql_api.model.rule import ANYONE, NO_OBLIGATIONS, PLAIN, ROOT, Effect, Obligations, ReadTerms, RuleTerms
+from graphql_api.model.rule import (
+    ANYONE,
+    NO_OBLIGATIONS,
+    PLAIN,
+    ROOT,
+    Effect,
+    Obligations,
+    ReadTerms,
+    RuleTerms,
+    label_scope,
+)
 from tests.access import reference
 from tests.access.worlds import (
     BEGINNING,
@@ -158,6 +168,22 @@ def test_what_a_link_cannot_be_bound_to_is_visible_and_not_downloadable(address:
     assert bound.read_terms({ROOT}) is None
     freely_too = standing(allow(Obligations(binds_ip=True)), allow(Obligations(max_lifetime=HOUR)), address=address)
     assert freely_too.read_terms({ROOT}) == ReadTerms(max_lifetime=HOUR)
+
+
+def test_what_is_denied_elsewhere_is_linked_to_from_here_only() -> None:
+    """Or the link would do from there what the rule denies; owners are bound too, administrators are not."""
+    away = deny(ip_ranges=("198.51.100.0/24",))
+    bound = ReadTerms(ip_range="192.0.2.7/32")
+    assert standing(allow(), away).read_terms({ROOT}) == bound
+    assert standing(allow(ip_ranges=("192.0.0.0/16",)), away).read_terms({ROOT}) == bound
+    assert standing(away, user=USERS[0]).read_terms({ROOT, USERS[0]}) == bound
+    assert standing(away, user=USERS[0], is_admin=True).read_terms({ROOT}) == PLAIN
+    assert not standing(allow(), away).reads_plainly
+    from_ipv6 = standing(allow(), away, address=ip_address("2001:db8::1"))
+    assert from_ipv6.may(Permission.READ, {ROOT})
+    assert from_ipv6.read_terms({ROOT}) is None
+    of_something_else = standing(allow(), replace(away, resource=label_scope("x")))
+    assert of_something_else.read_terms({ROOT}) == PLAIN
 
 
 def test_a_grant_is_made_of_the_terms_on_which_a_file_was_found() -> None:

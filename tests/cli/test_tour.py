@@ -33,7 +33,7 @@ def test_the_tour_does_what_it_promises(dev_stack: DevStack, tmp_path: Path) -> 
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
-    completed, content, changed, unsigned = ended.stdout.splitlines()
+    completed, content, changed, unsigned, shared, seen = ended.stdout.splitlines()
     assert json.loads(completed)["data"]["completeUpload"] == {
         "file": {"name": "hello.txt", "path": "/Alice/hello.txt", "size": 12},
         "userErrors": [],
@@ -41,6 +41,10 @@ def test_the_tour_does_what_it_promises(dev_stack: DevStack, tmp_path: Path) -> 
     assert content == "Hello, edge."
     assert "<Code>AccessDenied</Code>" in changed
     assert "<Code>MissingKey</Code>" in unsigned
+    assert json.loads(shared)["data"]["createAccessRule"] == {"accessRule": {"version": 1}, "userErrors": []}
+    [file] = json.loads(seen)["data"]["files"]["nodes"]
+    assert (file["path"], file["access"]["isAllowed"]) == ("/hello.txt", False)
+    assert file["signedUrl"] is not None
     assert (tmp_path / "hello.txt").read_text() == "Hello, edge."
 
 
