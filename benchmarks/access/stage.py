@@ -1,7 +1,7 @@
 """One loaded database with its three programs: the product, the naive query, the floor."""
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Final, Self
@@ -53,7 +53,8 @@ class Stage:
     is_sqlite: bool
     people: Mapping[str, Viewer]
     seen: Mapping[str, Sequence[int]]
-    _fresh: Any = field(default_factory=count)
+    _fresh: Iterator[int] = field(default_factory=count)
+    _moves: Iterator[int] = field(default_factory=count)
 
     @classmethod
     async def build(cls, place: Site, extent: Extent) -> Self:
@@ -155,7 +156,7 @@ class Stage:
     async def move(self) -> None:
         """Put the folder with many files into another department, and the next time back."""
         departments = self.archive.departments
-        target = departments[2][1] if next(self._fresh) % 2 == 0 else departments[1][0]
+        target = departments[2][1] if next(self._moves) % 2 == 0 else departments[1][0]
         ids = [FolderId(self.archive.folders[number].id) for number in (self.archive.moved, target)]
         await self.ours.services.folders.move(self.people[viewers.ADMIN].principal, *ids)
 
