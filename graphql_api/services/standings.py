@@ -15,7 +15,7 @@ from graphql_api.model.principal import ANONYMOUS, Address, Principal
 from graphql_api.services.clock import Clock
 
 MAX_BOOKS: Final = 10_000
-MAX_REMEMBERED: Final = 200_000  # rules and folders in all remembered books, about 200 bytes each
+MAX_REMEMBERED: Final = 200_000  # rules and folders in all remembered books, about 450 bytes each
 MAX_ADDRESSES: Final = 16  # standings of one book, which differ by address where rules have conditions on it
 
 _Key = tuple[UserId | None, bool, frozenset[str]]
@@ -52,6 +52,11 @@ class Standings:
 
     async def of(self, connection: AsyncConnection, principal: Principal) -> Standing:
         """What ``principal`` may do now, from where it asks. Raises: Unavailable."""
+        _, standing = await self.with_book(connection, principal)
+        return standing
+
+    async def with_book(self, connection: AsyncConnection, principal: Principal) -> tuple[Rulebook, Standing]:
+        """The same, and all that the rules say about ``principal``, whenever it applies. Raises: Unavailable."""
         key = (principal.user_id, principal.is_admin, principal.groups)
 
         def load() -> Awaitable[Rulebook]:
@@ -74,10 +79,11 @@ class Standings:
         key: _Key,
         address: Address | None,
         load: Callable[[], Awaitable[Rulebook]],
-    ) -> Standing:
+    ) -> tuple[Rulebook, Standing]:
         now = self._clock()
         if rules.is_changing_policy(connection):
-            return (await load()).standing(now, address)
+            book = await load()
+            return book, book.standing(now, address)
         version = await rules.policy_version(connection)
         found = self._remembered.get(key)
         if found is None or found.version != version:
@@ -89,7 +95,7 @@ class Standings:
             found.since, found.until = now, found.book.next_change(now)
             found.standings.clear()
         self._remembered.move_to_end(key)
-        return _standing_in(found, address if found.book.depends_on_address else None, now)
+        return found.book, _standing_in(found, address if found.book.depends_on_address else None, now)
 
     def _remember(self, key: _Key, found: _Remembered) -> None:
         if (old := self._remembered.pop(key, None)) is not None:
