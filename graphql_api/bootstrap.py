@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from graphql_api.db.engine import Database
 from graphql_api.db.migration import require_newest_schema
+from graphql_api.db.seal import CursorSeal
 from graphql_api.errors import DeliveryError
 from graphql_api.schema import build_schema
 from graphql_api.services import Services
@@ -65,9 +66,10 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         access_key_id=settings.s3_access_key_id,
         secret_access_key=None if secret is None else secret.get_secret_value(),
     )
+    pem = settings.cdn_private_key_pem.get_secret_value()
     key = SigningKey.from_pem(
         settings.cdn_key_id,
-        settings.cdn_private_key_pem.get_secret_value(),
+        pem,
         hash_algorithm=HashAlgorithm(settings.cdn_hash_algorithm),
     )
     standings = Standings(clock)
@@ -86,7 +88,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         delivery=Delivery(
             CloudFrontSigner(settings.cdn_base_url, Keyring([key])), clock, max_lifetime=settings.link_max_lifetime
         ),
-        files=Files(database, standings, upkeep, clock),
+        files=Files(database, standings, upkeep, clock, CursorSeal(pem.encode())),  # a secret that all processes have
         folders=Folders(database, standings, upkeep, clock),
         groups=Groups(database, standings, clock),
         health=Health(database, store),

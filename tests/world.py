@@ -9,6 +9,7 @@ import strawberry
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from graphql_api.db.engine import Database
+from graphql_api.db.seal import CursorSeal
 from graphql_api.errors import Unavailable
 from graphql_api.model.principal import ANONYMOUS, Identity, Principal
 from graphql_api.model.stored_object import PromisedObject, PutUploadTarget, StoredObject
@@ -31,6 +32,7 @@ from graphql_api.signing.keyring import HashAlgorithm, Keyring, KeyStatus, Signi
 
 SCHEMA = build_schema()
 KEY = SigningKey("K2JCJMDEHXQW5F", ec.generate_private_key(ec.SECP256R1()), HashAlgorithm.SHA256, KeyStatus.ACTIVE)
+CURSOR_SEAL = CursorSeal(b"a secret of this service")
 ISSUER = "https://issuer.test"
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -115,7 +117,7 @@ class World:
             delivery=Delivery(
                 CloudFrontSigner("https://cdn.test", Keyring([KEY])), self.clock, max_lifetime=timedelta(days=1)
             ),
-            files=Files(self.database, self.standings, upkeep, self.clock),
+            files=Files(self.database, self.standings, upkeep, self.clock, CURSOR_SEAL),
             folders=Folders(self.database, self.standings, upkeep, self.clock),
             groups=Groups(self.database, self.standings, self.clock),
             health=Health(self.database, self.store),

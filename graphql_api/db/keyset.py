@@ -1,5 +1,8 @@
 """Keyset pages: a cursor is a position in an order, not a number of rows, so nothing is skipped or shown twice
 when rows come and go between two pages.
+
+The cursor of a row that the viewer sees is plain, for it tells nothing new. Where a search stopped may be a row that
+the viewer may not see: such a position is sealed.
 """
 
 import base64
@@ -12,12 +15,15 @@ from typing import Any, Final, TypeVar
 import orjson
 from sqlalchemy import ColumnElement, RowMapping, Select, bindparam, tuple_
 
+from graphql_api.db.seal import ViewerSeal
 from graphql_api.errors import InputFault, InvalidInput
 from graphql_api.model.page import Page, PageRequest
 
 T = TypeVar("T")
 Position = tuple[datetime | str | int, str]  # a sort key and an id
 MAX_CURSOR_LENGTH: Final = 4096  # characters; a name of 255 characters fits several times
+_SEALED: Final = "~"  # begins a sealed cursor; no base64 has it
+_SEALED_LENGTHS: Final = {datetime: 128, int: 128, str: 1536}  # bytes, for each type of key; no position has more
 SEEK_KEY: Final = "seek_key"
 SEEK_ID: Final = "seek_id"
 
@@ -49,12 +55,14 @@ def seek(
     )
 
 
-def seek_parameters(ordering: Ordering, request: PageRequest) -> dict[str, object]:
-    """Raises ``InvalidInput`` at ``after`` or ``before`` for a cursor that is not one of this order."""
+def seek_parameters(ordering: Ordering, request: PageRequest, seal: ViewerSeal | None = None) -> dict[str, object]:
+    """Raises ``InvalidInput`` at ``after`` or ``before`` for a cursor that is not one of this order. ``seal`` is for
+    lists whose search can stop early.
+    """
     parameters: dict[str, object] = {"page_size": request.size + 1}  # one more tells whether the list goes on
     if request.cursor is not None:
         fault = InputFault("is not a cursor of this list", ("before" if request.is_backward else "after",))
-        parameters[SEEK_KEY], parameters[SEEK_ID] = _decode(ordering, request.cursor, fault)
+        parameters[SEEK_KEY], parameters[SEEK_ID] = _decode(ordering, request.cursor, seal, fault)
     return parameters
 
 
@@ -65,12 +73,12 @@ def page_of(
     noun: Callable[[RowMapping], T],
     position: Callable[[T], Position],
     *,
-    stopped_at: Position | None = None,
+    resume: str | None = None,
 ) -> Page[T]:
-    """The page in list order. ``position`` gives a noun's sort key and id; ``stopped_at`` is where the search for rows
-    was given up before there were enough.
+    """The page in list order. ``position`` gives a noun's sort key and id; ``resume`` is the ``sealed_cursor`` of where
+    the search for rows was given up before there were enough.
     """
-    has_more = len(rows) > request.size or stopped_at is not None
+    has_more = len(rows) > request.size or resume is not None
     nodes = [noun(row) for row in rows[: request.size]]
     if request.is_backward:
         nodes.reverse()
@@ -79,19 +87,25 @@ def page_of(
         cursor_of=lambda node: _encode(ordering, *position(node)),
         has_next_page=request.cursor is not None if request.is_backward else has_more,
         has_previous_page=has_more if request.is_backward else request.cursor is not None,
-        resume=None if stopped_at is None or len(rows) > request.size else _encode(ordering, *stopped_at),
+        resume=resume,
     )
+
+
+def sealed_cursor(ordering: Ordering, position: Position, seal: ViewerSeal) -> str:
+    """A cursor that tells its viewer nothing, not even how long the sort key is."""
+    padded = orjson.dumps([ordering.name, *position]).ljust(_SEALED_LENGTHS[ordering.key_type])
+    return _SEALED + base64.urlsafe_b64encode(seal.close(ordering.name, padded)).decode()
 
 
 def _encode(ordering: Ordering, key: datetime | str | int, id_: str) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([ordering.name, key, id_])).decode()
 
 
-def _decode(ordering: Ordering, cursor: str, fault: InputFault) -> Position:
+def _decode(ordering: Ordering, cursor: str, seal: ViewerSeal | None, fault: InputFault) -> Position:
     if len(cursor) > MAX_CURSOR_LENGTH:
         raise InvalidInput(fault)
     try:
-        name, key, id_ = orjson.loads(base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True))
+        name, key, id_ = orjson.loads(_content(ordering, cursor, seal))
         if ordering.key_type is datetime:
             key = datetime.fromisoformat(key)
             key.astimezone(UTC)  # the first and the last hours of the calendar are no instants in every time zone
@@ -108,3 +122,12 @@ def _decode(ordering: Ordering, cursor: str, fault: InputFault) -> Position:
     if not is_sound:
         raise InvalidInput(fault)
     return key, id_
+
+
+def _content(ordering: Ordering, cursor: str, seal: ViewerSeal | None) -> bytes:
+    content = base64.b64decode(cursor.removeprefix(_SEALED).encode("ascii"), altchars=b"-_", validate=True)
+    if not cursor.startswith(_SEALED):
+        return content
+    if seal is None:
+        raise ValueError("nothing is sealed in this list")
+    return seal.open(ordering.name, content)

@@ -5,8 +5,9 @@
 - **Small sets**: when the caller may see few files, or few have the label or the words that are asked for, all of them
   are tested and sorted: exact in every order.
 - **Everything else** is a search with a budget: candidates are read in the wanted order and tested until the page is
-  full or the budget is spent. Then the page is short, even empty, and ``Page.resume`` says where to go on. So it is for
-  the name and size orders of many files, for filters, and for labels denied where much else is allowed.
+  full or the budget is spent. Then the page is short, even empty, and ``Page.resume`` says where to go on: sealed, for
+  the last candidate may be hidden from the caller. So it is for the name and size orders of many files, for filters,
+  and for labels denied where much else is allowed.
 
 Counts stop at ``MAX_COUNTED``, and after a number of candidates; they say whether they did.
 """
@@ -24,10 +25,11 @@ from graphql_api.access.standing import Standing
 from graphql_api.db.candidates import Walk, source_parameters, sources_of
 from graphql_api.db.filters import FilterShape, filter_parameters, filter_shape
 from graphql_api.db.judging import test_parameters, tests_of
-from graphql_api.db.keyset import SEEK_ID, SEEK_KEY, Ordering, Position, page_of, seek_parameters
+from graphql_api.db.keyset import SEEK_ID, SEEK_KEY, Ordering, Position, page_of, sealed_cursor, seek_parameters
 from graphql_api.db.pages import Shape, counted, flat_page, searched_page, set_sizes, sorted_page
 from graphql_api.db.rulebooks import chains_of
 from graphql_api.db.scopes import scopes_in
+from graphql_api.db.seal import CursorSeal
 from graphql_api.db.tables import FileRow
 from graphql_api.model.file import File
 from graphql_api.model.ids import FolderId
@@ -60,11 +62,13 @@ async def list_files(
     wanted: FileFilter,
     order: FileOrder,
     request: PageRequest,
+    cursor_seal: CursorSeal,
     limits: Limits = LIMITS,
 ) -> Page[File]:
     """Files that may be seen, authorised in the statement. Raises ``InvalidInput`` for a foreign cursor."""
     ordering = _ordering(order)
-    seeking = seek_parameters(ordering, request)
+    seal = cursor_seal.of(standing.user_id)
+    seeking = seek_parameters(ordering, request, seal)
     search = await _prepare(connection, standing, wanted, order, request, limits)
     parameters = search.parameters | seeking
     stopped_at: Position | None = None
@@ -76,7 +80,8 @@ async def list_files(
     else:
         rows, stopped_at = await _walked(connection, search.shape, parameters, request.size + 1, limits.steps)
     noun = _plain if standing.reads_plainly else partial(_on_terms, standing)
-    return page_of(rows, request, ordering, noun, lambda file: _position(order.field, file), stopped_at=stopped_at)
+    resume = None if stopped_at is None else sealed_cursor(ordering, stopped_at, seal)
+    return page_of(rows, request, ordering, noun, lambda file: _position(order.field, file), resume=resume)
 
 
 async def count_files(

@@ -10,6 +10,7 @@ from graphql_api.db import audit, files, folders, notes, rules, scopes
 from graphql_api.db.engine import Database
 from graphql_api.db.files import LockedFile
 from graphql_api.db.rulebooks import chains_of
+from graphql_api.db.seal import CursorSeal
 from graphql_api.errors import Conflict, Forbidden, InputFault, InvalidInput, NotFound
 from graphql_api.model.audit import AuditAction, AuditEvent, audit_event
 from graphql_api.model.file import File
@@ -40,11 +41,14 @@ MAX_CONTENT_TYPES = 20  # in one filter
 class Files:
     """Every method sees only what the principal may see: hidden and absent files look alike."""
 
-    def __init__(self, database: Database, standings: Standings, upkeep: Upkeep, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, standings: Standings, upkeep: Upkeep, clock: Clock, cursor_seal: CursorSeal
+    ) -> None:
         self._database = database
         self._standings = standings
         self._upkeep = upkeep
         self._clock = clock
+        self._cursor_seal = cursor_seal
 
     async def find(self, principal: Principal, ids: Sequence[FileId]) -> Mapping[FileId, File]:
         """Those of ``ids`` that the principal may see. Raises: Unavailable."""
@@ -64,7 +68,7 @@ class Files:
         _check_filter(wanted)
         async with self._database.autocommit() as connection:
             standing = await self._standings.of(connection, principal)
-            return await files.list_files(connection, standing, wanted, order, request)
+            return await files.list_files(connection, standing, wanted, order, request, self._cursor_seal)
 
     async def count(self, principal: Principal, wanted: FileFilter) -> Count:
         """How many files the list has in all, counted up to a limit. Raises: InvalidInput, Unavailable."""

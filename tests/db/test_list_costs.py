@@ -22,6 +22,7 @@ from graphql_api.model.principal import Permission
 from graphql_api.model.rule import ROOT, Effect, Obligations, RuleTerms, Scope, Subject, label_scope
 from tests.access.worlds import BEGINNING, USERS, rule_of
 from tests.db.stocked import insert_files, insert_folders, insert_users
+from tests.world import CURSOR_SEAL
 
 ALICE, BOB = USERS[:2]
 HOME, HIDDEN, DENIED = [FolderId(f"folder_{name:0>26}") for name in ("h", "k", "q")]
@@ -114,12 +115,12 @@ async def test_a_page_by_creation_is_one_statement(database: Database, reader: S
     await plant(database, *files)
     async with database.autocommit() as connection:
         with statements(database) as ran:
-            page = await list_files(connection, reader, wanted, FileOrder(), PageRequest(100))
+            page = await list_files(connection, reader, wanted, FileOrder(), PageRequest(100), CURSOR_SEAL)
         assert len(ran) == 1
         assert ids(page.nodes) == ids(files[::-1][:100])
         with statements(database) as ran:
             next_ = PageRequest(100, page.cursor_of(page.nodes[-1]))
-            page = await list_files(connection, reader, wanted, FileOrder(), next_)
+            page = await list_files(connection, reader, wanted, FileOrder(), next_, CURSOR_SEAL)
         assert len(ran) == 1
         assert ids(page.nodes) == ids(files[::-1][100:])
 
@@ -134,7 +135,7 @@ async def test_what_is_hidden_and_what_is_absent_run_the_same_statements(databas
                 for folder_id in (ABSENT, HIDDEN, DENIED):
                     wanted = FileFilter(folder_id, is_recursive)
                     with statements(database) as ran:
-                        page = await list_files(connection, AT_HOME, wanted, order, PageRequest(5))
+                        page = await list_files(connection, AT_HOME, wanted, order, PageRequest(5), CURSOR_SEAL)
                         count = await count_files(connection, AT_HOME, wanted)
                     assert (page.nodes, page.has_next_page, page.resume) == ((), False, None)
                     assert count == Count(0, is_exact=True)
@@ -156,15 +157,19 @@ async def test_a_denied_label_on_the_newest_files_ends_a_page_early_and_nothing_
             await change_labels(connection, file, add=["red"])
     async with database.autocommit() as connection:
         with statements(database) as ran:
-            page = await list_files(connection, reader, FileFilter(), FileOrder(), PageRequest(3), limits)
+            page = await list_files(connection, reader, FileFilter(), FileOrder(), PageRequest(3), CURSOR_SEAL, limits)
         assert len(ran) == len(limits.steps)
         assert (page.nodes, page.has_next_page, page.has_previous_page) == ((), True, False)
-        page = await list_files(connection, reader, FileFilter(), FileOrder(), PageRequest(3, page.resume), limits)
+        page = await list_files(
+            connection, reader, FileFilter(), FileOrder(), PageRequest(3, page.resume), CURSOR_SEAL, limits
+        )
         assert (page.nodes, page.has_next_page) == ((), True)
-        page = await list_files(connection, reader, FileFilter(), FileOrder(), PageRequest(3, page.resume), limits)
+        page = await list_files(
+            connection, reader, FileFilter(), FileOrder(), PageRequest(3, page.resume), CURSOR_SEAL, limits
+        )
         assert (ids(page.nodes), page.has_next_page, page.resume) == (ids(files[4:1:-1]), True, None)
         last = PageRequest(3, page.cursor_of(page.nodes[-1]))
-        page = await list_files(connection, reader, FileFilter(), FileOrder(), last, limits)
+        page = await list_files(connection, reader, FileFilter(), FileOrder(), last, CURSOR_SEAL, limits)
         assert (ids(page.nodes), page.has_next_page, page.resume) == (ids(files[1::-1]), False, None)
 
 
@@ -178,11 +183,17 @@ async def test_backwards_a_page_that_ends_early_says_where_to_go_on_too(database
             await change_labels(connection, file, add=["red"])
     async with database.autocommit() as connection:
         page = await list_files(
-            connection, reader, FileFilter(), FileOrder(), PageRequest(3, None, is_backward=True), limits
+            connection, reader, FileFilter(), FileOrder(), PageRequest(3, None, is_backward=True), CURSOR_SEAL, limits
         )
         assert (page.nodes, page.has_previous_page, page.has_next_page) == ((), True, False)
         page = await list_files(
-            connection, reader, FileFilter(), FileOrder(), PageRequest(3, page.resume, is_backward=True), limits
+            connection,
+            reader,
+            FileFilter(),
+            FileOrder(),
+            PageRequest(3, page.resume, is_backward=True),
+            CURSOR_SEAL,
+            limits,
         )
         assert (ids(page.nodes), page.has_previous_page) == (ids(files[9:6:-1]), True)
 
@@ -194,7 +205,7 @@ async def test_a_search_that_finds_the_last_file_within_its_budget_is_complete(d
     async with database.autocommit() as connection:
         for steps in ((11,), (12,), (13,), (4, 8), (4, 9)):
             page = await list_files(
-                connection, standing(HOME), wanted, FileOrder(), PageRequest(3), Limits(steps=steps)
+                connection, standing(HOME), wanted, FileOrder(), PageRequest(3), CURSOR_SEAL, Limits(steps=steps)
             )
             goes_on = sum(steps) <= len(files)  # a search cannot know that there is nothing after its last candidate
             assert page.nodes == ()
@@ -208,11 +219,13 @@ async def test_who_sees_few_files_gets_them_sorted_whole_and_who_sees_many_by_wa
     few = standing(*ids(files[3:20:8]), user=BOB)
     async with database.autocommit() as connection:
         with statements(database) as ran:
-            page = await list_files(connection, few, FileFilter(), BY_NAME, PageRequest(10), Limits(steps=(2,)))
+            page = await list_files(
+                connection, few, FileFilter(), BY_NAME, PageRequest(10), CURSOR_SEAL, Limits(steps=(2,))
+            )
         assert ids(page.nodes) == ids(files[3:20:8])
         assert len(ran) == 2  # how few, and the page
         many = Limits(steps=(4, 4), small=10)
-        page = await list_files(connection, standing(HOME), FileFilter(), BY_NAME, PageRequest(10), many)
+        page = await list_files(connection, standing(HOME), FileFilter(), BY_NAME, PageRequest(10), CURSOR_SEAL, many)
         assert ids(page.nodes) == ids(files[:8])
         assert page.resume is not None
 
@@ -227,7 +240,7 @@ async def test_words_of_few_files_are_found_among_many(database: Database) -> No
     wanted = FileFilter(words=("file", "rar"))
     async with database.autocommit() as connection:
         for order in (FileOrder(), BY_NAME):
-            page = await list_files(connection, standing(HOME), wanted, order, PageRequest(10), limits)
+            page = await list_files(connection, standing(HOME), wanted, order, PageRequest(10), CURSOR_SEAL, limits)
             assert (ids(page.nodes), page.has_next_page) == ([files[7].id], False)
         assert await count_files(connection, standing(HOME), wanted, limits) == Count(1, is_exact=True)
 

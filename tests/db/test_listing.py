@@ -22,6 +22,7 @@ from graphql_api.model.principal import Address, Principal
 from tests.access import reference
 from tests.access.worlds import BEGINNING, LABELS, RuledWorld, addresses, moments, principals, worlds
 from tests.db.stocked import stock
+from tests.world import CURSOR_SEAL
 
 # Searches that end after a few candidates, sets that are never small, scopes that are always many, and all in between.
 NARROW: Final = (
@@ -124,7 +125,9 @@ async def walked(
     seen: list[File] = []
     cursor = None
     while True:
-        page = await list_files(connection, standing, wanted, order, PageRequest(size, cursor, is_backward), limits)
+        page = await list_files(
+            connection, standing, wanted, order, PageRequest(size, cursor, is_backward), CURSOR_SEAL, limits
+        )
         nodes = list(page.nodes)
         seen = nodes + seen if is_backward else seen + nodes
         goes_on = page.has_previous_page if is_backward else page.has_next_page
