@@ -81,7 +81,8 @@ def plan(path: Path, *, detailed_exitcode: bool) -> None:
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--plan", "plan_id", metavar="ID", help="Apply only what this plan showed.")
 @click.option("--yes", is_flag=True, help="Plan, and apply that without asking.")
-def apply(path: Path, *, plan_id: str | None, yes: bool) -> None:
+@click.option("--allow-no-administrator", is_flag=True, help="Even if no rule makes anybody an administrator any more.")
+def apply(path: Path, *, plan_id: str | None, yes: bool, allow_no_administrator: bool) -> None:
     """Make groups and rules as FILE says: everything or nothing."""
     from graphql_api.cli.policy_report import applied, report
 
@@ -93,7 +94,7 @@ def apply(path: Path, *, plan_id: str | None, yes: bool) -> None:
         click.echo("\n".join(report(planned)))
         plan_id = planned.id
     known = plan_id
-    done = _run(lambda files: files.apply(file, known))
+    done = _run(lambda files: files.apply(file, known, may_leave_no_admin=allow_no_administrator))
     click.echo(applied(done))
 
 

@@ -27,6 +27,9 @@ def report(plan: PolicyPlan) -> Iterator[str]:
         yield f"{_many(others, 'resource')} as the file says already."
     if plan.preview is not None:
         yield from _preview(plan.preview, plan)
+    if plan.leaves_no_admin:
+        yield "Warning: nobody would be left whom a rule makes an administrator"
+        yield ""
     yield f"Plan {plan.id}: {_summary(plan)}"
 
 

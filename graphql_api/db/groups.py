@@ -7,6 +7,7 @@ import orjson
 from sqlalchemy import ColumnElement, bindparam, delete, false, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from graphql_api.db.among import among, texts
 from graphql_api.db.inserts import insert_unless_taken
 from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
 from graphql_api.db.tables import GroupMemberRow, GroupRow, UserRow
@@ -117,6 +118,12 @@ async def remove_members(
     return frozenset(map(UserId, await connection.scalars(statement)))
 
 
+async def list_joined(connection: AsyncConnection, user_id: UserId) -> Sequence[GroupId]:
+    """Of which groups the user was made a member."""
+    statement = select(GroupMemberRow.group_id).where(GroupMemberRow.user_id == user_id)
+    return list(map(GroupId, await connection.scalars(statement.order_by(GroupMemberRow.group_id))))
+
+
 async def list_members(connection: AsyncConnection, group_id: GroupId, request: PageRequest) -> Page[User]:
     """Who was known first comes first; those whom only a token's claim makes members are not among them.
 
@@ -133,19 +140,26 @@ async def list_members(connection: AsyncConnection, group_id: GroupId, request: 
     return page_of(rows, request, _BY_ARRIVAL, user_of, lambda user: (user.id, user.id))
 
 
-async def list_who_may_be(connection: AsyncConnection, subjects: Collection[str], limit: int) -> Sequence[UserId]:
-    """At most ``limit`` users who have signed in and may be meant by these ids of users and groups. Not all of them
-    are: what the last token called their groups is searched as the text that it is kept as.
+async def list_who_may_be(
+    connection: AsyncConnection, subjects: Collection[str], limit: int, after: UserId | None = None
+) -> Sequence[UserId]:
+    """At most ``limit`` users who have signed in and may be meant by these ids of users and groups, in the order of
+    their ids, which begin after ``after``. Not all of them are: what the last token called their groups is searched as
+    the text that it is kept as.
     """
-    claims = await connection.scalars(select(GroupRow.claim).where(GroupRow.id.in_(subjects)))
-    members = select(GroupMemberRow.user_id).where(GroupMemberRow.group_id.in_(subjects))
+    named = {"subjects": list(subjects)}
+    claims = await connection.scalars(select(GroupRow.claim).where(among(GroupRow.id, texts("subjects"))), named)
+    members = select(GroupMemberRow.user_id).where(among(GroupMemberRow.group_id, texts("subjects")))
     by_claim = [
         UserRow.claim_groups.contains(orjson.dumps(claim).decode(), autoescape=True) for claim in claims if claim
     ]
     statement = select(UserRow.id).where(
-        UserRow.signed_in_at.is_not(None), or_(UserRow.id.in_(subjects), UserRow.id.in_(members), *by_claim)
+        UserRow.signed_in_at.is_not(None),
+        or_(among(UserRow.id, texts("subjects")), UserRow.id.in_(members), *by_claim),
     )
-    return list(map(UserId, await connection.scalars(statement.limit(limit))))
+    if after is not None:
+        statement = statement.where(UserRow.id > after)
+    return list(map(UserId, await connection.scalars(statement.order_by(UserRow.id).limit(limit), named)))
 
 
 def _changing(group: Group) -> dict[str, object]:

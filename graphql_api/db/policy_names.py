@@ -16,6 +16,7 @@ from graphql_api.db.folders import list_ancestry
 from graphql_api.db.groups import group_of
 from graphql_api.db.rules import COLUMNS, rule_of
 from graphql_api.db.tables import AccessRuleRow, FileRow, FolderEntryRow, FolderRow, GroupMemberRow, GroupRow, UserRow
+from graphql_api.db.users import IS_RELEASED
 from graphql_api.model.group import Group
 from graphql_api.model.ids import ROOT_FOLDER_ID, FileId, FolderId, GroupId, UserId
 from graphql_api.model.names import name_key
@@ -36,6 +37,7 @@ class NamedUser:
     subject: str
     email: str | None
     email_key: str | None
+    has_signed_in: bool
 
 
 async def find_entries(connection: AsyncConnection, paths: Collection[NamePath]) -> Mapping[NamePath, str]:
@@ -116,20 +118,20 @@ async def find_people(
     subjects: Collection[str] = (),
     ids: Collection[str] = (),
 ) -> Sequence[NamedUser]:
-    """Everybody whom one of these means: several, where an address is not one user's alone."""
+    """Everybody whom one of these may mean: several, where an address is not one user's alone."""
     is_of_issuer = UserRow.issuer == issuer
     found: dict[UserId, NamedUser] = {}
     for values, condition in (
         (email_keys, is_of_issuer & among(UserRow.email_key, texts("values"))),
         (subjects, is_of_issuer & among(UserRow.subject, texts("values"))),
-        (ids, among(UserRow.id, texts("values"))),
+        (ids, among(UserRow.id, texts("values")) & ~IS_RELEASED),
     ):
         if not values:
             continue
-        columns = (UserRow.id, UserRow.issuer, UserRow.subject, UserRow.email, UserRow.email_key)
+        columns = (UserRow.id, UserRow.issuer, UserRow.subject, UserRow.email, UserRow.email_key, UserRow.signed_in_at)
         rows = await connection.execute(select(*columns).where(condition), {"values": list(values)})
-        for id_, issuer_, subject, email, email_key in rows:
-            found[UserId(id_)] = NamedUser(UserId(id_), issuer_, subject, email, email_key)
+        for id_, issuer_, subject, email, email_key, since in rows:
+            found[UserId(id_)] = NamedUser(UserId(id_), issuer_, subject, email, email_key, since is not None)
     return list(found.values())
 
 

@@ -17,8 +17,9 @@ from graphql_api.model.rule import AccessRule, Effect, RuleTerms, Scope, Subject
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import free_names
 from graphql_api.services.rule_json import rule_json
+from graphql_api.services.takeover import take_over_invitation
 
-MAX_REMEMBERED: Final = 10_000  # identities whose user is known without asking the database
+MAX_REMEMBERED: Final = 10_000  # users who are known without asking the database, while their token says the same
 
 
 class Accounts:
@@ -28,20 +29,23 @@ class Accounts:
         self._database = database
         self._clock = clock
         self._makes_homes = makes_homes
-        self._known: OrderedDict[Identity, UserId] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], tuple[Identity, UserId]] = OrderedDict()
 
     async def principal_of(
         self, identity: Identity, *, address: Address | None = None, request_id: str | None = None
     ) -> Principal:
         """The principal behind a verified token, and from where and in which request they ask. Raises: Unavailable."""
-        user_id = self._known.get(identity)
-        if user_id is None:
+        key = (identity.issuer, identity.subject)
+        known = self._known.get(key)
+        if known is not None and known[0] == identity:
+            user_id = known[1]
+            self._known.move_to_end(key)
+        else:
             user_id = await self._find_or_create(identity)
-            self._known[identity] = user_id
+            if self._known.pop(key, None) is known:  # else another token of theirs came meanwhile: which was kept last?
+                self._known[key] = (identity, user_id)
             if len(self._known) > MAX_REMEMBERED:
                 self._known.popitem(last=False)
-        else:
-            self._known.move_to_end(identity)
         return Principal(
             user_id=user_id,
             display_name=identity.display_name,
@@ -65,19 +69,24 @@ class Accounts:
             return found
         now = self._clock()
         async with self._database.transaction() as connection:
-            user_id = await users.claim_invitation(connection, identity, now)
+            user_id = await users.meet_user(connection, identity)
             if user_id is None:
-                new = new_user_id(now)
-                user_id = new if await users.insert_user(connection, new, identity, now=now) else None
-            if user_id is not None:
-                # The version before this one may have made both while this one was being rolled out.
-                if self._makes_homes and await users.find_home(connection, user_id) is None:
-                    await self._make_home(connection, user_id, identity, now)
-                return user_id
-        async with self._database.autocommit() as connection:  # another request of the same person was first
-            found = await users.find_user(connection, identity)
-        assert found is not None, "users are never deleted"
-        return found
+                user_id = await self._welcome(connection, identity, now)
+            await take_over_invitation(connection, user_id, identity, now)
+        return user_id
+
+    async def _welcome(self, connection: AsyncConnection, identity: Identity, now: datetime) -> UserId:
+        """Who signs in for the first time."""
+        user_id = await users.claim_invitation(connection, identity, now)
+        if user_id is None:
+            new = new_user_id(now)
+            is_new = await users.insert_user(connection, new, identity, now=now)
+            # The version before this one, which waits for nobody, may make user and home while this one is rolled out.
+            user_id = new if is_new else await users.claim_invitation(connection, identity, now)
+        assert user_id is not None, "users are never deleted"
+        if self._makes_homes and await users.find_home(connection, user_id) is None:
+            await self._make_home(connection, user_id, identity, now)
+        return user_id
 
     async def _make_home(self, connection: AsyncConnection, user_id: UserId, identity: Identity, now: datetime) -> None:
         """Under the user's name, a numbered one if it is taken, and the user's id if all of those are. A rule makes it

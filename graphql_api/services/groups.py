@@ -149,11 +149,11 @@ class Groups:
         _check_members(add, remove)
         async with self._changing(principal) as (connection, now):
             group = await _existing(connection, group_id)
-            known = await users.find_users(connection, add)
+            known = await users.find_nameable(connection, add)
             unknown = [number for number, id_ in enumerate(add) if id_ not in known]
             if unknown:
                 raise InvalidInput(*(InputFault("no such user", ("add", str(number))) for number in unknown))
-            joined = await groups.add_members(connection, group_id, known.keys())
+            joined = await groups.add_members(connection, group_id, known)
             left = await groups.remove_members(connection, group_id, remove)
             await audit.insert_events(
                 connection,

@@ -1,6 +1,6 @@
 """The last administrator cannot be locked out, not even by themselves."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
@@ -9,31 +9,45 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
 from graphql_api.db.groups import list_who_may_be
-from graphql_api.db.rulebooks import load_rulebook_of, subjects_of
+from graphql_api.db.rehearsal import groups_of
+from graphql_api.db.rulebooks import subjects_of
 from graphql_api.db.rules import list_rules_on
 from graphql_api.errors import Conflict
+from graphql_api.model.ids import UserId
 from graphql_api.model.principal import Permission
-from graphql_api.model.rule import ROOT, AccessRule, Effect
+from graphql_api.model.rule import ANYONE, ROOT, SIGNED_IN, AccessRule, Effect
+from graphql_api.services.rule_draft import Regrouping, RuleDraft
 
-MAX_EXAMINED: Final = 100  # users; when rules name more, one of these will do
+EXAMINED_AT_ONCE: Final = 500  # users
 
+_AS_IT_IS: Final = Regrouping()
 _After = Callable[[Iterable[AccessRule]], list[AccessRule]]
 
 
 @asynccontextmanager
-async def keeping_an_admin(connection: AsyncConnection, standing: Standing, now: datetime) -> AsyncIterator[None]:
-    """Around the change of a policy, in its transaction; ``standing`` is that of who makes it.
+async def keeping_an_admin(
+    connection: AsyncConnection, standing: Standing | None, now: datetime
+) -> AsyncIterator[None]:
+    """Around the change of a policy, in its transaction; ``standing`` is that of who makes it, None: the system.
 
     Only an administrator can take ADMINISTER from anybody, and one whose token says so remains one whatever rules say,
     so only those by rule are looked after.
 
     Raises: Conflict: the change would take the last enduring administrator's permission.
     """
-    could_harm = standing.is_admin and not standing.is_token_admin
+    could_harm = standing is None or (standing.is_admin and not standing.is_token_admin)
     had_one = could_harm and await _has_an_admin(connection, now)
     yield
     if had_one and not await _has_an_admin(connection, now):
         raise Conflict("nobody would be left who may administer")
+
+
+async def leaves_no_admin(draft: RuleDraft) -> bool:
+    """Whether nobody would be left, where somebody is, whoever makes the change; nothing is written."""
+    connection, now = draft.connection, draft.now
+    if not await _has_an_admin(connection, now):
+        return False
+    return not await _has_an_admin(connection, now, draft.after, draft.regrouping)
 
 
 async def require_an_admin_left(connection: AsyncConnection, standing: Standing, now: datetime, after: _After) -> None:
@@ -45,20 +59,27 @@ async def require_an_admin_left(connection: AsyncConnection, standing: Standing,
         raise Conflict("nobody would be left who may administer")
 
 
-async def _has_an_admin(connection: AsyncConnection, now: datetime, after: _After = list) -> bool:
-    """Whether somebody who has signed in is an administrator by rule from now on, whenever and wherever from."""
+async def _has_an_admin(
+    connection: AsyncConnection, now: datetime, after: _After = list, regrouping: Regrouping = _AS_IT_IS
+) -> bool:
+    """Whether somebody who has signed in is an administrator by rule from now on, whenever and wherever from.
+
+    All whom a rule may make one are looked at, some at a time: any number of them may be denied it.
+    """
     on_root = after(await list_rules_on(connection, [ROOT]))
-    allows = [rule.terms.subject for rule in on_root if _allows_for_good(rule, now)]
-    for user_id in await list_who_may_be(connection, allows, MAX_EXAMINED):
-        book = await load_rulebook_of(connection, user_id)
-        own = subjects_of(user_id, book.groups)
-        if _is_admin_for_good([rule for rule in after(book.rules) if rule.terms.subject in own], now):
-            return True
+    allowed: set[str] = {rule.terms.subject for rule in on_root if _allows_for_good(rule, now)}
+    denied: set[str] = {rule.terms.subject for rule in on_root if _may_deny(rule, now)}
+    if not allowed or not denied.isdisjoint({ANYONE, SIGNED_IN}):
+        return False
+    joining = {user_id for user_id, groups in regrouping.joined.items() if not allowed.isdisjoint(groups)}
+    last: UserId | None = None
+    while user_ids := await list_who_may_be(connection, allowed | joining, EXAMINED_AT_ONCE, last):
+        for user_id, groups in (await groups_of(connection, user_ids)).items():
+            own = subjects_of(user_id, regrouping.after(user_id, groups))
+            if not allowed.isdisjoint(own) and denied.isdisjoint(own):
+                return True
+        last = user_ids[-1]
     return False
-
-
-def _is_admin_for_good(rules: Sequence[AccessRule], now: datetime) -> bool:
-    return any(_allows_for_good(rule, now) for rule in rules) and not any(_may_deny(rule, now) for rule in rules)
 
 
 def _allows_for_good(rule: AccessRule, now: datetime) -> bool:

@@ -3,6 +3,7 @@ database: nobody is asked for permission, and to the audit log it is the system.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +19,7 @@ from graphql_api.model.principal import CONTENT_PERMISSIONS
 from graphql_api.model.rule import AccessRule, Effect, RuleTerms, Scope, Subject
 from graphql_api.policyfile import FileGroup, FileRule, FileSection, Kind, PolicyDocument, PolicyFile, Target, Whom
 from graphql_api.services.clock import Clock
+from graphql_api.services.last_admin import keeping_an_admin, leaves_no_admin
 from graphql_api.services.policy_comparison import Comparison, compare_file, draft_rules, invitee_of, new_draft
 from graphql_api.services.policy_groups import GroupChange, regrouping_of, write_groups
 from graphql_api.services.policy_names import targets_of, whom_of
@@ -40,6 +42,7 @@ class SectionChange:
 class PolicyPlan:
     """``id`` differs when the file, or what it was compared with, differs. ``groups`` are those that change, while
     ``sections`` are all. ``preview`` is None when nothing changes. ``names``: of the ids in this, as files say them.
+    ``leaves_no_admin``: there is an administrator by rule, and would be none.
     """
 
     id: str
@@ -47,6 +50,7 @@ class PolicyPlan:
     sections: tuple[SectionChange, ...]
     preview: Preview | None
     names: Mapping[str, str]
+    leaves_no_admin: bool
 
     @property
     def changes_anything(self) -> bool:
@@ -97,18 +101,20 @@ class PolicyFiles:
             compared, draft = await self._rehearse(connection, file)
             return await self._told(draft, compared, with_preview=True)
 
-    async def apply(self, file: PolicyFile, plan_id: str) -> PolicyPlan:
+    async def apply(self, file: PolicyFile, plan_id: str, *, may_leave_no_admin: bool = False) -> PolicyPlan:
         """Make it so, all or nothing; what was done, without a preview.
 
         Raises: ConfigurationError: as ``plan`` does. Conflict: ``plan_id`` is that of a plan of another file, or of
-        another state of the rules.
+        another state of the rules; or there would be no administrator by rule any more, unless there may be none.
         """
         async with self._database.snapshot() as connection:  # nobody has to wait for a file that cannot be applied
             compared, draft = await self._rehearse(connection, file)
             _require_same(plan_id, compared.id)
             told = await self._told(draft, compared, with_preview=False)
+        if told.leaves_no_admin and not may_leave_no_admin:
+            raise _nobody_left()
         if told.changes_anything:
-            await self._make(file, plan_id)
+            await self._make(file, plan_id, may_leave_no_admin)
         return told
 
     async def _rehearse(self, connection: AsyncConnection, file: PolicyFile) -> tuple[Comparison, RuleDraft]:
@@ -121,18 +127,19 @@ class PolicyFiles:
         await draft_rules(draft, compared)
         return compared, draft
 
-    async def _make(self, file: PolicyFile, plan_id: str) -> None:
+    async def _make(self, file: PolicyFile, plan_id: str, may_leave_no_admin: bool) -> None:
         """Raises: ConfigurationError, Conflict: what was rehearsed a moment ago has changed since."""
         now = self._clock()
         async with self._database.transaction() as connection:
             await rules.bump_version(connection)
             compared = await compare_file(connection, file, self._issuer, now)
             _require_same(plan_id, compared.id)
-            await self._invite(connection, compared.newcomers, now)
-            await write_groups(connection, compared.groups, now)
-            draft = new_draft(connection, self._issuer, now)
-            await draft_rules(draft, compared)
-            await write(draft)
+            async with nullcontext() if may_leave_no_admin else keeping_an_admin(connection, None, now):
+                await self._invite(connection, compared.newcomers, now)
+                await write_groups(connection, compared.groups, now)
+                draft = new_draft(connection, self._issuer, now)
+                await draft_rules(draft, compared)
+                await write(draft)
 
     async def _invite(self, connection: AsyncConnection, newcomers: Mapping[UserId, Whom], now: datetime) -> None:
         events = []
@@ -155,7 +162,11 @@ class PolicyFiles:
         whom.update({change.after.id: Whom(Kind.GROUP, change.after.name) for change in groups})
         things = await targets_of(draft.connection, {id_ for line in lines for id_ in line.sample})
         names = {id_: str(named) for id_, named in (*whom.items(), *things.items())}
-        return PolicyPlan(compared.id, groups, tuple(_section_changes(compared, draft.steps, whom)), preview, names)
+        sections = tuple(_section_changes(compared, draft.steps, whom))
+        changes = bool(groups or draft.steps)
+        return PolicyPlan(
+            compared.id, groups, sections, preview, names, leaves_no_admin=changes and await leaves_no_admin(draft)
+        )
 
 
 def _section_changes(
@@ -199,6 +210,12 @@ def _less_homes(every: Sequence[AccessRule], homes: Mapping[FolderId, UserId]) -
     }
     plain = {scope for scope, terms in made_with.items() if on.get(scope) == terms}
     return [rule for rule in every if rule.terms.resource not in plain]
+
+
+def _nobody_left() -> Conflict:
+    return Conflict(
+        "nobody would be left whom a rule makes an administrator; --allow-no-administrator applies it all the same"
+    )
 
 
 def _require_same(plan_id: str, id_: str) -> None:

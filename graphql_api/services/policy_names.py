@@ -65,11 +65,11 @@ async def whom_of(connection: AsyncConnection, subjects: Collection[str], issuer
         connection, issuer, ids=[subject for subject in subjects if subject.startswith(USER_PREFIX)]
     )
     keys = {user.email_key for user in users if user.email_key is not None}
-    namesakes = [user.email_key for user in await policy_names.find_people(connection, issuer, email_keys=keys)]
+    by_email = _by_email(await policy_names.find_people(connection, issuer, email_keys=keys))
     return {
         **_EVERYBODY,
         **{group.id: Whom(Kind.GROUP, group.name) for group in groups.values()},
-        **{user.id: _whom(user, issuer, is_only_one=namesakes.count(user.email_key) == 1) for user in users},
+        **{user.id: _whom(user, issuer, is_only_one=by_email.get(user.email_key) == {user.id}) for user in users},
     }
 
 
@@ -113,8 +113,8 @@ async def _people(
         meant.setdefault((Kind.ID, user.id), set()).add(user.id)
         if user.issuer == issuer:
             meant.setdefault((Kind.SUBJECT, user.subject), set()).add(user.id)
-            if user.email_key is not None:
-                meant.setdefault((Kind.USER, user.email_key), set()).add(user.id)
+    of_issuer = [user for user in found if user.issuer == issuer]
+    meant.update(((Kind.USER, key), ids) for key, ids in _by_email(of_issuer).items() if key is not None)
     people: dict[Key, UserId] = {}
     newcomers: dict[Key, Whom] = {}
     for path, whom in named:
@@ -128,6 +128,16 @@ async def _people(
         else:
             newcomers.setdefault(whom.key, whom)
     return people, newcomers
+
+
+def _by_email(users: Iterable[NamedUser]) -> dict[str | None, set[UserId]]:
+    """Whom each address means: who has signed in with it, or else who was named by it."""
+    meant: dict[str | None, set[UserId]] = {}
+    for user in sorted(users, key=lambda user: not user.has_signed_in):
+        named = meant.setdefault(user.email_key, set())
+        if user.has_signed_in or not named:
+            named.add(user.id)
+    return meant
 
 
 def _named(file: PolicyFile) -> Iterator[tuple[Path, Whom]]:

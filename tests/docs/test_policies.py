@@ -14,13 +14,16 @@ from click.testing import CliRunner
 from graphql_api.cli import main
 from graphql_api.db.engine import Database
 from graphql_api.db.folders import claim_name, insert_folder
+from graphql_api.db.users import insert_user
 from graphql_api.model.file import Folder
-from graphql_api.model.ids import ROOT_FOLDER_ID, new_folder_id
+from graphql_api.model.ids import ROOT_FOLDER_ID, new_folder_id, new_user_id
+from graphql_api.model.principal import Identity
 from graphql_api.policyfile import MAX_BYTES, read
 from graphql_api.policyfile.shapes import GroupShape, LinkShape, ResourceShape, RuleShape, Top
 from tests.cli.program import clean_environment
 from tests.docs.markdown import ROOT, Block, blocks
 
+ISSUER = "https://issuer.test"
 POLICIES = ROOT / "docs" / "policies.md"
 TEXT = POLICIES.read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^`([\w.]+)`:\n\n```yaml\n(.*?)```", TEXT, re.MULTILINE | re.DOTALL))
@@ -39,12 +42,14 @@ def matches(expected: str, actual: str) -> bool:
 
 @pytest.fixture
 async def folder(database: Database, tmp_path: Path) -> Path:
-    """Where a reader works, who has a folder called team and has saved the files of the document."""
+    """Where a reader works, who has a folder called team, knows Carol and has saved the files of the document."""
     now = datetime.now(UTC)
     team = Folder(new_folder_id(now), ROOT_FOLDER_ID, None, "team", now, now)
     async with database.transaction() as connection:
         assert await claim_name(connection, ROOT_FOLDER_ID, team.name, team.id)
         await insert_folder(connection, team)
+        carol = Identity(ISSUER, "carol", "Carol", "carol@example.com")
+        assert await insert_user(connection, new_user_id(now), carol, now=now)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     return tmp_path
@@ -54,7 +59,7 @@ def run(step: Block, folder: Path, url: str) -> str:
     """What a step prints, on both streams."""
     environ = clean_environment(
         GRAPHQL_API_DATABASE_URL=url,
-        GRAPHQL_API_AUTH_ISSUER="https://issuer.test",
+        GRAPHQL_API_AUTH_ISSUER=ISSUER,
         PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     )
     state = "[ ! -e .state ] || . ./.state\n"

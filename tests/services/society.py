@@ -20,6 +20,7 @@ from graphql_api.services.audit_log import AuditLog
 from graphql_api.services.groups import Groups
 from graphql_api.services.people import People
 from graphql_api.services.standings import Standings
+from graphql_api.services.takeover import take_over_invitation
 from tests.world import START, Clock
 
 T = TypeVar("T")
@@ -57,13 +58,13 @@ class Society:
         if found is not None:
             return found, False
         async with self.database.transaction() as connection:
-            claimed = await users.claim_invitation(connection, who, self.clock())
-            if claimed is not None:
-                return claimed, False
-            user_id = new_user_id(self.clock())
-            if await users.insert_user(connection, user_id, who, now=self.clock()):
-                return user_id, True
-        return await self.sign_in(who)
+            known = await users.meet_user(connection, who)
+            known = known or await users.claim_invitation(connection, who, self.clock())
+            user_id = known or new_user_id(self.clock())
+            if known is None:
+                assert await users.insert_user(connection, user_id, who, now=self.clock())
+            await take_over_invitation(connection, user_id, who, self.clock())
+            return user_id, known is None
 
     async def principal(self, subject: str, *, is_admin: bool = False, groups: tuple[str, ...] = ()) -> Principal:
         """Somebody who has signed in; ``is_admin``: their token says so."""

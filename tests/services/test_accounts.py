@@ -1,7 +1,9 @@
 """Users come into being with their first token; each gets one home."""
 
+import asyncio
 from dataclasses import replace
 
+import orjson
 from sqlalchemy import insert, select
 
 from graphql_api.db.tables import FolderEntryRow, UserRow
@@ -10,7 +12,7 @@ from graphql_api.model.names import name_key, numbered_name
 from graphql_api.model.principal import ANONYMOUS, Identity
 from graphql_api.services.accounts import Accounts
 from graphql_api.services.naming import HIGHEST_NUMBER
-from tests.services.stories import foldered, home_of
+from tests.services.stories import foldered, home_of, statements
 from tests.world import World
 
 ALICE = Identity("https://issuer.test", "alice", "Alice", "alice@example.com", frozenset({"staff"}), is_admin=True)
@@ -48,6 +50,36 @@ async def test_what_the_token_says_now_is_taken_over(world: World) -> None:
         [row] = await connection.execute(select(UserRow.display_name, UserRow.email))
     assert tuple(row) == ("Alicia", "new@example.com")
     assert await home_name(world, replace(ALICE, display_name="Alicia")) == "Alice"
+
+
+async def test_what_is_kept_of_the_groups_is_what_the_last_token_said(world: World) -> None:
+    accounts = world.services.accounts
+    for groups in (["a"], ["b"], ["a"], ["b"], ["a"]):
+        await accounts.principal_of(replace(ALICE, groups=frozenset(groups)))
+        async with world.database.autocommit() as connection:
+            said = await connection.scalar(select(UserRow.claim_groups))
+        assert orjson.loads(said or "") == groups
+
+
+async def test_a_token_that_says_the_same_costs_no_statement(world: World) -> None:
+    bob = replace(ALICE, subject="bob")
+    first = [await world.services.accounts.principal_of(who) for who in (ALICE, bob)]
+    with statements(world) as ran:
+        for _ in range(2):
+            assert [await world.services.accounts.principal_of(who) for who in (ALICE, bob)] == first
+    assert ran == []
+
+
+async def test_tokens_at_once_that_differ_leave_nothing_stale(world: World) -> None:
+    accounts, said = world.services.accounts, None
+    one, two = (replace(ALICE, groups=frozenset({name})) for name in "ab")
+    await accounts.principal_of(one)
+    for _ in range(10):
+        await asyncio.gather(accounts.principal_of(two), accounts.principal_of(one))
+        await accounts.principal_of(two)
+        async with world.database.autocommit() as connection:
+            said = await connection.scalar(select(UserRow.claim_groups))
+        assert said == '["b"]'
 
 
 async def test_homes_of_one_name_are_numbered_and_bad_names_replaced(world: World) -> None:

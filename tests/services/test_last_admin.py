@@ -4,16 +4,18 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import insert
 
 from graphql_api.db import rules
 from graphql_api.db.engine import Database
+from graphql_api.db.tables import UserRow
 from graphql_api.errors import Conflict
 from graphql_api.model.group import Group
 from graphql_api.model.ids import UserId
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.rule import SIGNED_IN, AccessRule, Effect
-from graphql_api.services.last_admin import keeping_an_admin
-from tests.services.society import Society, at_once, id_of, outcome
+from graphql_api.services.last_admin import EXAMINED_AT_ONCE, keeping_an_admin
+from tests.services.society import ISSUER, Society, at_once, id_of, outcome
 from tests.world import START
 
 HOUR = timedelta(hours=1)
@@ -126,6 +128,35 @@ async def test_who_is_or_will_be_denied_is_not_enough(society: Society, subject:
         await leave()
     society.clock.advance(hours=1)
     assert isinstance(await outcome(leave()), Conflict) == ("ends_at" not in terms)
+
+
+async def test_any_number_of_denied_and_of_others_who_look_alike_hide_nobody(society: Society) -> None:
+    root, ada = await society.principal("root", is_admin=True), await society.principal("ada", groups=("ops",))
+    group = await administrators(society, root, ada, claim="ops")
+    other = await society.groups.create(root, "Other")
+    suspended = await society.groups.create(root, "Suspended", claim="suspended")
+    await society.rule(suspended.id, Permission.ADMINISTER, effect=Effect.DENY)
+    crowd = [
+        {
+            "id": f"user_{number:026}",  # before everybody else
+            "issuer": ISSUER,
+            "subject": f"{number}",
+            "display_name": "one of many",
+            "claim_groups": '["ops","suspended"]' if number % 2 else '["OPS"]',
+            "signed_in_at": START,
+            "created_at": START,
+        }
+        for number in range(2 * EXAMINED_AT_ONCE + 1)
+    ]
+    async with society.database.transaction() as connection:
+        await connection.execute(insert(UserRow), crowd)
+    with pytest.raises(Conflict):  # none of these can do without ada
+        await society.groups.change_members(ada, suspended.id, [id_of(ada)], [])
+    ben = await society.principal("ben", groups=("ops",))
+    await society.groups.update(ada, other.id, name="Others")
+    await society.groups.change_members(ada, suspended.id, [id_of(ada)], [])
+    assert await society.people.permissions(ben) >= {Permission.ADMINISTER}
+    assert await society.members(group) == {ada.user_id}
 
 
 async def test_somebody_who_never_signed_in_is_not_enough(society: Society) -> None:

@@ -1,75 +1,26 @@
-"""Files of rules against a real database: what is exported is what there is, what is applied is what was planned."""
+"""What files of rules mean: what is exported is what there is, and what is planned is what would follow."""
 
-import asyncio
 from datetime import timedelta
-from typing import Any
 
-import pytest
-
-from graphql_api.db.rules import list_rules_on, policy_version
-from graphql_api.errors import ConfigurationError, Conflict
-from graphql_api.model.audit import AuditAction
+from graphql_api.db.rules import policy_version
 from graphql_api.model.preview import Direction, PreviewLine
-from graphql_api.model.principal import Identity, Permission, Principal
-from graphql_api.model.rule import ROOT, SIGNED_IN, AccessRule
-from graphql_api.policyfile import Kind, PolicyFile, Whom, read, write
-from graphql_api.services.policy_files import PolicyFiles, PolicyPlan
-from tests.services.rulings import events, outcome, ruled, wish
+from graphql_api.model.principal import Permission
+from graphql_api.model.rule import ROOT, SIGNED_IN
+from graphql_api.policyfile import Kind, Whom, write
+from tests.services.rulefiles import (
+    exported,
+    faults,
+    lines,
+    on_root,
+    parsed,
+    planned_and_applied,
+    policy_files,
+    rules_on,
+    with_email,
+)
+from tests.services.rulings import ruled, wish
 from tests.services.stories import filed, foldered, home_of
-from tests.world import ISSUER, World
-
-
-def policy_files(world: World, issuer: str = ISSUER) -> PolicyFiles:
-    return PolicyFiles(world.database, world.clock, issuer=issuer, link_max_lifetime=timedelta(days=1))
-
-
-def parsed(text: str) -> PolicyFile:
-    return read(f"version: 1\n{text}".encode(), "p.yaml")
-
-
-def on_root(*rules: str) -> str:
-    return "\n".join(
-        ["resources:", "- root: true", "  rules:" + (" []" if not rules else ""), *(f"  - {it}" for it in rules)]
-    )
-
-
-async def exported(world: World, **how: Any) -> str:
-    return write(await policy_files(world).export(**how))
-
-
-async def planned_and_applied(world: World, text: str) -> PolicyPlan:
-    """The plan, which was applied."""
-    file = parsed(text)
-    plan = await policy_files(world).plan(file)
-    await policy_files(world).apply(file, plan.id)
-    return plan
-
-
-async def faults(world: World, text: str) -> list[str]:
-    """What is said of a file; the same whether it is planned or applied, and nothing is changed."""
-    before = await exported(world, with_homes=True)
-    error = await outcome(policy_files(world).plan(parsed(text)))
-    assert isinstance(error, ConfigurationError), error
-    again = await outcome(policy_files(world).apply(parsed(text), "0-0"))
-    assert isinstance(again, ConfigurationError)
-    assert again.faults == error.faults
-    assert await exported(world, with_homes=True) == before
-    return [fault.removeprefix("p.yaml:") for fault in error.faults]
-
-
-async def rules_on(world: World, scope: str) -> list[AccessRule]:
-    async with world.database.autocommit() as connection:
-        return await list_rules_on(connection, [scope])
-
-
-async def with_email(world: World, name: str, email: str, **more: Any) -> Principal:
-    identity = Identity(more.pop("issuer", ISSUER), name, name.capitalize(), email=email, **more)
-    return await world.services.accounts.principal_of(identity)
-
-
-def lines(plan: PolicyPlan) -> set[tuple[str, Direction, Permission]]:
-    assert plan.preview is not None
-    return {(plan.names[line.subject], line.direction, line.permission) for line in plan.preview.lines}
+from tests.world import World
 
 
 async def test_an_empty_house_exports_a_file_without_resources(world: World) -> None:
@@ -326,110 +277,6 @@ async def test_planning_writes_nothing(world: World) -> None:
     assert await exported(world, with_homes=True) == before
     async with world.database.autocommit() as connection:
         assert await policy_version(connection) == version
-
-
-async def test_an_edited_file_is_not_applied(world: World) -> None:
-    plan = await policy_files(world).plan(parsed(on_root("{allow: [read], to: signed-in}")))
-    with pytest.raises(Conflict, match="the file has been edited"):
-        await policy_files(world).apply(parsed(on_root("{allow: [read], to: anyone}")), plan.id)
-    assert await rules_on(world, ROOT) == []
-
-
-@pytest.mark.parametrize("id_", ["", "-", "x", "0-0-0", "\x00"])
-async def test_what_is_no_plan_is_refused(world: World, id_: str) -> None:
-    with pytest.raises(Conflict):
-        await policy_files(world).apply(parsed(on_root()), id_)
-
-
-@pytest.mark.parametrize(
-    "meanwhile",
-    [
-        on_root("{allow: [audit], to: {subject: x}}"),
-        on_root(),
-        "groups: [{name: g, members: [{subject: x}]}]",
-        "groups: [{name: G, members: [{subject: a}]}]",
-        "groups: [{name: g, claim: c, members: [{subject: a}]}]",
-        "groups: [{name: other, members: [{subject: n}]}]",
-    ],
-)
-async def test_a_plan_is_of_what_there_was(world: World, meanwhile: str) -> None:
-    await planned_and_applied(
-        world, "groups: [{name: g, members: [{subject: a}]}]\n" + on_root("{allow: [read], to: anyone}")
-    )
-    wanted = "groups: [{name: g, members: []}]\n" + on_root("{allow: [read], to: {subject: n}}")
-    file = parsed(wanted)
-    plan = await policy_files(world).plan(file)
-    await planned_and_applied(world, meanwhile)
-    before = await exported(world)
-    with pytest.raises(Conflict, match="have changed since that plan"):
-        await policy_files(world).apply(file, plan.id)
-    assert await exported(world) == before
-
-
-async def test_changes_elsewhere_do_not_outdate_a_plan(world: World) -> None:
-    file = parsed(on_root("{allow: [read], to: signed-in}"))
-    plan = await policy_files(world).plan(file)
-    await world.principal("newcomer")  # who gets a home, and a rule on it
-    await planned_and_applied(world, "resources: [{label: x, rules: [{deny: [read], to: anyone}]}]")
-    await policy_files(world).apply(file, plan.id)
-    assert len(await rules_on(world, ROOT)) == 1
-
-
-async def test_of_two_applies_at_once_one_is_refused_and_none_is_mixed(world: World) -> None:
-    texts = ["{allow: [read], to: {subject: a}}", "{allow: [read], to: {subject: b}}"]
-    files = [parsed(f"groups: [{{name: g{n}}}]\n" + on_root(rule)) for n, rule in enumerate(texts)]
-    plans = [await policy_files(world).plan(file) for file in files]
-    outcomes = await asyncio.gather(
-        *(outcome(policy_files(world).apply(file, plan.id)) for file, plan in zip(files, plans, strict=True))
-    )
-    [winner] = [number for number, done in enumerate(outcomes) if not isinstance(done, Conflict)]
-    document = await policy_files(world).export()
-    assert [group.name for group in document.groups] == [f"g{winner}"]
-    assert document.sections == files[winner].document.sections
-
-
-async def test_who_signs_in_between_plan_and_apply_is_met_again(world: World) -> None:
-    file = parsed(on_root("{allow: [read], to: {user: new@example.com}}"))
-    plan = await policy_files(world).plan(file)
-    new = await with_email(world, "new", "new@example.com")
-    with pytest.raises(Conflict):
-        await policy_files(world).apply(file, plan.id)
-    plan = await policy_files(world).plan(file)
-    await policy_files(world).apply(file, plan.id)
-    assert [str(rule.terms.subject) for rule in await rules_on(world, ROOT)] == [new.user_id]
-
-
-async def test_another_folder_of_the_same_name_is_another_resource(world: World) -> None:
-    alice = await world.principal("alice")
-    old = await foldered(world, alice, "a")
-    file = parsed("resources: [{folder: /Alice/a, rules: [{allow: [read], to: anyone}]}]")
-    plan = await policy_files(world).plan(file)
-    await world.services.folders.rename(alice, old.id, "b")
-    new = await foldered(world, alice, "a")
-    with pytest.raises(Conflict):
-        await policy_files(world).apply(file, plan.id)
-    assert [*await rules_on(world, old.id), *await rules_on(world, new.id)] == []
-
-
-async def test_the_log_has_everything_and_names_nobody(world: World) -> None:
-    admin = await world.principal("admin", is_admin=True)
-    await planned_and_applied(
-        world, "groups: [{name: g, claim: c, members: [a@b]}]\n" + on_root("{allow: [read], to: {group: g}}")
-    )
-    await planned_and_applied(world, "groups: [{name: g, members: []}]\n" + on_root())
-    told = [event for event in await events(world, admin) if event.resource != await home_of(world, admin)]
-    assert {event.actor_id for event in told} == {None}
-    assert sorted(event.action for event in told) == sorted(
-        [
-            AuditAction.USER_INVITED,
-            AuditAction.GROUP_CREATED,
-            AuditAction.MEMBER_ADDED,
-            AuditAction.RULE_CREATED,
-            AuditAction.GROUP_UPDATED,
-            AuditAction.MEMBER_REMOVED,
-            AuditAction.RULE_DELETED,
-        ]
-    )
 
 
 async def test_more_people_than_one_request_may_name_can_be_in_a_file(world: World) -> None:

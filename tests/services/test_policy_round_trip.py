@@ -10,8 +10,8 @@ from graphql_api.model.principal import Permission
 from graphql_api.model.rule import Effect, Obligations
 from graphql_api.policyfile import FileGroup, FileRule, FileSection, Kind, PolicyDocument, Target, Whom, read, write
 from graphql_api.services.policy_files import PolicyFiles
+from tests.services.rulefiles import policy_files, with_email
 from tests.services.stories import filed, foldered
-from tests.services.test_policy_files import policy_files, with_email
 from tests.world import START, World
 
 ROUNDS = 8
