@@ -66,7 +66,7 @@ class RuleSubjects:
         group_ids = [GroupId(id_) for id_ in paths if id_.startswith(GROUP_PREFIX)]
         known: set[str] = set()
         if user_ids:
-            known |= (await users.find_users(self.connection, user_ids)).keys()
+            known |= await users.find_nameable(self.connection, user_ids)
         if group_ids:
             of = None if self.sees_everybody else self.principal
             known |= (await groups.find_groups(self.connection, group_ids, of=of)).keys()
