@@ -24,6 +24,7 @@ from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
 from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.notes import Notes
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.standings import Standings
@@ -92,6 +93,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         folders=Folders(database, standings, upkeep, clock),
         groups=Groups(database, standings, clock),
         health=Health(database, store),
+        notes=Notes(database, standings, clock),
         people=People(database, standings, clock, issuer=settings.auth_issuer),
         policies=Policies(
             database, standings, clock, issuer=settings.auth_issuer, link_max_lifetime=settings.link_max_lifetime

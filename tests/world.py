@@ -22,6 +22,7 @@ from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
 from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.notes import Notes
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.standings import Standings
@@ -121,6 +122,7 @@ class World:
             folders=Folders(self.database, self.standings, upkeep, self.clock),
             groups=Groups(self.database, self.standings, self.clock),
             health=Health(self.database, self.store),
+            notes=Notes(self.database, self.standings, self.clock),
             people=People(self.database, self.standings, self.clock, issuer=ISSUER),
             policies=Policies(
                 self.database, self.standings, self.clock, issuer=ISSUER, link_max_lifetime=timedelta(days=1)

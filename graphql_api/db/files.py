@@ -20,6 +20,7 @@ from graphql_api.model.file import File
 from graphql_api.model.ids import FileId, FolderId
 from graphql_api.model.names import name_key
 from graphql_api.model.principal import Permission
+from graphql_api.model.rule import AccessRule
 
 __all__ = [
     "LockedFile",
@@ -27,6 +28,7 @@ __all__ = [
     "delete_files",
     "find_file_in",
     "find_files",
+    "find_scopes",
     "insert_file",
     "list_files",
     "lock_files",
@@ -56,6 +58,14 @@ async def find_files(connection: AsyncConnection, standing: Standing, ids: Colle
     """Those of ``ids`` that may be seen."""
     files = _seen(standing, await connection.execute(_FIND, {"ids": list(ids)}))
     return {file.id: file for file in files}
+
+
+async def find_scopes(
+    connection: AsyncConnection, standing: Standing, ids: Collection[FileId]
+) -> Mapping[FileId, frozenset[str]]:
+    """All scopes of those of ``ids`` that may be seen."""
+    found = await scopes_of_files(connection, ids)
+    return {id_: scopes for id_, scopes in found.items() if standing.may(Permission.READ, scopes)}
 
 
 async def find_file_in(connection: AsyncConnection, standing: Standing, folder_id: FolderId, key: str) -> File | None:
@@ -157,7 +167,8 @@ async def with_terms(connection: AsyncConnection, standing: Standing, file: File
     return replace(file, terms=standing.read_terms(scopes[file.id]))
 
 
-async def delete_files(connection: AsyncConnection, ids: Collection[FileId]) -> None:
-    """The rows, and the rules about these files; bytes are removed after the commit."""
-    await delete_rules_on(connection, ids)
+async def delete_files(connection: AsyncConnection, ids: Collection[FileId]) -> list[AccessRule]:
+    """The rows, and the rules about these files, which are returned; bytes are removed after the commit."""
+    gone = await delete_rules_on(connection, ids)
     await connection.execute(delete(FileRow).where(among(FileRow.id, texts("ids"))), {"ids": list(ids)})
+    return gone

@@ -19,6 +19,7 @@ from graphql_api.model.file import Folder
 from graphql_api.model.ids import ROOT_FOLDER_ID, FolderId, UserId
 from graphql_api.model.names import name_key
 from graphql_api.model.principal import Permission
+from graphql_api.model.rule import AccessRule
 
 COLUMNS: tuple[Any, ...] = (
     FolderRow.id,
@@ -229,11 +230,12 @@ async def has_entries(connection: AsyncConnection, folder_id: FolderId) -> bool:
     return await connection.scalar(statement) is not None
 
 
-async def delete_folders(connection: AsyncConnection, ids: Collection[FolderId]) -> None:
-    """All at once, so that a folder and its subfolders may be among them; their files must be gone. Rules about them go
-    too.
+async def delete_folders(connection: AsyncConnection, ids: Collection[FolderId]) -> list[AccessRule]:
+    """All at once, so that a folder and its subfolders may be among them; their files must be gone. The rules about
+    them, which go too, are returned.
     """
-    await delete_rules_on(connection, ids)
+    gone = await delete_rules_on(connection, ids)
     await connection.execute(delete(FolderEntryRow).where(FolderEntryRow.folder_id.in_(ids)))
     await release_names(connection, ids)
     await connection.execute(delete(FolderRow).where(FolderRow.id.in_(ids)))
+    return gone

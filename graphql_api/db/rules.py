@@ -106,19 +106,25 @@ def is_changing_policy(connection: AsyncConnection) -> bool:
 
 
 async def hold_version(connection: AsyncConnection) -> int:
-    """The version, which stays until the transaction ends; any number of transactions may hold it."""
+    """The version, which stays until the transaction ends; any number of transactions may hold it.
+
+    Who may have to move it on after a look takes ``lock_version``: two who hold it would wait for each other.
+    """
     version = await connection.scalar(_VERSION.with_for_update(read=True))
     assert version is not None, "the migration makes the row"
     return version
 
 
+async def lock_version(connection: AsyncConnection) -> None:
+    """Let nobody else hold the version or move it on before the transaction ends: ``bump_version`` may follow."""
+    await connection.execute(_VERSION.with_for_update())
+
+
 async def note_new_folder(connection: AsyncConnection) -> None:
     """To be done first in a transaction that makes a folder: plans list the folders beside a denied one."""
-    if not await denies_folders(connection):
-        await hold_version(connection)
-        if not await denies_folders(connection):  # a denial that was being made is waited for
-            return
-    await bump_version(connection)
+    await lock_version(connection)  # a denial that is being made is waited for
+    if await denies_folders(connection):
+        await bump_version(connection)
 
 
 async def denies_folders(connection: AsyncConnection) -> bool:
@@ -218,6 +224,9 @@ async def delete_rules(connection: AsyncConnection, ids: Collection[RuleId]) -> 
     await connection.execute(delete(AccessRuleRow).where(AccessRuleRow.id.in_(ids)))
 
 
-async def delete_rules_on(connection: AsyncConnection, resources: Collection[str]) -> None:
-    """The files or folders are going; a rule about nothing would only be in the way."""
-    await connection.execute(delete(AccessRuleRow).where(AccessRuleRow.resource.in_(resources)))
+async def delete_rules_on(connection: AsyncConnection, resources: Collection[str]) -> list[AccessRule]:
+    """The rules that went, the oldest first. The files or folders are going; a rule about nothing would only be in the
+    way.
+    """
+    statement = delete(AccessRuleRow).where(AccessRuleRow.resource.in_(resources)).returning(*COLUMNS)
+    return sorted(map(rule_of, await connection.execute(statement)), key=lambda rule: rule.id)

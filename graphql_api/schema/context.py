@@ -54,11 +54,11 @@ class Context:
 
     @cached_property
     def labels(self) -> DataLoader[FileId, Sequence[str]]:
-        return self._loader(self.services.files.labels, ())
+        return self._loader(self.services.notes.labels, ())
 
     @cached_property
     def metadata(self) -> DataLoader[FileId, Mapping[str, str]]:
-        return self._loader(self.services.files.metadata, {})
+        return self._loader(self.services.notes.metadata, {})
 
     @cached_property
     def publicity(self) -> DataLoader[FileId, bool]:

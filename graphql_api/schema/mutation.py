@@ -173,7 +173,7 @@ class Mutation(PeopleMutations, RuleMutations):
         self, info: Info, input: Annotated[ChangeFileLabelsInput, INPUT]
     ) -> ChangeFileLabelsPayload | None:
         context = info.context.for_mutation()
-        work = context.services.files.change_labels(context.principal, file_id(input.file_id), input.add, input.remove)
+        work = context.services.notes.change_labels(context.principal, file_id(input.file_id), input.add, input.remove)
         file, errors = await attempt(work)
         return ChangeFileLabelsPayload(file=file, user_errors=errors)
 
@@ -182,7 +182,7 @@ class Mutation(PeopleMutations, RuleMutations):
         self, info: Info, input: Annotated[ChangeFileMetadataInput, INPUT]
     ) -> ChangeFileMetadataPayload | None:
         context = info.context.for_mutation()
-        work = context.services.files.change_metadata(
+        work = context.services.notes.change_metadata(
             context.principal,
             file_id(input.file_id),
             {entry.key: entry.value for entry in input.set},

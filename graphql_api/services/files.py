@@ -1,14 +1,12 @@
 """Files that exist: find, list, rename, move, delete."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.access.standing import Standing
-from graphql_api.db import audit, files, folders, notes, rules, scopes
+from graphql_api.db import audit, files, folders, rules, scopes
 from graphql_api.db.engine import Database
-from graphql_api.db.files import LockedFile
 from graphql_api.db.rulebooks import chains_of
 from graphql_api.db.seal import CursorSeal
 from graphql_api.errors import Conflict, Forbidden, InputFault, InvalidInput, NotFound
@@ -20,17 +18,11 @@ from graphql_api.model.media_type import is_type_or_family, normalized_media_typ
 from graphql_api.model.names import name_key
 from graphql_api.model.page import Count, Page, PageRequest
 from graphql_api.model.principal import Permission, Principal
-from graphql_api.model.rule import LABEL_PREFIX, is_label, label_scope
 from graphql_api.model.upload import OnConflict
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim
-from graphql_api.services.notes import (
-    check_metadata,
-    checked_labels,
-    require_room_for_labels,
-    require_room_for_metadata,
-)
-from graphql_api.services.requirements import chains_in, require, require_to_refile
+from graphql_api.services.requirements import chains_in, lock_writable, no_file, require, require_to_refile
+from graphql_api.services.rule_json import rules_gone
 from graphql_api.services.sniffing import contradicts
 from graphql_api.services.standings import Standings
 from graphql_api.services.upkeep import Upkeep
@@ -105,7 +97,7 @@ class Files:
             if name is not None:
                 await files.lock_folder_of(connection, file_id)
             standing = await self._standings.of(connection, principal)
-            locked = await _get_writable(connection, standing, file_id)
+            locked = await lock_writable(connection, standing, file_id)
             file = locked.file
             if if_unmodified_since is not None and file.updated_at > if_unmodified_since:
                 raise Conflict("the file has changed since", conflicting_id=file.id, path=("ifUnmodifiedSince",))
@@ -135,7 +127,7 @@ class Files:
             await self._note_new_place(connection, principal, file_id)
             standing = await self._standings.of(connection, principal)
             target = await folders.lock_folder(connection, standing, folder_id)
-            locked = await _get_writable(connection, standing, file_id)
+            locked = await lock_writable(connection, standing, file_id)
             if target is None:
                 raise NotFound("no such folder", path=("folderId",))
             require(standing, Permission.WRITE, target.scopes, "folderId")
@@ -187,89 +179,14 @@ class Files:
                 else:
                     results[file_id] = file_id
                     going.append(locked.file)
-            gone = [file.id for file in going]
-            await folders.release_names(connection, gone)
-            await files.delete_files(connection, gone)
-            await audit.insert_events(connection, [_deletion(principal, file, now) for file in going])
+            ids = [file.id for file in going]
+            await folders.release_names(connection, ids)
+            gone = await files.delete_files(connection, ids)
+            events = [_deletion(principal, file, now) for file in going]
+            await audit.insert_events(connection, [*events, *rules_gone(principal, gone, now)])
             await self._upkeep.schedule_removal(connection, [file.object_key for file in going])
         await self._upkeep.remove([file.object_key for file in going])
-        return [results.get(file_id) or _no_file() for file_id in file_ids]
-
-    async def change_labels(
-        self, principal: Principal, file_id: FileId, add: Collection[str] = (), remove: Collection[str] = ()
-    ) -> File:
-        """Put labels on a file and take others off. Rules can name labels, so that this is sharing, like a move.
-
-        Raises: InvalidInput: what is no label, or too many. NotFound. Forbidden: WRITE is missing, or SHARE.
-        Unavailable.
-        """
-        wanted, unwanted = checked_labels(add, remove)
-        now = self._clock()
-        async with self._database.transaction() as connection:
-            await rules.hold_version(connection)
-            standing = await self._standings.of(connection, principal)
-            locked = await _get_writable(connection, standing, file_id)
-            old = frozenset(scope.removeprefix(LABEL_PREFIX) for scope in locked.scopes if is_label(scope))
-            new = old - unwanted | wanted
-            require_room_for_labels(len(new))
-            if new == old:
-                return locked.file
-            await require_to_refile(
-                connection,
-                standing,
-                file_id,
-                before=locked.scopes,
-                after=locked.scopes.difference(map(label_scope, old - new)).union(map(label_scope, new)),
-                chains={},
-                now=now,
-                path="fileId",
-            )
-            await scopes.change_labels(connection, locked.file, add=new - old, remove=old - new)
-            event = audit_event(
-                principal,
-                AuditAction.LABELS_CHANGED,
-                file_id,
-                now=now,
-                before={"labels": sorted(old)},
-                after={"labels": sorted(new)},
-            )
-            await audit.insert_events(connection, [event])
-            return await files.update_file(connection, standing, file_id, now=now)
-
-    async def change_metadata(
-        self, principal: Principal, file_id: FileId, set: Mapping[str, str], remove: Collection[str] = ()
-    ) -> File:
-        """Note ``set`` about a file and forget what is noted under the keys of ``remove``.
-
-        Raises: InvalidInput: what is no key or value, or too many. NotFound. Forbidden: WRITE is missing. Unavailable.
-        """
-        check_metadata(set, remove)
-        async with self._database.transaction() as connection:
-            standing = await self._standings.of(connection, principal)
-            locked = await _get_writable(connection, standing, file_id)
-            old = (await notes.metadata_of(connection, [file_id]))[file_id]
-            new = {key: value for key, value in old.items() if key not in remove} | dict(set)
-            require_room_for_metadata(len(new))
-            if new == old:
-                return locked.file
-            await notes.change_metadata(connection, file_id, set=set, remove=remove)
-            return await files.update_file(connection, standing, file_id, now=self._clock())
-
-    async def labels(self, principal: Principal, ids: Sequence[FileId]) -> Mapping[FileId, Sequence[str]]:
-        """The labels, in order, of those of ``ids`` that the principal may see. Raises: Unavailable."""
-        async with self._database.autocommit() as connection:
-            found = await self._visible(connection, principal, ids)
-        return {
-            id_: tuple(sorted(scope.removeprefix(LABEL_PREFIX) for scope in within if is_label(scope)))
-            for id_, within in found.items()
-        }
-
-    async def metadata(self, principal: Principal, ids: Sequence[FileId]) -> Mapping[FileId, Mapping[str, str]]:
-        """What is noted about those of ``ids`` that the principal may see. Raises: Unavailable."""
-        async with self._database.autocommit() as connection:
-            visible = await self._visible(connection, principal, ids)
-            found = await notes.metadata_of(connection, ids)
-        return {id_: found[id_] for id_ in visible}
+        return [results.get(file_id) or no_file() for file_id in file_ids]
 
     async def visibility(self, principal: Principal, ids: Sequence[FileId]) -> Mapping[FileId, bool]:
         """Whether anyone may read them, from anywhere; for those of ``ids`` that the principal may see.
@@ -277,7 +194,7 @@ class Files:
         Raises: Unavailable.
         """
         async with self._database.autocommit() as connection:
-            found = await self._visible(connection, principal, ids)
+            found = await files.find_scopes(connection, await self._standings.of(connection, principal), ids)
             everybody = await self._standings.of_anonymous(connection)
         return {id_: everybody.may(Permission.READ, within) for id_, within in found.items()}
 
@@ -286,39 +203,16 @@ class Files:
 
         Raises: NotFound, before it makes a difference whether there are any.
         """
-        if not await self._visible(connection, principal, [file_id]):
-            raise _no_file()
-        if not await rules.count_rules_on(connection, file_id):
-            await rules.hold_version(connection)
-            if not await rules.count_rules_on(connection, file_id):  # a rule that was being made is waited for
-                return
-        await rules.bump_version(connection)
-
-    async def _visible(
-        self, connection: AsyncConnection, principal: Principal, ids: Sequence[FileId]
-    ) -> Mapping[FileId, frozenset[str]]:
-        """All scopes of those of ``ids`` that the principal may see."""
-        standing = await self._standings.of(connection, principal)
-        found = await scopes.scopes_of_files(connection, ids)
-        return {id_: within for id_, within in found.items() if standing.may(Permission.READ, within)}
-
-
-async def _get_writable(connection: AsyncConnection, standing: Standing, file_id: FileId) -> LockedFile:
-    """Raises: NotFound, Forbidden."""
-    locked = (await files.lock_files(connection, standing, [file_id])).get(file_id)
-    if locked is None:
-        raise _no_file()
-    require(standing, Permission.WRITE, locked.scopes, "fileId")
-    return locked
+        if not await files.find_scopes(connection, await self._standings.of(connection, principal), [file_id]):
+            raise no_file()
+        await rules.lock_version(connection)  # a rule that is being made is waited for
+        if await rules.count_rules_on(connection, file_id):
+            await rules.bump_version(connection)
 
 
 def _deletion(principal: Principal, file: File, now: datetime) -> AuditEvent:
     before = {"name": file.name, "folderId": file.folder_id, "ownerId": file.owner_id}
     return audit_event(principal, AuditAction.FILE_DELETED, file.id, now=now, before=before)
-
-
-def _no_file() -> NotFound:
-    return NotFound("no such file", path=("fileId",))
 
 
 def _check_filter(wanted: FileFilter) -> None:

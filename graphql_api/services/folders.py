@@ -21,6 +21,7 @@ from graphql_api.model.upload import OnConflict
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim
 from graphql_api.services.requirements import chains_in, require, require_to_refile
+from graphql_api.services.rule_json import rules_gone
 from graphql_api.services.standings import Standings
 from graphql_api.services.upkeep import Upkeep
 
@@ -173,16 +174,16 @@ class Folders:
             return moved
 
     async def delete(self, principal: Principal, folder_id: FolderId, *, is_recursive: bool = False) -> FolderId:
-        """Delete a folder; with ``is_recursive`` all below as well. Pending uploads into it are aborted.
+        """Delete a folder with the rules about it; with ``is_recursive`` all below as well. Pending uploads into it are
+        aborted.
 
-        Raises: InvalidInput: the root. NotFound. Forbidden: DELETE is missing on the folder or on something below.
-        Conflict: not empty, or too much below. Unavailable.
+        Raises: InvalidInput: the root. NotFound. Forbidden: DELETE is missing on the folder, or something below is
+        hidden or may not be deleted. Conflict: not empty, or too much below. Unavailable.
         """
         now = self._clock()
         async with self._database.transaction() as connection:
-            await rules.bump_version(
-                connection
-            )  # rules about what goes will go too, and nothing can be put in meanwhile
+            # Rules about what goes will go too, and nothing can be put in meanwhile.
+            await rules.bump_version(connection)
             await folders.lock_tree(connection)
             standing = await self._standings.of(connection, principal)
             found, parent_id = await self._changeable(connection, standing, folder_id, Permission.DELETE)
@@ -196,7 +197,7 @@ class Folders:
             if len(ids) > MAX_DELETED or len(below) > MAX_DELETED:
                 raise Conflict(f"more than {MAX_DELETED} files or folders: delete in portions", path=("folderId",))
             for within in (*(each.scopes for each in subtree.values()), *(within for *_, within in below)):
-                if not standing.may(Permission.DELETE, within):
+                if not (standing.may(Permission.READ, within) and standing.may(Permission.DELETE, within)):
                     raise Forbidden(
                         "something below may not be deleted", required_permission=Permission.DELETE, path=("folderId",)
                     )
@@ -204,11 +205,17 @@ class Folders:
             keys += await uploads.abort_uploads_into(connection, ids, now=now)
             file_ids = [file_id for file_id, *_ in below]
             await folders.release_names(connection, file_ids)
-            await files.delete_files(connection, file_ids)
-            await folders.delete_folders(connection, ids)
-            gone = {"name": found.folder.name, "parentId": parent_id, "folders": len(ids), "files": len(file_ids)}
-            event = audit_event(principal, AuditAction.FOLDER_DELETED, folder_id, now=now, before=gone)
-            await audit.insert_events(connection, [event])
+            gone = await files.delete_files(connection, file_ids)
+            gone += await folders.delete_folders(connection, ids)
+            before = {
+                "name": found.folder.name,
+                "parentId": parent_id,
+                "ownerId": found.folder.owner_id,
+                "folders": len(ids),
+                "files": len(file_ids),
+            }
+            event = audit_event(principal, AuditAction.FOLDER_DELETED, folder_id, now=now, before=before)
+            await audit.insert_events(connection, [event, *rules_gone(principal, gone, now)])
             await self._upkeep.schedule_removal(connection, keys)
         await self._upkeep.remove(keys)
         return folder_id

@@ -1,4 +1,4 @@
-"""Refusals that tell which permission is missing, to those who may see the thing."""
+"""Refusals that tell which permission is missing, to those who may see the thing; to others it is not there."""
 
 from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
@@ -7,8 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.authority import missing_to_refile
 from graphql_api.access.standing import Standing
-from graphql_api.db import rules
-from graphql_api.errors import Forbidden
+from graphql_api.db import files, rules
+from graphql_api.db.files import LockedFile
+from graphql_api.errors import Forbidden, NotFound
+from graphql_api.model.ids import FileId
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import Effect
 
@@ -17,6 +19,20 @@ def require(standing: Standing, permission: Permission, scopes: Set[str], *path:
     """Raises: Forbidden at ``path``, unless ``permission`` is held on the thing with these ``scopes``."""
     if not standing.may(permission, scopes):
         raise Forbidden(f"this takes the permission {permission}", required_permission=permission, path=path)
+
+
+async def lock_writable(connection: AsyncConnection, standing: Standing, file_id: FileId) -> LockedFile:
+    """Held until the transaction ends. Raises: NotFound, Forbidden: WRITE is missing."""
+    locked = (await files.lock_files(connection, standing, [file_id])).get(file_id)
+    if locked is None:
+        raise no_file()
+    require(standing, Permission.WRITE, locked.scopes, "fileId")
+    return locked
+
+
+def no_file() -> NotFound:
+    """Hidden or absent."""
+    return NotFound("no such file", path=("fileId",))
 
 
 async def require_to_refile(

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from graphql_api.model.audit import AuditAction, AuditEvent, audit_event
 from graphql_api.model.ids import RuleId, UserId
-from graphql_api.model.principal import Permission
+from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.rule import AccessRule, Effect, Obligations, RuleTerms, Scope, Subject
 
 
@@ -64,6 +65,32 @@ def rule_of_json(said: Mapping[str, Any]) -> AccessRule:
         created_at=datetime.fromisoformat(said["createdAt"]),
         updated_at=datetime.fromisoformat(said["updatedAt"]),
     )
+
+
+def rule_event(
+    principal: Principal | None,
+    action: AuditAction,
+    before: AccessRule | None,
+    after: AccessRule | None,
+    now: datetime,
+) -> AuditEvent:
+    """One of the two may be None."""
+    rule = after or before
+    assert rule is not None
+    return audit_event(
+        principal,
+        action,
+        rule.id,
+        now=now,
+        resource=rule.terms.resource,
+        before=None if before is None else rule_json(before),
+        after=None if after is None else rule_json(after),
+    )
+
+
+def rules_gone(principal: Principal, gone: Iterable[AccessRule], now: datetime) -> list[AuditEvent]:
+    """They went with the files and folders that they stood on."""
+    return [rule_event(principal, AuditAction.RULE_DELETED, rule, None, now) for rule in gone]
 
 
 def instant(text: str | None) -> datetime | None:

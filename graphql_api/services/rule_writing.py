@@ -15,7 +15,7 @@ from graphql_api.model.principal import Principal
 from graphql_api.model.rule import AccessRule
 from graphql_api.model.rule_change import ProposedChange, RuleChange
 from graphql_api.services.rule_draft import RuleDraft, Step
-from graphql_api.services.rule_json import instant, rule_json, rule_of_json
+from graphql_api.services.rule_json import instant, rule_event, rule_json, rule_of_json
 
 
 async def write(draft: RuleDraft) -> None:
@@ -27,7 +27,7 @@ async def write(draft: RuleDraft) -> None:
     events = await _invite(draft)
     for action, some in groupby(draft.steps, _action_of):
         steps = list(some)
-        events += [_event(draft.principal, action, step, draft.now) for step in steps]
+        events += [rule_event(draft.principal, action, step.before, step.after, draft.now) for step in steps]
         if action is AuditAction.RULE_CREATED:
             await rules.insert_rules(connection, [step.after for step in steps if step.after is not None])
         elif action is AuditAction.RULE_DELETED:
@@ -96,20 +96,6 @@ def _action_of(step: Step) -> AuditAction:
     if step.before is None:
         return AuditAction.RULE_CREATED
     return AuditAction.RULE_DELETED if step.after is None else AuditAction.RULE_UPDATED
-
-
-def _event(principal: Principal, action: AuditAction, step: Step, now: datetime) -> AuditEvent:
-    rule = step.after or step.before
-    assert rule is not None
-    return audit_event(
-        principal,
-        action,
-        rule.id,
-        now=now,
-        resource=rule.terms.resource,
-        before=None if step.before is None else rule_json(step.before),
-        after=None if step.after is None else rule_json(step.after),
-    )
 
 
 def _change_json(change: RuleChange) -> dict[str, Any]:

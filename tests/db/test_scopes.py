@@ -141,7 +141,7 @@ async def test_a_file_goes_with_all_that_is_noted_about_it_and_the_rules_on_it(d
         await notes.change_metadata(connection, IN_TOP.id, set={"a": "1"})
         beside_it = replace(about_it, resource=Scope(IN_LEAF.id))
         await insert_rules(connection, [rule_of(1, about_it), rule_of(2, beside_it)])
-        await files.delete_files(connection, [IN_TOP.id])
+        assert await files.delete_files(connection, [IN_TOP.id]) == [rule_of(1, about_it)]
         assert set(await rows(connection)) == {IN_ROOT.id, IN_LEAF.id}
         assert set(await connection.scalars(select(FileWordRow.file_id))) == {IN_ROOT.id, IN_LEAF.id}
         assert not list(await connection.scalars(select(FileMetadataRow.key)))

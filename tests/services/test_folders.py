@@ -212,19 +212,22 @@ async def test_an_empty_folder_goes_and_pending_uploads_into_it_are_aborted(worl
     assert (await world.services.uploads.find(alice, [upload.id]))[upload.id].status is UploadStatus.ABORTED
 
 
+@pytest.mark.parametrize("missing", [Permission.READ, Permission.DELETE])
 @pytest.mark.parametrize("kept", ["folder", "file", "label"])
-async def test_what_holds_something_that_may_not_be_deleted_is_not_deleted(world: World, kept: str) -> None:
+async def test_what_holds_something_that_is_hidden_or_may_not_be_deleted_is_not_deleted(
+    world: World, kept: str, missing: Permission
+) -> None:
     alice, admin = await world.principal("alice"), await world.principal("root", is_admin=True)
     outer = await foldered(world, alice, "outer")
     inner = await foldered(world, alice, "inner", outer.id)
     own = await filed(world, alice, "own.txt", folder_id=outer.id)
     file = await filed(world, admin, "admin's", folder_id=inner.id)
-    await world.services.files.change_labels(admin, file.id, ["contract"])
+    await world.services.notes.change_labels(admin, file.id, ["contract"])
     resource = {"folder": inner.id, "file": file.id, "label": "label:contract"}[kept]
-    denial = await denied(world, alice, resource, Permission.DELETE)
-    with pytest.raises(Forbidden) as caught:
+    denial = await denied(world, alice, resource, missing)
+    with pytest.raises(Forbidden, match=r"^something below may not be deleted$") as caught:
         await world.services.folders.delete(alice, outer.id, is_recursive=True)
-    assert caught.value.required_permission == Permission.DELETE
+    assert (caught.value.required_permission, caught.value.path) == (Permission.DELETE, ("folderId",))
     assert {own.object_key, file.object_key} <= world.store.objects.keys()
     await unruled(world, denial)
     await world.services.folders.delete(alice, outer.id, is_recursive=True)

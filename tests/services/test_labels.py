@@ -19,15 +19,15 @@ READ, WRITE, DELETE, SHARE = Permission.READ, Permission.WRITE, Permission.DELET
 
 async def test_labels_are_put_on_and_taken_off(world: World) -> None:
     alice = await world.principal("alice")
-    file, change = await filed(world, alice), world.services.files.change_labels
+    file, change = await filed(world, alice), world.services.notes.change_labels
     world.clock.advance(seconds=1)
     changed = await change(alice, file.id, ["Zoo", "zoo", "Cafe\u0301", "猫"])
     assert changed.updated_at > file.updated_at
-    assert await world.services.files.labels(alice, [file.id]) == {file.id: ("café", "zoo", "猫")}
+    assert await world.services.notes.labels(alice, [file.id]) == {file.id: ("café", "zoo", "猫")}
     world.clock.advance(seconds=1)
     assert await change(alice, file.id, ["ZOO"], ["never there"]) == changed  # nothing to do
     await change(alice, file.id, ["new"], ["CAFÉ", "zoo"])
-    assert await world.services.files.labels(alice, [file.id]) == {file.id: ("new", "猫")}
+    assert await world.services.notes.labels(alice, [file.id]) == {file.id: ("new", "猫")}
     admin = await world.principal("root", is_admin=True)
     page = await world.services.audit_log.list(admin, AuditFilter(resource_id=file.id), PageRequest())
     assert [(event.action, event.before, event.after) for event in page.nodes] == [
@@ -53,40 +53,40 @@ async def test_what_is_no_label_is_refused_at_its_place(
     alice = await world.principal("alice")
     file = await filed(world, alice)
     with pytest.raises(InvalidInput) as caught:
-        await world.services.files.change_labels(alice, file.id, add, remove)
+        await world.services.notes.change_labels(alice, file.id, add, remove)
     assert [fault.path for fault in caught.value.faults] == paths
-    assert await world.services.files.labels(alice, [file.id]) == {file.id: ()}
+    assert await world.services.notes.labels(alice, [file.id]) == {file.id: ()}
 
 
 async def test_a_file_has_so_many_labels_and_no_more(world: World) -> None:
     alice = await world.principal("alice")
-    file, change = await filed(world, alice), world.services.files.change_labels
+    file, change = await filed(world, alice), world.services.notes.change_labels
     await change(alice, file.id, [f"label {number}" for number in range(MAX_LABELS)])
     with pytest.raises(InvalidInput):
         await change(alice, file.id, ["one more"])
     await change(alice, file.id, ["one more"], ["label 0"])
-    assert len((await world.services.files.labels(alice, [file.id]))[file.id]) == MAX_LABELS
+    assert len((await world.services.notes.labels(alice, [file.id]))[file.id]) == MAX_LABELS
 
 
 async def test_rules_reach_files_by_their_labels(world: World) -> None:
     alice, bob = await world.principal("alice"), await world.principal("bob")
-    files, file = world.services.files, await filed(world, alice)
+    files, file, change = world.services.files, await filed(world, alice), world.services.notes.change_labels
     await ruled(world, bob, "label:press", READ, obligations=Obligations(forces_download=True))
     await denied(world, bob, "label:secret", READ)
     admin = await world.principal("root", is_admin=True)
     assert await files.find(bob, [file.id]) == {}
-    await files.change_labels(admin, file.id, ["Press"])
+    await change(admin, file.id, ["Press"])
     assert (await files.find(bob, [file.id]))[file.id].terms == ReadTerms(forces_download=True)
-    await files.change_labels(admin, file.id, ["secret"])
+    await change(admin, file.id, ["secret"])
     assert await files.find(bob, [file.id]) == {}
-    await files.change_labels(admin, file.id, [], ["press", "secret"])
+    await change(admin, file.id, [], ["press", "secret"])
     assert await files.find(bob, [file.id]) == {}
 
 
 async def test_who_labels_a_file_gives_only_what_is_theirs_to_give(world: World) -> None:
     alice, bob, carol = [await world.principal(name) for name in ("alice", "bob", "carol")]
     folder = await foldered(world, bob, "folder")
-    file, change = await filed(world, bob, folder_id=folder.id), world.services.files.change_labels
+    file, change = await filed(world, bob, folder_id=folder.id), world.services.notes.change_labels
     await ruled(world, alice, folder.id, READ, WRITE)
     await ruled(world, carol, "label:press", READ)
     await denied(world, carol, "label:secret", READ)
@@ -110,21 +110,21 @@ async def test_what_becomes_public_by_a_label_is_called_public(world: World) -> 
     file = await filed(world, alice)
     await ruled(world, ANYONE, "label:public", READ)
     assert await world.services.files.visibility(alice, [file.id, new_file_id(START)]) == {file.id: False}
-    await world.services.files.change_labels(alice, file.id, ["public"])
+    await world.services.notes.change_labels(alice, file.id, ["public"])
     assert await world.services.files.visibility(alice, [file.id]) == {file.id: True}
     assert set(await world.services.files.find(ANONYMOUS, [file.id])) == {file.id}
-    assert await world.services.files.labels(ANONYMOUS, [file.id]) == {file.id: ("public",)}
+    assert await world.services.notes.labels(ANONYMOUS, [file.id]) == {file.id: ("public",)}
 
 
 async def test_metadata_is_noted_changed_and_forgotten(world: World) -> None:
     alice = await world.principal("alice")
-    file, change = await filed(world, alice), world.services.files.change_metadata
+    file, change = await filed(world, alice), world.services.notes.change_metadata
     world.clock.advance(seconds=1)
     noted = await change(alice, file.id, {"camera": "X100", "note": "first line\nsecond\t猫"})
     assert noted.updated_at > file.updated_at
     assert await change(alice, file.id, {"camera": "X100"}, ["never.there"]) == noted
     await change(alice, file.id, {"camera": "", "iso": "400"}, ["note"])
-    found = await world.services.files.metadata(alice, [file.id, new_file_id(START)])
+    found = await world.services.notes.metadata(alice, [file.id, new_file_id(START)])
     assert found == {file.id: {"camera": "", "iso": "400"}}
 
 
@@ -147,14 +147,14 @@ async def test_what_cannot_be_noted_is_refused_at_its_place(
     alice = await world.principal("alice")
     file = await filed(world, alice)
     with pytest.raises(InvalidInput) as caught:
-        await world.services.files.change_metadata(alice, file.id, wanted, unwanted)
+        await world.services.notes.change_metadata(alice, file.id, wanted, unwanted)
     assert [fault.path for fault in caught.value.faults] == paths
-    assert await world.services.files.metadata(alice, [file.id]) == {file.id: {}}
+    assert await world.services.notes.metadata(alice, [file.id]) == {file.id: {}}
 
 
 async def test_a_file_has_so_many_pairs_and_no_more(world: World) -> None:
     alice = await world.principal("alice")
-    file, change = await filed(world, alice), world.services.files.change_metadata
+    file, change = await filed(world, alice), world.services.notes.change_metadata
     await change(alice, file.id, {f"key{number}": "x" for number in range(MAX_METADATA)})
     with pytest.raises(InvalidInput):
         await change(alice, file.id, {"more": "x"})
@@ -164,13 +164,13 @@ async def test_a_file_has_so_many_pairs_and_no_more(world: World) -> None:
 async def test_notes_go_with_their_file(world: World) -> None:
     alice = await world.principal("alice")
     file = await filed(world, alice)
-    await world.services.files.change_labels(alice, file.id, ["label"])
-    await world.services.files.change_metadata(alice, file.id, {"key": "value"})
+    await world.services.notes.change_labels(alice, file.id, ["label"])
+    await world.services.notes.change_metadata(alice, file.id, {"key": "value"})
     await world.services.files.delete(alice, [file.id])
-    assert await world.services.files.labels(alice, [file.id]) == {}
+    assert await world.services.notes.labels(alice, [file.id]) == {}
     for change in (
-        world.services.files.change_labels(alice, file.id, ["label"]),
-        world.services.files.change_metadata(alice, file.id, {"key": "value"}),
+        world.services.notes.change_labels(alice, file.id, ["label"]),
+        world.services.notes.change_metadata(alice, file.id, {"key": "value"}),
     ):
         with pytest.raises(NotFound):
             await change

@@ -1,8 +1,10 @@
 """Moving is sharing: what others gain or escape by it must be the mover's to give. What moved is where it is now."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.rule import ANYONE, PLAIN, ROOT, Effect, Obligations, ReadTerms, RuleTerms, Scope, Subject
+from graphql_api.services.rule_json import rule_json
 from tests.services.stories import denied, filed, foldered, home_of, ruled, unruled
 from tests.world import START, World
 
@@ -62,7 +65,7 @@ async def test_the_scopes_of_a_file_are_where_it_stands(world: World) -> None:
     a, b = await foldered(world, alice, "a"), await foldered(world, alice, "b")
     inner = await foldered(world, alice, "inner", a.id)
     file = await filed(world, alice, folder_id=inner.id)
-    await world.services.files.change_labels(alice, file.id, ["x"])
+    await world.services.notes.change_labels(alice, file.id, ["x"])
 
     async def stands_in(*above: FolderId) -> None:
         async with world.database.autocommit() as connection:
@@ -204,7 +207,40 @@ async def test_moves_and_deletions_stand_in_the_audit_log(world: World) -> None:
         {"parentId": folder.id},
     )
     assert deleted.action is AuditAction.FOLDER_DELETED
-    assert deleted.before == {"name": "inner", "parentId": folder.id, "folders": 1, "files": 1}
+    place = {"name": "inner", "parentId": folder.id, "ownerId": alice.user_id}
+    assert deleted.before == {**place, "folders": 1, "files": 1}
+
+
+async def test_rules_that_go_with_what_they_stand_on_stand_in_the_audit_log(world: World) -> None:
+    alice, bob = await world.principal("alice"), await world.principal("bob")
+    outer = await foldered(world, alice, "outer")
+    inner, single = await foldered(world, alice, "inner", outer.id), await filed(world, alice, "single")
+    below = [(await filed(world, alice, name, folder_id=inner.id)).id for name in ("cat.txt", "dog.txt")]
+    kept = await ruled(world, bob, await home_of(world, alice), READ)
+    alone = [await ruled(world, bob, single.id, READ), await denied(world, ANYONE, single.id, WRITE)]
+    along = [await ruled(world, bob, thing, READ) for thing in (outer.id, inner.id, *below)]
+    await world.services.files.delete(alice, [single.id])
+    assert await rules_gone(world, alice) == {rule.id: (rule.terms.resource, rule_json(rule)) for rule in alone}
+    world.clock.advance(seconds=1)
+    await world.services.folders.delete(alice, outer.id, is_recursive=True)
+    gone = await rules_gone(world, alice)
+    assert gone == {rule.id: (rule.terms.resource, rule_json(rule)) for rule in (*alone, *along)}
+    [told] = [event for event in await events(world, outer.id) if event.action is AuditAction.FOLDER_DELETED]
+    assert told.before is not None
+    assert (told.before["folders"], told.before["files"]) == (2, 2)
+    for thing in (inner.id, *below):  # the folder's event counts them
+        assert [event.action for event in await events(world, thing)] == [AuditAction.RULE_DELETED]
+    async with world.database.autocommit() as connection:
+        assert kept in await rules.list_rules_on(connection, [kept.terms.resource])
+
+
+async def rules_gone(world: World, actor: Principal) -> dict[str, tuple[str | None, Mapping[str, Any] | None]]:
+    """What each rule stood on that ``actor`` took away, and how it was."""
+    admin = await world.principal("root", is_admin=True)
+    wanted = AuditFilter(actor_id=actor.user_id, actions=(AuditAction.RULE_DELETED,))
+    page = await world.services.audit_log.list(admin, wanted, PageRequest(100))
+    assert {event.after for event in page.nodes} == {None}
+    return {event.target: (event.resource, event.before) for event in page.nodes}
 
 
 async def test_the_rule_of_a_home_is_the_systems_and_stands_in_the_audit_log(world: World) -> None:

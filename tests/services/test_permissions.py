@@ -45,11 +45,11 @@ def changes(
     world: World, asking: Principal, folder: FolderId, file: FileId
 ) -> dict[str, Callable[[], Awaitable[object]]]:
     """Everything that changes the folder or the file, named with the permission that it takes."""
-    files, tree = world.services.files, world.services.folders
+    files, tree, notes = world.services.files, world.services.folders, world.services.notes
     return {
         "WRITE update": lambda: files.update(asking, file, name="new"),
-        "WRITE label": lambda: files.change_labels(asking, file, ["new"]),
-        "WRITE note": lambda: files.change_metadata(asking, file, {"new": "yes"}),
+        "WRITE label": lambda: notes.change_labels(asking, file, ["new"]),
+        "WRITE note": lambda: notes.change_metadata(asking, file, {"new": "yes"}),
         "WRITE upload": lambda: promised(world, asking, "new", folder_id=folder),
         "WRITE make": lambda: tree.create(asking, folder, "new"),
         "WRITE rename": lambda: tree.rename(asking, folder, "new"),
@@ -112,8 +112,8 @@ async def test_whatever_may_not_be_read_is_absent(world: World, other: tuple[Per
             assert await world.services.files.find_in(alice, folder_id, "plan.txt") is None
             assert await world.services.folders.find(alice, [folder_id]) == {}
             assert (await world.services.folders.list_subfolders(alice, folder_id, PageRequest())).nodes == ()
-            assert await world.services.files.labels(alice, [file_id]) == {}
-            assert await world.services.files.metadata(alice, [file_id]) == {}
+            assert await world.services.notes.labels(alice, [file_id]) == {}
+            assert await world.services.notes.metadata(alice, [file_id]) == {}
             assert await world.services.files.visibility(alice, [file_id]) == {}
         answers.append((told, refused.message, refused.path, ran))
     assert answers[0] == answers[1]

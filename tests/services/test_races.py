@@ -14,7 +14,7 @@ from sqlalchemy import text
 from graphql_api.db import files, folders, rules
 from graphql_api.db.scopes import scopes_of_files
 from graphql_api.errors import Conflict, DeliveryError, Forbidden, NotFound, UploadStateConflict
-from graphql_api.model.file import File
+from graphql_api.model.file import File, Folder
 from graphql_api.model.ids import FileId, RuleId, new_folder_id
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import ANYONE, ROOT, AccessRule, Effect, RuleTerms, Scope
@@ -34,14 +34,14 @@ async def outcome(work: Awaitable[T]) -> T | DeliveryError:
         return error
 
 
-async def it_waits(world: World) -> None:
-    """Return when a transaction waits for another."""
+async def it_waits(world: World, number: int = 1) -> None:
+    """Return when so many transactions wait for another."""
     question = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
     if world.database.is_sqlite:
         await asyncio.sleep(0.05)
         return
     async with world.database.autocommit() as connection:
-        while not await connection.scalar(question):  # noqa: ASYNC110 -- it happens in the server, which tells nobody
+        while await connection.scalar(question) < number:  # noqa: ASYNC110 -- the server does not tell when
             await asyncio.sleep(0.001)
 
 
@@ -274,6 +274,37 @@ async def test_a_file_that_arrives_while_its_folder_moves_is_in_the_scopes_of_th
         async with world.database.autocommit() as connection:
             found = (await scopes_of_files(connection, [upload.file_id]))[upload.file_id]
         assert found == {upload.file_id, folder.id, shelf.id, home, ROOT, alice.user_id}
+
+
+async def test_folders_that_are_made_while_the_first_denial_on_one_is_made_are_all_made(world: World) -> None:
+    alice = await world.principal("alice")
+    folder = await foldered(world, alice, "folder")
+    terms = RuleTerms(Effect.DENY, frozenset({Permission.READ}), ANYONE, Scope(folder.id))
+    async with world.database.transaction() as connection:
+        await rules.bump_version(connection)
+        await rules.insert_rules(connection, [AccessRule(RuleId("rule_denial"), terms, 1, None, START, START)])
+        before = await rules.policy_version(connection)
+        making = [asyncio.create_task(outcome(foldered(world, alice, f"{number}"))) for number in range(6)]
+        await it_waits(world, len(making))
+    assert [type(made) for made in await asyncio.gather(*making)] == [Folder] * len(making)
+    async with world.database.autocommit() as connection:
+        assert await rules.policy_version(connection) == before + len(making)
+
+
+async def test_moves_of_a_file_on_which_a_rule_is_being_made_all_happen(world: World) -> None:
+    alice = await world.principal("alice")
+    places, file = [await foldered(world, alice, f"{number}") for number in range(6)], await filed(world, alice)
+    terms = RuleTerms(Effect.ALLOW, frozenset({Permission.READ}), ANYONE, Scope(file.id))
+    async with world.database.transaction() as connection:
+        await rules.bump_version(connection)
+        await rules.insert_rules(connection, [AccessRule(RuleId("rule_file"), terms, 1, None, START, START)])
+        before = await rules.policy_version(connection)
+        works = [world.services.files.move(alice, file.id, place.id) for place in places]
+        moving = [asyncio.create_task(outcome(work)) for work in works]
+        await it_waits(world, len(moving))
+    assert [type(moved) for moved in await asyncio.gather(*moving)] == [File] * len(moving)
+    async with world.database.autocommit() as connection:
+        assert await rules.policy_version(connection) == before + len(moving)
 
 
 async def test_changes_that_move_the_policy_on_wait_for_each_other_and_none_fails(world: World) -> None:
