@@ -1,16 +1,17 @@
 """Access rules, and the version that every change of policy moves on."""
 
-from collections.abc import Collection, Mapping, Sequence
+import operator
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, bindparam, delete, func, insert, literal, or_, select, true, update
+from sqlalchemy import bindparam, delete, func, insert, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.among import among, texts
-from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
+from graphql_api.db.keyset import SEEK_ID, SEEK_KEY, Ordering, page_of, seek, seek_parameters
 from graphql_api.db.tables import AccessRuleRow, PolicyStateRow
 from graphql_api.model.ids import FOLDER_PREFIX, RuleId, UserId
 from graphql_api.model.page import Page, PageRequest
@@ -171,31 +172,58 @@ async def _rules_in(connection: AsyncConnection, column: Any, values: Collection
     return sorted(found, key=lambda rule: rule.id)
 
 
-async def page_rules(
-    connection: AsyncConnection,
-    request: PageRequest,
-    *,
-    subjects: Collection[str] | None = None,
-    resources: Collection[str] | None = None,
-    subjects_within: Collection[str] | None = None,
-) -> Page[AccessRule]:
-    """The newest first: rules about one of ``subjects`` or on one of ``resources``; all when neither is given.
-    ``subjects_within``: those about ``subjects`` only where they stand on one of these.
+async def page_rules(connection: AsyncConnection, request: PageRequest) -> Page[AccessRule]:
+    """All rules, the newest first. Raises ``InvalidInput`` for a foreign cursor."""
+    statement = seek(
+        select(*COLUMNS), _NEWEST_FIRST, is_backward=request.is_backward, has_cursor=request.cursor is not None
+    )
+    rows: Any = (await connection.execute(statement, seek_parameters(_NEWEST_FIRST, request))).all()
+    return page_of(rows, request, _NEWEST_FIRST, rule_of, _position)
+
+
+async def list_nearest_on(
+    connection: AsyncConnection, resources: Collection[str], request: PageRequest
+) -> list[AccessRule]:
+    """Of the rules on each of these scopes as many as a page could take that took them from this one only.
 
     Raises ``InvalidInput`` for a foreign cursor.
     """
-    statement = select(*COLUMNS)
-    wanted: list[ColumnElement[bool]] = []
-    if subjects is not None:
-        is_within = true() if subjects_within is None else AccessRuleRow.resource.in_(subjects_within)
-        wanted.append(AccessRuleRow.subject.in_(subjects) & is_within)
-    if resources is not None:
-        wanted.append(AccessRuleRow.resource.in_(resources))
-    if wanted:
-        statement = statement.where(or_(*wanted))
-    statement = seek(statement, _NEWEST_FIRST, is_backward=request.is_backward, has_cursor=request.cursor is not None)
-    rows: Any = (await connection.execute(statement, seek_parameters(_NEWEST_FIRST, request))).all()
-    return page_of(rows, request, _NEWEST_FIRST, rule_of, lambda rule: (rule.created_at, rule.id))
+    key, id_ = AccessRuleRow.created_at, AccessRuleRow.id
+    order = (key.asc(), id_.asc()) if request.is_backward else (key.desc(), id_.desc())
+    place = func.row_number().over(partition_by=AccessRuleRow.resource, order_by=order)
+    placed = select(id_, place.label("place")).where(among(AccessRuleRow.resource, texts("resources")))
+    if request.cursor is not None:
+        here = tuple_(key, id_)
+        there = tuple_(bindparam(SEEK_KEY, type_=key.type), bindparam(SEEK_ID, type_=id_.type))
+        placed = placed.where(here > there if request.is_backward else here < there)
+    near = placed.subquery()
+    statement = select(*COLUMNS).join(near, near.c.id == id_).where(near.c.place <= bindparam("page_size"))
+    parameters = seek_parameters(_NEWEST_FIRST, request) | {"resources": list(resources)}
+    return [rule_of(row) for row in await connection.execute(statement, parameters)]
+
+
+def rules_beyond(rules: Iterable[AccessRule], request: PageRequest) -> list[AccessRule]:
+    """Those after (backward: before) the request's cursor, the nearest first.
+
+    Raises ``InvalidInput`` for a foreign cursor.
+    """
+    there = seek_parameters(_NEWEST_FIRST, request)
+    ordered = sorted(rules, key=_position, reverse=not request.is_backward)
+    if request.cursor is None:
+        return ordered
+    cursor = there[SEEK_KEY], there[SEEK_ID]
+    is_beyond = operator.gt if request.is_backward else operator.lt
+    return [rule for rule in ordered if is_beyond(_position(rule), cursor)]
+
+
+def page_among(rules: Iterable[AccessRule], request: PageRequest) -> Page[AccessRule]:
+    """The page of ``rules``, the newest first. Raises ``InvalidInput`` for a foreign cursor."""
+    rows: Any = rules_beyond(rules, request)
+    return page_of(rows, request, _NEWEST_FIRST, lambda rule: rule, _position)  # type: ignore[arg-type,return-value]
+
+
+def _position(rule: AccessRule) -> tuple[datetime, str]:
+    return rule.created_at, rule.id
 
 
 async def count_rules_on(connection: AsyncConnection, resource: str) -> int:

@@ -43,7 +43,8 @@ class UserLocator:
 class AccessQueries:
     @strawberry.field(
         description="Rules that allow or deny, the newest first. Administrators and auditors see all; others those "
-        "about them, and all that stand where they hold SHARE."
+        "about them on what they may see, of labels only what these allow, and with a resource all that stand where "
+        "they hold SHARE."
     )
     async def access_rules(
         self,

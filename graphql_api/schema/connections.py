@@ -167,4 +167,4 @@ class AccessRuleConnection(Connection):
         "resource, or if the viewer may not see all rules on it."
     )
     async def tag(self, info: Info) -> str | None:
-        return None if self.on is None else await info.context.services.policies.tag(info.context.principal, self.on)
+        return None if self.on is None else await info.context.rule_tags.load(self.on)

@@ -8,11 +8,14 @@ from typing import TypeVar
 import strawberry
 from strawberry.dataloader import DataLoader
 
+from graphql_api.errors import InvalidInput
 from graphql_api.model.decision import AccessDecision
 from graphql_api.model.file import File, Folder
 from graphql_api.model.group import Group, User
 from graphql_api.model.ids import FileId, FolderId, GroupId, UserId
+from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.principal import Permission, Principal
+from graphql_api.model.rule import AccessRule, Scope
 from graphql_api.services import Services
 from graphql_api.services.folders import Place
 
@@ -85,10 +88,32 @@ class Context:
         """By thing and action, about the viewer."""
 
         async def explain(keys: Sequence[tuple[FileId | FolderId, Permission]]) -> list[AccessDecision | None]:
-            policies = self.services.policies
-            return [await policies.explain(self.principal, thing, action) for thing, action in keys]
+            found = await self.services.policies.explain_own(self.principal, keys)
+            return [found.get(key) for key in keys]
 
         return DataLoader(explain)
+
+    @cached_property
+    def rules_on(self) -> DataLoader[tuple[Scope, PageRequest], Page[AccessRule]]:
+        """By resource and page: fields that ask for the same page of several resources share the statements."""
+
+        async def load(keys: Sequence[tuple[Scope, PageRequest]]) -> list[Page[AccessRule] | BaseException]:
+            found: dict[tuple[Scope, PageRequest], Page[AccessRule] | BaseException] = {}
+            for request in dict.fromkeys(request for _, request in keys):
+                resources = [resource for resource, wanted in keys if wanted == request]
+                try:
+                    pages = await self.services.policies.list_on(self.principal, request, resources)
+                except InvalidInput as error:  # only those who gave the foreign cursor are told of it
+                    found |= {(resource, request): error for resource in resources}
+                else:
+                    found |= {(resource, request): page for resource, page in pages.items()}
+            return [found[key] for key in keys]
+
+        return DataLoader(load)
+
+    @cached_property
+    def rule_tags(self) -> DataLoader[Scope, str | None]:
+        return self._loader(self.services.policies.tags, None)
 
     @cached_property
     def permissions(self) -> DataLoader[Principal, frozenset[Permission]]:

@@ -1,5 +1,6 @@
 """Why somebody may or may not do something, and what a change of rules would do."""
 
+import asyncio
 from datetime import datetime
 
 import strawberry
@@ -75,7 +76,7 @@ class AccessPreviewLine:
 
     @strawberry.field(description="Up to 10 of the things.", graphql_type=list[AccessResource])
     async def sample(self, parent: Parent[previews.PreviewLine], info: Info) -> list[object]:
-        found = [await find_resource(info.context, id_) for id_ in parent.sample]
+        found = await asyncio.gather(*(find_resource(info.context, id_) for id_ in parent.sample))
         return [thing for thing in found if thing is not None]
 
 

@@ -97,9 +97,11 @@ class AccessRule(Node, Timestamped):
     def obligations(self, parent: Parent[nouns.AccessRule]) -> nouns.Obligations:
         return parent.terms.obligations
 
-    @strawberry.field(description="Who made it; null for the system.", graphql_type=User | None)
+    @strawberry.field(
+        description="Who made it; null for the system, or if the viewer may not see them.", graphql_type=User | None
+    )
     async def made_by(self, parent: Parent[nouns.AccessRule], info: Info) -> people.User | None:
-        return None if parent.made_by is None else await info.context.named_users.load(parent.made_by)
+        return None if parent.made_by is None else await info.context.users.load(parent.made_by)
 
     @classmethod
     def is_type_of(cls, value: object, _info: object) -> bool:

@@ -228,5 +228,8 @@ class Folder(Node, Timestamped):
 
 async def rules_on(context: Context, resource: Scope | None, request: PageRequest) -> AccessRuleConnection:
     """Rules on a resource and above it, or wherever they stand, that the viewer may see."""
-    page = await context.services.policies.list(context.principal, request, resource)
+    if resource is None:
+        page = await context.services.policies.list(context.principal, request)
+    else:
+        page = await context.rules_on.load((resource, request))
     return AccessRuleConnection(page=page, on=resource)

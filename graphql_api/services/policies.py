@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from graphql_api.access.standing import Standing
 from graphql_api.db import rules
 from graphql_api.db.engine import Database
 from graphql_api.db.rulebooks import load_rulebook
-from graphql_api.errors import DeliveryError, InputFault, InvalidInput
+from graphql_api.errors import DeliveryError, Forbidden, InputFault, InvalidInput
 from graphql_api.model.decision import AccessDecision
 from graphql_api.model.ids import FileId, FolderId, RuleId
 from graphql_api.model.page import Page, PageRequest
@@ -30,8 +31,9 @@ from graphql_api.services.old_links import old_links_expire_by
 from graphql_api.services.people import sees_everybody
 from graphql_api.services.previews import compare
 from graphql_api.services.rule_draft import Drafted, RuleDraft
+from graphql_api.services.rule_explanations import Asked, Question, book_of, find_decisions
 from graphql_api.services.rule_subjects import RuleSubjects
-from graphql_api.services.rule_views import find_decision, find_tag, find_visible, list_visible
+from graphql_api.services.rule_views import find_tags, find_visible, list_visible, list_visible_on
 from graphql_api.services.rule_writing import Memory, write
 from graphql_api.services.standings import Standings
 
@@ -122,23 +124,43 @@ class Policies:
 
     async def tag(self, principal: Principal, resource: Scope) -> str | None:
         """What ``replace`` wants to be shown; None for who may not see all rules there. Raises: Unavailable."""
+        return (await self.tags(principal, [resource])).get(resource)
+
+    async def tags(self, principal: Principal, resources: Sequence[Scope]) -> Mapping[Scope, str]:
+        """The same for several, without those whose rules one may not all see. Raises: Unavailable."""
         async with self._database.autocommit() as connection:
-            return await find_tag(connection, principal, resource, self._clock())
+            standing = await self._standings.of(connection, principal)
+            return await find_tags(connection, standing, resources)
 
     async def find(self, principal: Principal, ids: Sequence[RuleId]) -> Mapping[RuleId, AccessRule]:
-        """Those of ``ids`` that the principal may see: about them, or where they hold SHARE; auditors see all.
+        """Those of ``ids`` that the principal may see: all where they hold SHARE, and elsewhere those that are about
+        them and on what they may see, of labels only what these allow; auditors see all.
 
         Raises: Unavailable.
         """
         async with self._database.autocommit() as connection:
-            return await find_visible(connection, principal, ids, self._clock())
+            book, standing = await self._standings.with_book(connection, principal)
+            return await find_visible(connection, book, standing, ids)
 
     async def list(self, principal: Principal, request: PageRequest, resource: Scope | None = None) -> Page[AccessRule]:
-        """Those that the principal may see, the newest first; with ``resource`` those that are about it, inherited ones
-        included, and none when it is hidden or absent. Raises: InvalidInput: a foreign cursor. Unavailable.
+        """Those that the principal may see, the newest first: to who is no auditor, those about them; with ``resource``
+        as ``list_on`` does. Raises: InvalidInput: a foreign cursor. Unavailable.
+        """
+        if resource is not None:
+            return (await self.list_on(principal, request, [resource]))[resource]
+        async with self._database.autocommit() as connection:
+            book, standing = await self._standings.with_book(connection, principal)
+            return await list_visible(connection, book, standing, request)
+
+    async def list_on(
+        self, principal: Principal, request: PageRequest, resources: Sequence[Scope]
+    ) -> Mapping[Scope, Page[AccessRule]]:
+        """For each of ``resources`` those that are about it, inherited ones included, and that the principal may see,
+        the newest first; none when it is hidden or absent. Raises: InvalidInput: a foreign cursor. Unavailable.
         """
         async with self._database.autocommit() as connection:
-            return await list_visible(connection, principal, request, resource, self._clock())
+            book, standing = await self._standings.with_book(connection, principal)
+            return await list_visible_on(connection, book, standing, request, resources)
 
     async def explain(
         self,
@@ -154,10 +176,30 @@ class Policies:
         None when the thing is absent, or hidden from who is no auditor. Who is none is told of rules about themselves
         only. Raises: Forbidden: about others, without AUDIT. InvalidInput: no such subject. Unavailable.
         """
+        now, address = self._clock(), address or principal.address
         async with self._database.autocommit() as connection:
-            return await find_decision(
-                connection, principal, resource_id, permission, subject, address or principal.address, self._clock()
-            )
+            book, standing = await self._standings.with_book(connection, principal)
+            if subject is not None and (book.user_id is None or subject != Subject(book.user_id)):
+                _require_to_explain_others(standing)
+                asked_about = await book_of(connection, subject, now)
+            else:
+                asked_about = book
+            asked = Asked(asked_about, asked_about.standing(now, address), now, address)
+            question = resource_id, permission
+            return (await find_decisions(connection, book, standing, asked, [question])).get(question)
+
+    async def explain_own(
+        self, principal: Principal, questions: Sequence[Question]
+    ) -> Mapping[Question, AccessDecision]:
+        """Why the principal may or may not, for each thing and permission; without hidden and absent things.
+
+        Raises: Unavailable.
+        """
+        now = self._clock()
+        async with self._database.autocommit() as connection:
+            book, standing = await self._standings.with_book(connection, principal)
+            asked = Asked(book, standing, now, principal.address)
+            return await find_decisions(connection, book, standing, asked, questions)
 
     async def _change(
         self,
@@ -215,6 +257,16 @@ class Policies:
             for step in drafted.steps
         ]
         return RuleChange(drafted.rule, drafted.rules, max(filter(None, ends), default=None))
+
+
+def _require_to_explain_others(standing: Standing) -> None:
+    """Raises: Forbidden."""
+    if not sees_everybody(standing):
+        raise Forbidden(
+            "to explain the access of others takes the permission AUDIT",
+            required_permission=Permission.AUDIT,
+            path=("subject",),
+        )
 
 
 async def _fill(draft: RuleDraft, changes: Sequence[ProposedChange], is_one_of_many: bool) -> list[Drafted]:

@@ -11,14 +11,15 @@ from graphql_api.db.rulebooks import subjects_of
 from graphql_api.db.scopes import scopes_of_files, scopes_of_folders
 from graphql_api.model.ids import FileId, FolderId
 from graphql_api.model.principal import Permission
-from graphql_api.model.rule import ROOT, AccessRule, is_file, is_folder, is_label
+from graphql_api.model.rule import ROOT, AccessRule, Effect, is_file, is_folder, is_label
 from graphql_api.services.people import sees_everybody
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
     """``scopes`` decide about the thing itself, ``shared`` about rules on it: who owns a folder does not own what
-    others keep in it. A label is only a word, which is hidden from nobody; its rules are about files everywhere.
+    others keep in it. A label is only a word, which is hidden from nobody; its rules are about files everywhere, and
+    what they deny tells of files that the denied do not see.
     """
 
     scopes: frozenset[str]
@@ -31,6 +32,12 @@ class Resource:
     def is_managed_by(self, standing: Standing) -> bool:
         """Whether all rules on it may be seen."""
         return self.is_visible_to(standing) and standing.may(Permission.SHARE, self.shared)
+
+    def shows(self, rule: AccessRule, standing: Standing) -> bool:
+        """Whether those whom ``rule`` is about may see it."""
+        if self.is_label and rule.terms.effect is Effect.DENY:
+            return self.is_managed_by(standing)
+        return self.is_visible_to(standing)
 
 
 _LABEL: Final = Resource(frozenset({ROOT}), frozenset({ROOT}), is_label=True)
@@ -46,19 +53,20 @@ async def find_resources(connection: AsyncConnection, wanted: Collection[str]) -
     return found
 
 
-async def managed_among(connection: AsyncConnection, standing: Standing, wanted: Collection[str]) -> set[str]:
-    """Those of ``wanted`` on which the caller may see all rules."""
-    found = await find_resources(connection, wanted)
-    return {scope for scope, resource in found.items() if resource.is_managed_by(standing)}
-
-
 async def visible_rules(
     connection: AsyncConnection, book: Rulebook, standing: Standing, rules: Iterable[AccessRule]
 ) -> list[AccessRule]:
-    """Those that the caller may see: about the caller, or where the caller holds SHARE; auditors see all."""
+    """Those that the caller may see: where the caller holds SHARE all, else those that are about the caller and stand
+    on what the caller sees; auditors see all.
+    """
     rules = list(rules)
-    managed = await managed_among(connection, standing, {rule.terms.resource for rule in rules})
+    found = await find_resources(connection, {rule.terms.resource for rule in rules})
     if sees_everybody(standing):
         return rules
     own = set(subjects_of(book.user_id, book.groups))
-    return [rule for rule in rules if rule.terms.subject in own or rule.terms.resource in managed]
+    return [
+        rule
+        for rule in rules
+        if (resource := found.get(rule.terms.resource)) is not None
+        and (resource.is_managed_by(standing) or (rule.terms.subject in own and resource.shows(rule, standing)))
+    ]

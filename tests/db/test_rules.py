@@ -12,6 +12,7 @@ from graphql_api.db import rules
 from graphql_api.db.engine import Database
 from graphql_api.db.rulebooks import MAX_SIBLINGS, chains_of, load_rulebook, load_rulebook_of, with_rules
 from graphql_api.db.tables import FileRow, FolderRow, GroupMemberRow, GroupRow, UserRow
+from graphql_api.errors import InvalidInput
 from graphql_api.model.ids import (
     ROOT_FOLDER_ID,
     GroupId,
@@ -195,7 +196,7 @@ async def test_a_new_folder_moves_the_version_on_only_where_a_denial_stands_on_o
     assert await make() == before + 2
 
 
-async def test_pages_of_rules_are_the_newest_first_about_these_or_on_those(database: Database) -> None:
+async def test_pages_of_rules_are_the_newest_first(database: Database) -> None:
     made = [
         replace(rule(f"user_{number % 3}", f"folder_{number % 2}"), created_at=START + timedelta(seconds=number))
         for number in range(6)
@@ -206,9 +207,34 @@ async def test_pages_of_rules_are_the_newest_first_about_these_or_on_those(datab
         assert list(first.nodes) == [made[5], made[4]]
         rest = await rules.page_rules(connection, PageRequest(9, first.cursor_of(first.nodes[-1])))
         assert list(rest.nodes) == made[3::-1]
-        some = await rules.page_rules(connection, PageRequest(9), subjects=["user_0"], resources=["folder_1"])
-        assert list(some.nodes) == [made[5], made[3], made[1], made[0]]
-        assert not (await rules.page_rules(connection, PageRequest(9), subjects=[])).nodes
+
+
+@pytest.mark.parametrize("is_backward", [False, True])
+async def test_pages_among_the_nearest_rules_of_each_scope_are_those_among_all(
+    database: Database, is_backward: bool
+) -> None:
+    made = [
+        replace(rule(f"user_{number}", f"folder_{number % 7 % 3}"), created_at=START + timedelta(seconds=number // 2))
+        for number in range(20)
+    ]
+    await insert_all(database, *made)
+    there = [rule for rule in made if rule.terms.resource != "folder_2"]
+    for size in (1, 3, 9, 99):
+        request, walked = PageRequest(size, is_backward=is_backward), list[AccessRule]()
+        while True:
+            async with database.autocommit() as connection:
+                near = await rules.list_nearest_on(connection, ["folder_0", "folder_1"], request)
+            assert len(near) <= 2 * (size + 1)
+            page = rules.page_among(near, request)
+            assert page == replace(rules.page_among(there, request), cursor_of=page.cursor_of)
+            walked += reversed(page.nodes) if is_backward else page.nodes
+            if not (page.has_previous_page if is_backward else page.has_next_page):
+                break
+            request = replace(request, cursor=page.cursor_of(page.nodes[0 if is_backward else -1]))
+        newest_first = sorted(there, key=lambda one: (one.created_at, one.id), reverse=True)
+        assert walked == (newest_first[::-1] if is_backward else newest_first)
+    with pytest.raises(InvalidInput):
+        rules.page_among(there, PageRequest(9, "x"))
 
 
 async def test_a_rulebook_has_the_rules_about_everybody_somebody_and_their_groups(database: Database) -> None:

@@ -8,8 +8,10 @@ from sqlalchemy import event
 
 from graphql_api.db.engine import Database
 from graphql_api.model.page import Page
+from graphql_api.model.principal import Permission
+from graphql_api.model.rule import ANYONE
 from graphql_api.schema.connections import PageInfo
-from tests.services.stories import filed
+from tests.services.stories import filed, foldered, ruled
 from tests.world import World
 
 
@@ -55,3 +57,43 @@ async def test_a_page_of_many_files_takes_as_many_statements_as_one_of_one(world
             await world.data(f"{{ files(first: {size}) {{ nodes {{ {fields} }} }} }}", as_=alice)
         numbers.append(len(ran))
     assert numbers[1] == numbers[2]
+
+
+@pytest.mark.parametrize("things", ["files", "subfolders"])
+@pytest.mark.parametrize("who", ["owner", "reader", "admin"])
+async def test_rules_and_reasons_of_many_take_as_many_statements_as_those_of_one(
+    world: World, things: str, who: str
+) -> None:
+    people = {name: await world.principal(name, is_admin=name == "admin") for name in ("owner", "reader", "admin")}
+    owner, reader = people["owner"], people["reader"]
+    folder = await foldered(world, owner, "shared")
+    await ruled(world, reader, folder.id, Permission.READ)
+    for name in "abc":
+        file = await filed(world, owner, f"{name}.txt", folder_id=folder.id)
+        below = await foldered(world, owner, name, folder.id)
+        for thing in (file.id, below.id):
+            await ruled(world, ANYONE, thing, Permission.READ)
+            await ruled(world, reader, thing, Permission.WRITE)
+    for fields in (
+        "access { isAllowed } write: access(action: WRITE) { decidingRule { id } consideredRules { rule { id } } }",
+        "accessRules { tag nodes { madeBy { id } subject { __typename } resource { __typename } } }",
+        "accessRules(last: 1) { pageInfo { startCursor } } others: accessRules(first: 2) { edges { cursor } }",
+    ):
+        numbers = []
+        for size in (3, 1, 3):  # the first fills what is remembered
+            query = f"query ($id: ID!) {{ folder(id: $id) {{ {things}(first: {size}) {{ nodes {{ {fields} }} }} }} }}"
+            with counted(world.database) as ran:
+                data = await world.data(query, {"id": folder.id}, as_=people[who])
+            assert len(data["folder"][things]["nodes"]) == size
+            numbers.append(len(ran))
+        assert numbers[1] == numbers[2], fields
+
+
+async def test_a_foreign_cursor_spoils_its_own_page_of_rules_only(world: World) -> None:
+    alice = await world.principal("alice")
+    query = """{ viewer {
+      good: homeFolder { accessRules { nodes { version } } }
+      bad: homeFolder { accessRules(after: "x") { nodes { version } } } } }"""
+    result = await world.ask(query, as_=alice)
+    assert [error.path for error in result.errors or ()] == [["viewer", "bad", "accessRules"]]
+    assert result.data == {"viewer": {"good": {"accessRules": {"nodes": [{"version": 1}]}}, "bad": None}}

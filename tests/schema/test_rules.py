@@ -6,7 +6,7 @@ import pytest
 
 from graphql_api.model.ids import ROOT_FOLDER_ID
 from graphql_api.model.principal import ANONYMOUS, Permission, Principal
-from graphql_api.model.rule import Scope
+from graphql_api.model.rule import ANYONE, Effect, Scope
 from tests.services.stories import filed, foldered, home_of, ruled
 from tests.world import World
 
@@ -30,7 +30,8 @@ EXPLAIN = f"""query ($input: ExplainAccessInput!) {{ explainAccess(input: $input
   decidingRule {{ id }} consideredRules {{ verdict explanation rule {{ id {SUBJECT} }} }} }} }}"""
 PREVIEW = f"""query ($changes: [AccessRuleChangeInput!]!) {{ previewAccessRules(input: {{changes: $changes}}) {{
   isExact usersExamined usersTotal thingsExamined thingsTotal oldLinksExpireBy
-  lines {{ permission direction files folders newcomer {SUBJECT} sample {{ __typename ... on File {{ id }} }} }} }} }}"""
+  lines {{
+    permission direction files folders newcomer {SUBJECT} sample {{ __typename ... on File {{ id }} }} }} }} }}"""
 
 
 async def done(world: World, document: str, as_: Principal, **values: object) -> dict[str, Any]:
@@ -207,12 +208,21 @@ async def test_every_kind_of_subject_and_resource_is_shown(world: World) -> None
 
 async def test_a_rule_does_not_tell_what_its_viewer_may_not_see(world: World) -> None:
     alice, bob = await world.principal("alice"), await world.principal("bob")
+    admin = await world.principal("root", is_admin=True)
     folder = await foldered(world, alice, "secret")
     await ruled(world, bob, folder.id, Permission.WRITE)
-    query = f"{{ accessRules {{ tag nodes {{ permissions {RESOURCE} }} }} }}"
-    data = (await world.data(query, as_=bob))["accessRules"]
-    assert data["tag"] is None
-    assert {"permissions": ["WRITE"], "resource": None} in data["nodes"]
+    await ruled(world, ANYONE, folder.id, Permission.READ, ip_ranges=("10.0.0.0/8",))
+    await ruled(world, ANYONE, "label:secret", Permission.READ, effect=Effect.DENY)
+    world.clock.advance(seconds=1)
+    press = {"resource": {"label": "press"}, "subject": {"anyone": True}, "permissions": ["READ"]}
+    assert (await done(world, CREATE, admin, **press))["userErrors"] == []
+    query = f"{{ accessRules {{ tag nodes {{ madeBy {{ displayName }} {RESOURCE} }} }} }}"
+    told = {"madeBy": None, "resource": {"__typename": "Label", "label": "press"}}
+    assert await world.data(query) == {"accessRules": {"tag": None, "nodes": [told]}}
+    home = {"madeBy": None, "resource": {"__typename": "Folder", "id": await home_of(world, bob)}}
+    assert await world.data(query, as_=bob) == {"accessRules": {"tag": None, "nodes": [told, home]}}
+    [newest, *_] = (await world.data(query, as_=admin))["accessRules"]["nodes"]
+    assert newest["madeBy"] == {"displayName": "Root"}
 
 
 async def test_an_explanation_names_the_rule_and_the_terms(world: World) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import count
 from typing import Annotated, Any, Final
 
@@ -31,7 +32,8 @@ from graphql_api.model.ids import (
 from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import ANONYMOUS, Permission, Principal
-from graphql_api.model.rule import Scope
+from graphql_api.model.rule import ANYONE, SIGNED_IN, Effect, Scope, label_scope
+from graphql_api.model.rule_change import RuleWish
 from graphql_api.schema import build_stock_schema
 from graphql_api.schema.context import Context, Info
 from graphql_api.schema.errors import user_errors
@@ -41,7 +43,7 @@ from graphql_api.schema.payloads import Payload
 from graphql_api.schema.query import Query
 from graphql_api.schema.types import File
 from tests.schema.walk import Asker, Place, Way, places, ways
-from tests.services.stories import filed, foldered, ruled, sent
+from tests.services.stories import denied, filed, foldered, ruled, sent
 from tests.world import SCHEMA, START, World
 
 CORE: Final = build_schema(SCHEMA.as_str())
@@ -51,6 +53,9 @@ ABSENT: Final = {
     "other_folder": new_folder_id(START),
     "upload": new_upload_id(START),
     "rule": new_rule_id(START),
+    "rule_about_anyone": new_rule_id(START),
+    "rule_about_signed_in": new_rule_id(START),
+    "rule_on_label": new_rule_id(START),
     "group": new_group_id(START),
     "user": new_user_id(START),
     "other_user": new_user_id(START),
@@ -112,6 +117,10 @@ async def settle(world: World, person: Principal, admin: Principal, word: str, *
     await world.services.notes.change_labels(person, file.id, [f"{word} label"], [])
     await world.services.notes.change_metadata(person, file.id, {"note": f"{word} note"}, [])
     rule = await ruled(world, reader, folder.id, Permission.READ)
+    addresses = f"10.{len(word)}.0.0/16"
+    from_inside = await ruled(world, ANYONE, file.id, Permission.READ, ip_ranges=(addresses,))
+    coming = await ruled(world, SIGNED_IN, folder.id, Permission.READ, starts_at=START + timedelta(days=9))
+    on_label = await denied(world, ANYONE, f"label:{word} word", Permission.READ)
     await ruled(world, reader, other.id, Permission.READ)
     group = await world.services.groups.create(admin, f"{word} group", claim=f"{word} claim")
     assert person.user_id is not None
@@ -124,6 +133,10 @@ async def settle(world: World, person: Principal, admin: Principal, word: str, *
         "other_folder": other.id,
         "upload": upload.id,
         "rule": rule.id,
+        "rule_about_anyone": from_inside.id,
+        "rule_about_signed_in": coming.id,
+        "rule_on_label": on_label.id,
+        "addresses": addresses,
         "group": group.id,
         "user": person.user_id,
         "other_user": reader.user_id,
@@ -134,7 +147,9 @@ async def settle(world: World, person: Principal, admin: Principal, word: str, *
 @pytest.fixture
 async def town(sqlite_world: World) -> Town:
     world = sqlite_world
-    admin = await world.principal("admin", is_admin=True)
+    admin = await world.principal("secretadmin", is_admin=True)
+    press = RuleWish(Effect.ALLOW, frozenset({Permission.READ}), ANYONE, label_scope("press"))
+    await world.services.policies.create(admin, press)  # everybody may know of it, but not who made it
     owner, reader = await world.principal("secretowner"), await world.principal("secretreader")
     stranger, friend = await world.principal("stranger"), await world.principal("friend")
     hidden = await settle(world, owner, admin, "secret", reader=reader)
@@ -202,7 +217,12 @@ async def test_the_walk_reaches_every_field_of_every_type(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    ("who", "unseen"), [("owner", {"event"}), ("reader", {"event", "upload"}), ("admin", {"upload"})]
+    ("who", "unseen"),
+    [
+        ("owner", {"event", "rule_on_label"}),
+        ("reader", {"event", "upload", "rule_on_label"}),
+        ("admin", {"upload"}),
+    ],
 )
 async def test_the_walk_finds_what_may_be_seen(town: Town, who: str, unseen: set[str]) -> None:
     """So that finding nothing means something: the ways are gone with one's own things, and lead to them."""
@@ -211,7 +231,7 @@ async def test_the_walk_finds_what_may_be_seen(town: Town, who: str, unseen: set
     found: set[str] = set()
     for way in ways(CORE):
         found |= shown(await town.ask(SCHEMA, asker.document(way, depth=1), as_), town.hidden)
-    assert {*ABSENT, "a name"} - found - {"other_folder", "other_user"} == unseen
+    assert {*ABSENT, "a name", "addresses"} - found - {"other_folder", "other_user"} == unseen
 
 
 @strawberry.type(description="A type with a leak.")

@@ -5,11 +5,13 @@ from ipaddress import ip_address
 
 import pytest
 
+from graphql_api.db import scopes
 from graphql_api.errors import Forbidden, InvalidInput
 from graphql_api.model.decision import AccessDecision, Ground, Verdict
 from graphql_api.model.ids import new_file_id, new_group_id, new_user_id
 from graphql_api.model.principal import ANONYMOUS, Permission, Principal
 from graphql_api.model.rule import ANYONE, ROOT, SIGNED_IN, AccessRule, Subject
+from graphql_api.services.rule_explanations import Question
 from tests.services.rulings import outcome, refusal, ruled, wish
 from tests.services.stories import filed, foldered, home_of
 from tests.world import START, World
@@ -142,3 +144,28 @@ async def test_an_id_of_another_kind_is_nothing_to_explain(world: World) -> None
     for thing in ("?", str(admin.user_id), "label:x"):
         found = await outcome(world.services.policies.explain(admin, thing, READ))  # type: ignore[arg-type]
         assert found is None or isinstance(found, InvalidInput), thing
+
+
+async def test_of_a_file_one_reads_all_denials_on_labels_are_told_but_no_rules_on_hidden_folders(world: World) -> None:
+    alice, bob = await world.principal("alice"), await world.principal("bob")
+    admin = await world.principal("root", is_admin=True)
+    file, other = await filed(world, alice), await filed(world, alice, "other.txt")
+    home = await home_of(world, alice)
+    async with world.database.transaction() as connection:
+        await scopes.change_labels(connection, file, add=["draft"])
+    for thing in (file, other):
+        await ruled(world, alice, wish(bob, thing.id))
+    on_label = await ruled(world, admin, wish(SIGNED_IN, "label:draft", WRITE, deny=True))
+    world.clock.advance(seconds=1)  # of several that deny the oldest decides
+    on_home = await ruled(world, admin, wish(SIGNED_IN, home, WRITE, deny=True, ip_ranges=("0.0.0.0/0",)))
+    questions: list[Question] = [(file.id, WRITE), (other.id, WRITE), (home, READ), (new_file_id(START), READ)]
+    found = await world.services.policies.explain_own(bob, questions)
+    assert set(found) == set(questions[:2])
+    assert [found[question].ground for question in questions[:2]] == [Ground.RULE] * 2
+    assert [found[question].deciding_rule for question in questions[:2]] == [on_label, None]
+    assert on_home not in {**told(found[file.id, WRITE]), **told(found[other.id, WRITE])}
+    for question, decision in found.items():
+        assert decision == await world.services.policies.explain(bob, *question)
+    whole = await world.services.policies.explain(admin, other.id, WRITE, subject=_subject(bob))
+    assert whole is not None
+    assert whole.deciding_rule == on_home
