@@ -40,8 +40,8 @@ class UserRow(Base):
     """Whoever presented a verified token, or was named before they did; ``issuer`` and ``subject`` name one for good.
 
     One who is known by e-mail address only has a ``subject`` that begins with a control character, which no token can
-    have; the first token with that address, verified, takes the row, or all that the row was given, if its bearer has one
-    already: the row then has no address. ``claim_groups``: the last token's, a JSON list.
+    have; the first token with that address, verified, takes the row, or, if its bearer has one already, all that it
+    was given: the row then has no address. ``claim_groups``: the last token's, a JSON list.
     """
 
     __tablename__ = "users"
