@@ -9,12 +9,12 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db import audit, groups, rules, users
-from graphql_api.model.audit import AuditAction, AuditEvent, audit_event
+from graphql_api.model.audit import AuditAction, AuditEvent
 from graphql_api.model.ids import UserId
 from graphql_api.model.principal import Identity
-from graphql_api.model.rule import AccessRule, Subject
+from graphql_api.model.rule import Subject
 from graphql_api.services.groups import joining, leaving
-from graphql_api.services.rule_json import rule_json
+from graphql_api.services.rule_json import rule_event
 
 
 async def take_over_invitation(connection: AsyncConnection, user_id: UserId, identity: Identity, now: datetime) -> None:
@@ -37,12 +37,12 @@ async def _move_rules(connection: AsyncConnection, invited: UserId, user_id: Use
         terms = replace(old.terms, subject=Subject(user_id))
         if terms in has:
             doubles.append(old.id)
-            events.append(_event(AuditAction.RULE_DELETED, old, None, now))
+            events.append(rule_event(None, AuditAction.RULE_DELETED, old, None, now))
             continue
         has.add(terms)
         new = replace(old, terms=terms, version=old.version + 1, updated_at=now)
         await rules.update_rule(connection, new, expected_version=old.version)
-        events.append(_event(AuditAction.RULE_UPDATED, old, new, now))
+        events.append(rule_event(None, AuditAction.RULE_UPDATED, old, new, now))
     await rules.delete_rules(connection, doubles)
     return events
 
@@ -57,8 +57,3 @@ async def _move_memberships(
         if await groups.add_members(connection, group_id, [user_id]):
             events.append(joining(None, group_id, user_id, now))
     return events
-
-
-def _event(action: AuditAction, old: AccessRule, new: AccessRule | None, now: datetime) -> AuditEvent:
-    before, after = rule_json(old), None if new is None else rule_json(new)
-    return audit_event(None, action, old.id, now=now, resource=old.terms.resource, before=before, after=after)
