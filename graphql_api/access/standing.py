@@ -8,8 +8,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
-from ipaddress import IPv4Address, ip_network
+from functools import cached_property, lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 
 from graphql_api.model.ids import GroupId, UserId
 from graphql_api.model.principal import CONTENT_PERMISSIONS, Address, Permission
@@ -110,12 +110,11 @@ class Standing:
 
     @cached_property
     def _index(self) -> Mapping[tuple[Effect, Permission], Mapping[str, tuple[AccessRule, ...]]]:
-        found: dict[tuple[Effect, Permission], dict[str, tuple[AccessRule, ...]]] = {}
+        found: dict[tuple[Effect, Permission], dict[str, list[AccessRule]]] = {}
         for rule in self.rules:
             for permission in rule.terms.permissions:
-                scopes = found.setdefault((rule.terms.effect, permission), {})
-                scopes[rule.terms.resource] = (*scopes.get(rule.terms.resource, ()), rule)
-        return found
+                found.setdefault((rule.terms.effect, permission), {}).setdefault(rule.terms.resource, []).append(rule)
+        return {key: {scope: tuple(rules) for scope, rules in scopes.items()} for key, scopes in found.items()}
 
     def may(self, permission: Permission, scopes: Set[str]) -> bool:
         """Whether ``permission`` is held on the thing with these ``scopes``; deny by default, and deny wins."""
@@ -209,7 +208,12 @@ def generosity(rule: AccessRule) -> tuple[bool, bool, float, float, str]:
     )
 
 
+@lru_cache(maxsize=10_000)
+def _networks(ranges: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(map(ip_network, ranges))
+
+
 def _range_of(ranges: tuple[str, ...], address: Address) -> str | None:
     """The widest of ``ranges`` that ``address`` is in."""
-    networks = [network for network in map(ip_network, ranges) if address in network]
+    networks = [network for network in _networks(ranges) if address in network]
     return str(min(networks, key=lambda network: network.prefixlen)) if networks else None

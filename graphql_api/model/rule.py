@@ -22,7 +22,12 @@ SIGNED_IN: Final = Subject("signed-in")
 ROOT: Final = Scope(ROOT_FOLDER_ID)
 LABEL_PREFIX: Final = "label:"
 
+EVERYBODY: Final = frozenset({ANYONE, SIGNED_IN})
+
 MAX_RULES_ON_RESOURCE: Final = 10_000
+MAX_RULES_ABOUT_SUBJECT: Final = 10_000  # a user or a group; whoever is one carries them all with each request
+MAX_RULES_ABOUT_EVERYBODY: Final = 2_000  # about ANYONE and SIGNED_IN together: every request carries these
+MAX_SHARED_WITH_EVERYBODY: Final = 100  # of these, made by one user who is no administrator
 MAX_IP_RANGES: Final = 50  # of one rule
 MAX_SCOPE_LENGTH: Final = 80  # characters: the prefix and the longest label, or an id
 

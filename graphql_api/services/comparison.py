@@ -1,11 +1,14 @@
-"""Who gains and who loses what between two sets of rules. Pure, and quick: things that no rule tells apart are one."""
+"""Who gains and who loses what between two sets of rules. Pure, and quick: things that no rule tells apart are one, and
+what there is too much of is sampled before.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address, ip_network
 from itertools import product
-from typing import Final
+from math import prod
+from typing import Final, TypeVar
 
 from graphql_api.access.standing import Rulebook
 from graphql_api.model.preview import MAX_SAMPLE, Direction, PreviewLine
@@ -14,6 +17,8 @@ from graphql_api.model.rule import ROOT, RuleTerms, Subject, is_file
 
 # Reserved for documentation, so nobody asks from there. Source: RFC 5737, section 3.
 _ELSEWHERE: Final = ip_address("192.0.2.1")
+
+T = TypeVar("T")
 
 Situation = tuple[datetime, Address]
 _Signature = frozenset[str]
@@ -35,19 +40,58 @@ class Person:
     before: Rulebook
     after: Rulebook
 
+    @property
+    def weight(self) -> int:
+        """What one situation takes: each rule, and each of its address ranges, is looked at."""
+        return sum(1 + len(rule.terms.ip_ranges) for book in (self.before, self.after) for rule in book.rules)
 
-def situations_of(changed: Collection[RuleTerms], now: datetime) -> list[Situation]:
+
+def evenly(values: Sequence[T], limit: int) -> Sequence[T]:
+    """At most ``limit`` of ``values``, at even distances."""
+    if len(values) <= limit:
+        return values
+    return [values[position * len(values) // limit] for position in range(limit)]
+
+
+def fitted(counts: Sequence[int], most: int) -> list[int]:
+    """``counts``, the largest made smaller until their product is at most ``most``; none becomes less than 1."""
+    found = [max(1, count) for count in counts]
+    while prod(found) > most and (largest := max(found)) > 1:
+        others = prod(found) // largest
+        found[found.index(largest)] = max(most // others, largest // 2)
+    return found
+
+
+def bearable(
+    people: Sequence[Person], situations: Sequence[Situation], most: int
+) -> tuple[Sequence[Person], Sequence[Situation]]:
+    """An even sample, so that ``most`` rules and ranges are looked at; one person in one situation at least."""
+    weights = {id(person): person.weight for person in people}
+    while len(people) * len(situations) > 1 and sum(weights[id(one)] for one in people) * len(situations) > most:
+        if len(people) > len(situations):
+            people = evenly(people, len(people) // 2)
+        else:
+            situations = evenly(situations, len(situations) // 2)
+    return people, situations
+
+
+def situations_of(changed: Collection[RuleTerms], now: datetime, limit: int) -> tuple[Sequence[Situation], bool]:
     """Now, and each later instant at which one of the rules begins or ends, from each side of each edge of their
-    address ranges: whatever else may be asked, the rules of ``changed`` treat it like one of these.
+    address ranges: whatever else may be asked, the rules of ``changed`` treat it like one of these. Of more than
+    ``limit`` an even sample; whether these are all.
     """
     edges = {edge for terms in changed for edge in (terms.starts_at, terms.ends_at) if edge is not None and edge > now}
     addresses: set[Address] = {_ELSEWHERE}
-    for network in {ip_network(text) for terms in changed for text in terms.ip_ranges}:
+    ranges = sorted({text for terms in changed for text in terms.ip_ranges})
+    for network in map(ip_network, evenly(ranges, limit)):
         addresses.add(network[0])
         if int(network[-1]) < 2**network.max_prefixlen - 1:
             addresses.add(network[-1] + 1)
     ordered = sorted(addresses, key=lambda address: (address.version, int(address)))
-    return list(product((now, *sorted(edges)), ordered))
+    instants = (now, *sorted(edges))
+    every = range(len(instants) * len(ordered))
+    chosen = [(instants[at // len(ordered)], ordered[at % len(ordered)]) for at in evenly(every, limit)]
+    return chosen, len(every) <= limit and len(ranges) <= limit
 
 
 def permissions_to_compare(changed: Iterable[RuleTerms]) -> frozenset[Permission]:

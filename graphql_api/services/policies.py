@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
+import anyio
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
@@ -29,13 +31,15 @@ from graphql_api.services.clock import Clock
 from graphql_api.services.last_admin import keeping_an_admin, require_an_admin_left
 from graphql_api.services.old_links import old_links_expire_by
 from graphql_api.services.people import sees_everybody
-from graphql_api.services.previews import compare
+from graphql_api.services.previews import collect, tell
 from graphql_api.services.rule_draft import Drafted, RuleDraft
 from graphql_api.services.rule_explanations import Asked, Question, book_of, find_decisions
-from graphql_api.services.rule_subjects import RuleSubjects
+from graphql_api.services.rule_subjects import MAX_INVITEES, MAX_NEWCOMERS, RuleSubjects
 from graphql_api.services.rule_views import find_tags, find_visible, list_visible, list_visible_on
 from graphql_api.services.rule_writing import Memory, write
 from graphql_api.services.standings import Standings
+
+MAX_REHEARSALS: Final = 2  # at a time: each keeps a processor busy, and holds what it compares
 
 
 class Policies:
@@ -50,6 +54,7 @@ class Policies:
         self._clock = clock
         self._issuer = issuer
         self._link_max_lifetime = link_max_lifetime
+        self._rehearsing = anyio.Semaphore(MAX_REHEARSALS)
 
     async def create(self, principal: Principal, wish: RuleWish, *, idempotency_key: str | None = None) -> RuleChange:
         """A new rule. Whoever it is about need not have signed in yet.
@@ -116,11 +121,13 @@ class Policies:
 
     async def preview(self, principal: Principal, changes: Sequence[ProposedChange]) -> Preview:
         """What ``apply`` would do: all is checked, nothing written, and no writer waits. Raises: as ``apply`` does."""
-        async with self._database.snapshot() as connection:
-            draft = await self._draft(connection, principal, self._clock())
-            await _fill(draft, changes, is_one_of_many=True)
-            await require_an_admin_left(connection, draft.standing, draft.now, draft.after)
-            return await compare(draft, self._link_max_lifetime)
+        async with self._rehearsing:
+            async with self._database.snapshot() as connection:
+                draft = await self._draft(connection, principal, self._clock())
+                await _fill(draft, changes, is_one_of_many=True)
+                await require_an_admin_left(connection, draft.standing, draft.now, draft.after)
+                rehearsal = await collect(draft, self._link_max_lifetime)
+            return await tell(rehearsal)
 
     async def tag(self, principal: Principal, resource: Scope) -> str | None:
         """What ``replace`` wants to be shown; None for who may not see all rules there. Raises: Unavailable."""
@@ -248,7 +255,14 @@ class Policies:
     async def _draft(self, connection: AsyncConnection, principal: Principal, now: datetime) -> RuleDraft:
         book = await load_rulebook(connection, principal)
         standing = book.standing(now, principal.address)
-        subjects = RuleSubjects(connection, principal, sees_everybody(standing), self._issuer, now)
+        subjects = RuleSubjects(
+            connection,
+            principal,
+            sees_everybody(standing),
+            self._issuer,
+            now,
+            max_newcomers=MAX_INVITEES if standing.is_admin else MAX_NEWCOMERS,
+        )
         return RuleDraft(connection, principal, book, standing, subjects, now)
 
     def _told(self, drafted: Drafted, now: datetime) -> RuleChange:

@@ -1,8 +1,9 @@
 """Changes of rules, thought through but not written: what mutations write and rehearsals compare."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,7 +13,7 @@ from graphql_api.db import rules
 from graphql_api.errors import Conflict, Forbidden, InputFault, InvalidInput, NotFound
 from graphql_api.model.ids import GroupId, RuleId, UserId, new_rule_id
 from graphql_api.model.principal import Permission, Principal
-from graphql_api.model.rule import MAX_RULES_ON_RESOURCE, ROOT, AccessRule, RuleTerms
+from graphql_api.model.rule import EVERYBODY, MAX_RULES_ON_RESOURCE, ROOT, AccessRule, RuleTerms, Subject
 from graphql_api.model.rule_change import (
     CreateRule,
     DeleteRule,
@@ -23,10 +24,11 @@ from graphql_api.model.rule_change import (
 )
 from graphql_api.services.rule_json import tag_of
 from graphql_api.services.rule_resources import Resource, find_resources, visible_rules
+from graphql_api.services.rule_room import Path, Turnover, full, require_room_about, require_room_on
 from graphql_api.services.rule_subjects import RuleSubjects
 from graphql_api.services.rule_wishes import checked_terms, normal_resource, wish_of
 
-Path = tuple[str, ...]
+_NOWHERE: Final = Resource(frozenset({ROOT}), frozenset({ROOT}))  # what a rule stood on has gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,10 @@ class RuleDraft:
     async def _create(self, change: CreateRule) -> Drafted:
         terms = await self._terms(change.wish, ())
         step = await self._new(terms, ())
-        await self.subjects.require_known({terms.subject: ("subject",)})
+        about: dict[Subject, Path] = {terms.subject: ("subject",)}
+        await self.subjects.require_known(about)
         await self._require_room(terms)
+        await self._require_room_about(about, [step])
         return Drafted((step,), step.after, () if step.after is None else (step.after,))
 
     async def _update(self, change: UpdateRule) -> Drafted:
@@ -121,11 +125,17 @@ class RuleDraft:
             return Drafted((), old, (old,))
         if terms.ends_at != old.terms.ends_at:
             self._require_future(terms, ())
+        about: dict[Subject, Path] = {terms.subject: ("subject",)}
         if terms.subject != old.terms.subject:
-            await self.subjects.require_known({terms.subject: ("subject",)})
+            await self.subjects.require_known(about)
         await self._require_room(terms, old)
-        new = replace(old, terms=terms, version=old.version + 1, updated_at=self.now)
-        return Drafted((Step(old, new),), new, (new,))
+        # Who makes a rule be about everybody has made it: whose it was is not to blame.
+        is_shared = terms.subject in EVERYBODY and old.terms.subject not in EVERYBODY
+        made_by = self.principal.user_id if is_shared else old.made_by
+        new = replace(old, terms=terms, version=old.version + 1, made_by=made_by, updated_at=self.now)
+        step = Step(old, new)
+        await self._require_room_about(about, [step])
+        return Drafted((step,), new, (new,))
 
     async def _delete(self, change: DeleteRule) -> Drafted:
         old = await self._find(change.rule_id)
@@ -137,7 +147,7 @@ class RuleDraft:
         resource = normal_resource(change.resource) or change.resource
         await self._require_sharing(resource)
         if len(change.wishes) > MAX_RULES_ON_RESOURCE:
-            raise _full(("rules",))
+            raise full(("rules",))
         there = self._among(await rules.list_rules_on(self.connection, [resource]), resource)
         if tag_of(there) != change.tag:
             raise Conflict("the rules on the resource have changed since", path=("tag",))
@@ -150,7 +160,9 @@ class RuleDraft:
                 steps.append(Step(rule, None))
         made = {terms: path for terms, path in wanted.items() if terms not in kept}
         steps += [await self._new(terms, path) for terms, path in made.items()]
-        await self.subjects.require_known({terms.subject: (*path, "subject") for terms, path in made.items()})
+        about = {terms.subject: (*path, "subject") for terms, path in made.items()}
+        await self.subjects.require_known(about)
+        await self._require_room_about(about, steps)
         left = [*kept.values(), *(step.after for step in steps if step.after is not None)]
         return Drafted(tuple(steps), None, tuple(sorted(left, key=lambda rule: rule.id)))
 
@@ -189,7 +201,7 @@ class RuleDraft:
         drafted = self._state.get(rule_id, found.get(rule_id))
         visible = await visible_rules(self.connection, self.book, self.standing, () if drafted is None else (drafted,))
         if not visible:
-            raise NotFound("no such rule", path=("ruleId",))
+            raise _no_rule(("ruleId",))
         return visible[0]
 
     async def _new(self, terms: RuleTerms, at: Path) -> Step:
@@ -214,17 +226,19 @@ class RuleDraft:
     async def _require_authority(self, before: RuleTerms | None, after: RuleTerms | None, at: Path) -> None:
         """Both stand on the same resource.
 
-        Raises: NotFound: a new rule's resource is absent or hidden. Forbidden.
+        Raises: NotFound: the resource is absent or hidden, and the rule with it. Forbidden.
         """
         terms = after or before
         assert terms is not None
         resource = await self._resource(terms.resource)
-        if before is None and (resource is None or not resource.is_visible_to(self.standing)):
-            raise _no_resource(at)
+        if resource is None and before is not None:
+            resource = _NOWHERE
+        if resource is None or not resource.is_visible_to(self.standing):
+            raise _no_resource(at) if before is None else _no_rule(at)
         missing = missing_to_change(
             self.standing,
             resource=terms.resource,
-            scopes=frozenset({ROOT}) if resource is None else resource.shared,
+            scopes=resource.shared,
             before=before,
             after=after,
         )
@@ -248,18 +262,23 @@ class RuleDraft:
                 raise Conflict("there is such a rule already", conflicting_id=rule.id)
         if old is not None and old.terms.resource == terms.resource:
             return
-        count = await rules.count_rules_on(self.connection, terms.resource)
-        for step in self.steps:
-            count += _stands_on(step.after, terms.resource) - _stands_on(step.before, terms.resource)
-        if count >= MAX_RULES_ON_RESOURCE:
-            raise _full(("resource",))
+        await require_room_on(self.connection, terms.resource, _turnover(self.steps))
+
+    async def _require_room_about(self, paths: Mapping[Subject, Path], new: Sequence[Step]) -> None:
+        """Raises: InvalidInput: there are too many about a subject."""
+        maker = None if self.standing.is_admin else self.principal.user_id
+        earlier = _turnover(self.steps)
+        await require_room_about(self.connection, paths, earlier, _turnover(new), maker=maker)
 
     def _among(self, before: Iterable[AccessRule], resource: str) -> list[AccessRule]:
         return [rule for rule in self.after(before) if rule.terms.resource == resource]
 
 
-def _stands_on(rule: AccessRule | None, resource: str) -> bool:
-    return rule is not None and rule.terms.resource == resource
+def _turnover(steps: Sequence[Step]) -> Turnover:
+    return Turnover(
+        [step.before for step in steps if step.before is not None],
+        [step.after for step in steps if step.after is not None],
+    )
 
 
 def _require_version(rule: AccessRule, version: int) -> None:
@@ -271,5 +290,5 @@ def _no_resource(at: Path) -> NotFound:
     return NotFound("no such file or folder", path=at)
 
 
-def _full(at: Path) -> InvalidInput:
-    return InvalidInput(InputFault(f"at most {MAX_RULES_ON_RESOURCE} rules can stand on one resource", at))
+def _no_rule(at: Path) -> NotFound:
+    return NotFound("no such rule", path=at)

@@ -17,6 +17,7 @@ from graphql_api.model.rule_change import Invitee
 from graphql_api.services.rule_wishes import is_subject
 
 MAX_INVITEES: Final = 100  # people in one request who are named by e-mail address or token subject
+MAX_NEWCOMERS: Final = 20  # of these, who are not known yet, when it is no administrator who names them
 
 _NOBODY: Final = Subject("")
 
@@ -36,6 +37,7 @@ class RuleSubjects:
     now: datetime
     invitees: dict[UserId, Invitee] = field(default_factory=dict)
     coming_groups: frozenset[GroupId] = frozenset()
+    max_newcomers: int = MAX_INVITEES
     _named: dict[Invitee, UserId] = field(default_factory=dict)
 
     async def find(self, wished: Subject | Invitee, faults: list[InputFault]) -> Subject:
@@ -56,7 +58,7 @@ class RuleSubjects:
             try:
                 self._named[key] = await self._find_or_plan(wished)
             except InvalidInput as error:
-                faults.append(InputFault(error.message, ("subject", "email")))
+                faults.append(InputFault(error.message, ("subject", *error.path)))
                 return _NOBODY
         return Subject(self._named[key])
 
@@ -81,6 +83,9 @@ class RuleSubjects:
         )
         if found is not None:
             return found.id
+        if len(self.invitees) >= self.max_newcomers:
+            message = f"at most {self.max_newcomers} people at once can be named who are not known yet"
+            raise InvalidInput(InputFault(message))
         user_id = new_user_id(self.now)
         self.invitees[user_id] = invitee
         return user_id

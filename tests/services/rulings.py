@@ -1,15 +1,17 @@
 """Rules as tests wish for them, and what comes of wishing."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Any, TypeVar
 
+from graphql_api.db import rules
 from graphql_api.errors import DeliveryError
 from graphql_api.model.audit import AuditEvent, AuditFilter
+from graphql_api.model.ids import new_rule_id
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import Permission, Principal
-from graphql_api.model.rule import AccessRule, Effect, Scope, Subject
+from graphql_api.model.rule import AccessRule, Effect, RuleTerms, Scope, Subject
 from graphql_api.model.rule_change import Invitee, RuleWish
-from tests.world import World
+from tests.world import START, World
 
 T = TypeVar("T")
 
@@ -58,3 +60,16 @@ async def events(world: World, admin: Principal, **wanted: Any) -> list[AuditEve
 async def rules_on(world: World, viewer: Principal, resource: str) -> tuple[AccessRule, ...]:
     """Those that the viewer sees, the newest first."""
     return (await world.services.policies.list(viewer, PageRequest(100), Scope(resource))).nodes
+
+
+async def stocked(world: World, named: Iterable[tuple[str, str]], maker: Principal | None = None) -> list[AccessRule]:
+    """Rules that allow READ, about such subjects and on such resources, as if ``maker`` had made them all before."""
+    made_by = None if maker is None else maker.user_id
+    made = []
+    for subject, resource in named:
+        terms = RuleTerms(Effect.ALLOW, frozenset({Permission.READ}), Subject(subject), Scope(resource))
+        made.append(AccessRule(new_rule_id(START), terms, 1, made_by, START, START))
+    async with world.database.transaction() as connection:
+        await rules.bump_version(connection)
+        await rules.insert_rules(connection, made)
+    return made

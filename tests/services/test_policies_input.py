@@ -31,7 +31,7 @@ from graphql_api.model.rule_change import (
     Invitee,
 )
 from graphql_api.services.rule_json import tag_of
-from tests.services.rulings import outcome, refusal, ruled, wish
+from tests.services.rulings import outcome, refusal, ruled, stocked, wish
 from tests.services.stories import filed, foldered, home_of
 from tests.world import START, World
 
@@ -185,21 +185,19 @@ async def test_a_resource_has_room_for_ten_thousand_rules(world: World) -> None:
     admin = await world.principal("root", is_admin=True)
     folder = await foldered(world, admin, "crowded")
     resource = Scope(folder.id)
-    many = [wish(SIGNED_IN, folder.id, ends_at=START + number * DAY) for number in range(1, MAX_RULES_ON_RESOURCE + 2)]
-    replace_rules = world.services.policies.replace
-    assert await refusal(replace_rules(admin, resource, tag_of([]), many)) == ("INVALID", ("rules",))
-    full = await replace_rules(admin, resource, tag_of([]), many[:-1])
-    assert len(full.rules) == MAX_RULES_ON_RESOURCE
-    assert await refusal(world.services.policies.create(admin, many[-1])) == ("INVALID", ("resource",))
-    elsewhere = await ruled(world, admin, wish(SIGNED_IN, "label:x"))
-    assert await refusal(
-        world.services.policies.update(admin, elsewhere.id, 1, {"resource": resource, "ends_at": many[-1].ends_at})
-    ) == ("INVALID", ("resource",))
-    changed = await world.services.policies.update(admin, full.rules[0].id, 1, {"ends_at": many[-1].ends_at})
+    policies = world.services.policies
+    too_many = [wish(admin, folder.id)] * (MAX_RULES_ON_RESOURCE + 1)
+    assert await refusal(policies.replace(admin, resource, tag_of([]), too_many)) == ("INVALID", ("rules",))
+    subjects = [new_user_id(START) for _ in range(MAX_RULES_ON_RESOURCE - 1)]
+    await stocked(world, [(subject, resource) for subject in subjects])
+    last = await ruled(world, admin, wish(admin, folder.id, ends_at=START + DAY))
+    another = wish(admin, folder.id, ends_at=START + 2 * DAY)
+    assert await refusal(policies.create(admin, another)) == ("INVALID", ("resource",))
+    elsewhere = await ruled(world, admin, wish(admin, "label:x"))
+    moved = {"resource": resource, "ends_at": START + 3 * DAY}
+    assert await refusal(policies.update(admin, elsewhere.id, 1, moved)) == ("INVALID", ("resource",))
+    changed = await policies.update(admin, last.id, 1, {"ends_at": START + 2 * DAY})
     assert changed.rule is not None  # in its place there is room
-    one_goes = DeleteRule(full.rules[1].id, 1)
+    one_goes = DeleteRule(last.id, 2)
     two_come = [CreateRule(wish(ANYONE, folder.id)), CreateRule(wish(admin, folder.id))]
-    assert await refusal(world.services.policies.apply(admin, [one_goes, *two_come])) == (
-        "INVALID",
-        ("changes", "2", "resource"),
-    )
+    assert await refusal(policies.apply(admin, [one_goes, *two_come])) == ("INVALID", ("changes", "2", "resource"))

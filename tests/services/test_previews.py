@@ -315,9 +315,9 @@ def terms(**more: object) -> RuleTerms:
 
 def test_situations_are_the_edges_of_time_and_address() -> None:
     later = START + DAY
-    assert situations_of([terms(starts_at=START - DAY)], START) == [(START, ip_address("192.0.2.1"))]
+    assert situations_of([terms(starts_at=START - DAY)], START, 9) == ([(START, ip_address("192.0.2.1"))], True)
     changed = [terms(starts_at=later, ip_ranges=("10.0.0.0/8", "255.255.255.255/32"))]
-    assert [str(address) for instant, address in situations_of(changed, START) if instant == later] == [
+    assert [str(address) for instant, address in situations_of(changed, START, 99)[0] if instant == later] == [
         "10.0.0.0",
         "11.0.0.0",
         "192.0.2.1",
