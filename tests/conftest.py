@@ -15,6 +15,8 @@ from tests.world import World
 if TYPE_CHECKING:  # pytest imports the plugin itself, to rewrite its assertions
     from tests.postgres import PostgresCluster
 
+PATIENCE = 60.0  # seconds: what a service would call no answer is, in a run of all tests, a busy machine
+
 pytest_plugins = ["tests.postgres", "tests.store", "tests.cli.program", "tests.e2e.service"]
 
 
@@ -62,7 +64,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    opened = Database(database_url)
+    opened = Database(database_url, patience=PATIENCE)
     yield opened
     await opened.close()
 
