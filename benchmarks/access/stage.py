@@ -80,8 +80,9 @@ class Stage:
         return self.archive.extent.files
 
     def start(self, question: Question) -> int:
-        """How many of the files that the viewer sees come before the page."""
-        return len(self.seen[question.viewer.name]) // 2 if question.is_middle else 0
+        """How many of the files that the viewer sees come before the page: half of them, if the rest fill a page."""
+        number = len(self.seen[question.viewer.name]) if question.is_middle else 0
+        return number // 2 if number <= PAGE_SIZE else min(number // 2, number - PAGE_SIZE - 1)
 
     def expected(self, question: Question) -> Sequence[int]:
         start = self.start(question)
