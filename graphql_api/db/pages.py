@@ -71,7 +71,12 @@ def flat_page(shape: Shape, size: int) -> Statement:
             statement = statement.where(FileRow.folder_id == bindparam("folder_id", type_=FileRow.folder_id.type))
         return statement.order_by(*walk.ordered(key, FileRow.id)).limit(literal(size))
     next_ = candidates.merged_stream(shape.sources, walk, size).subquery("next")
-    return select(*shape.columns).join(next_, next_.c.id == FileRow.id).order_by(*walk.ordered(next_.c.key, next_.c.id))
+    order = walk.ordered(next_.c.key, next_.c.id)
+    if walk.is_sqlite:
+        return select(*shape.columns).join(next_, next_.c.id == FileRow.id).order_by(*order)
+    # Each is looked up: a join could be planned as one that reads all files there are.
+    each = select(*shape.columns).where(FileRow.id == next_.c.id).limit(literal(1)).correlate(next_).lateral()
+    return select(*each.c).select_from(next_.join(each, true())).order_by(*order)
 
 
 @lru_cache(maxsize=256)
@@ -148,7 +153,7 @@ def _passing(shape: Shape, judged: Judged, *more: ColumnElement[bool], limit: An
     if walk.is_sqlite:
         files = files.join(joined, joined.c.id == FileRow.id)
         return files.order_by(*walk.ordered(key, FileRow.id)).limit(limit)
-    # Each candidate is looked up: a join could be planned as one that reads all files there are.
+    # Each candidate is looked up, as above.
     each = files.where(FileRow.id == joined.c.id).limit(literal(1)).correlate(joined).lateral()
     found = select(*each.c).select_from(joined.join(each, true()))
     return found.order_by(*walk.ordered(each.c.sort_key, each.c.id)).limit(limit)
