@@ -20,10 +20,9 @@ from graphql_api.db.inserts import insert_unless_taken
 from graphql_api.db.tables import FileRow, FileScopeRow, FolderRow
 from graphql_api.model.file import File
 from graphql_api.model.ids import FileId, FolderId
-from graphql_api.model.rule import LABEL_PREFIX, ROOT, label_scope
+from graphql_api.model.rule import ROOT, label_scope
 
 _SEPARATOR: Final = "\n"  # neither an id nor a label contains one
-_LABELS_END: Final = LABEL_PREFIX[:-1] + chr(ord(LABEL_PREFIX[-1]) + 1)  # the first text after all of label:…
 
 _scope = aliased(FileScopeRow)
 SCOPES: Final[ScalarSelect[Any]] = (
@@ -143,25 +142,6 @@ async def change_labels(
         {"lost": [label_scope(label) for label in remove]},
     )
     await _add(connection, file.id, file.created_at, [label_scope(label) for label in add])
-
-
-_LABELS: Final = (
-    select(FileScopeRow.file_id, FileScopeRow.scope)
-    .where(
-        among(FileScopeRow.file_id, texts("ids")),
-        FileScopeRow.scope >= LABEL_PREFIX,
-        FileScopeRow.scope < _LABELS_END,
-    )
-    .order_by(FileScopeRow.scope)
-)
-
-
-async def labels_of(connection: AsyncConnection, ids: Collection[FileId]) -> dict[FileId, tuple[str, ...]]:
-    """The labels of each of ``ids`` in order; authorised by nobody."""
-    found: dict[FileId, list[str]] = {id_: [] for id_ in ids}
-    for file_id, scope in await connection.execute(_LABELS, {"ids": list(ids)}):
-        found[FileId(file_id)].append(scope.removeprefix(LABEL_PREFIX))
-    return {id_: tuple(labels) for id_, labels in found.items()}
 
 
 async def _add(connection: AsyncConnection, file_id: FileId, created_at: datetime, scopes: Collection[str]) -> None:

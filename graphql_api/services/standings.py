@@ -68,11 +68,6 @@ class Standings:
         """What everybody may do. Raises: Unavailable."""
         return await self.of(connection, replace(ANONYMOUS, address=address))
 
-    async def of_user(self, connection: AsyncConnection, user_id: UserId, address: Address | None = None) -> Standing:
-        """What somebody who is not asking may do, with the groups of their last token. Raises: Unavailable."""
-        book = await rulebooks.load_rulebook_of(connection, user_id)
-        return book.standing(self._clock(), address)
-
     async def _of(
         self,
         connection: AsyncConnection,
