@@ -4,17 +4,77 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from graphql_api.model.stored_object import PromisedObject, PutUploadTarget, StoredObject
+from graphql_api.model.parts import JoinOutcome, OpenStoreUpload, PartTarget, PromisedPart, StoredPart, StoreUpload
+from graphql_api.model.stored_object import (
+    ListedObject,
+    PostUploadTarget,
+    PromisedObject,
+    PutUploadTarget,
+    SignedStoreRequest,
+    StoredObject,
+    StoreRequestKind,
+)
 
 
 class ObjectStore(Protocol):
-    """One bucket. What goes over the network raises ``Unavailable("store")`` when the store does not answer."""
+    """One bucket. What goes over the network raises ``Unavailable("store")`` when the store does not answer.
+
+    What presigns is arithmetic: no request is sent. ``expires_at`` of what it gives may come before ``now + lifetime``
+    when the store's credentials end earlier; ``Unavailable("store")`` when there are none.
+    """
 
     async def presign_put(self, promise: PromisedObject, *, now: datetime, lifetime: timedelta) -> PutUploadTarget:
-        """A request that stores exactly what is promised, once, until it expires. Arithmetic: no request is sent.
+        """A request that stores exactly what is promised, once, until it expires."""
 
-        ``expires_at`` of the target may come before ``now + lifetime`` when the store's credentials end earlier.
+    async def presign_post(self, promise: PromisedObject, *, now: datetime, lifetime: timedelta) -> PostUploadTarget:
+        """A form that stores exactly what is promised. It may be sent again and then stores the same bytes again.
+
+        Raises: ValueError: no SHA-256 is promised, so that a repeat could store others.
         """
+
+    async def begin_parts(self, promise: PromisedObject) -> StoreUpload:
+        """Begin an upload in parts, whose object will have a CRC-64/NVME of the whole where the store knows that."""
+
+    async def presign_parts(
+        self, upload: StoreUpload, parts: Sequence[PromisedPart], *, now: datetime, lifetime: timedelta
+    ) -> Sequence[PartTarget]:
+        """A request for each part, in order, that stores exactly this many bytes and, if promised, this checksum."""
+
+    async def presign_request(
+        self,
+        kind: StoreRequestKind,
+        promise: PromisedObject,
+        upload_id: str | None = None,
+        part: PromisedPart | None = None,
+        *,
+        now: datetime,
+        lifetime: timedelta,
+    ) -> SignedStoreRequest:
+        """One request of the multipart protocol. ``upload_id``: for all but CREATE_MULTIPART; ``part``: for UPLOAD_PART.
+
+        COMPLETE_MULTIPART binds that nothing has the key yet; its body is the client's to write.
+        """
+
+    async def list_parts(self, upload: StoreUpload) -> Sequence[StoredPart] | None:
+        """What is there, by number; None when the store knows no such upload (never begun, joined or aborted)."""
+
+    async def join_parts(
+        self, upload: StoreUpload, parts: Sequence[StoredPart], *, crc64nvme: str | None
+    ) -> JoinOutcome:
+        """Make the object of all ``parts``, unless something has its key. ``crc64nvme``: hex, of the whole; the store
+        compares it with its own, if it knows that checksum.
+        """
+
+    async def abort_parts(self, upload: StoreUpload) -> None:
+        """Give up; what is not there counts as given up. Parts under way may still arrive: abort again later."""
+
+    async def list_open_uploads(
+        self, prefix: str, *, after: StoreUpload | None, limit: int
+    ) -> Sequence[OpenStoreUpload]:
+        """At most ``limit`` (≤ 1,000) uploads in parts that are open, in order of key; fewer only at the end."""
+
+    async def list_objects(self, prefix: str, *, after: str | None, limit: int) -> Sequence[ListedObject]:
+        """At most ``limit`` (≤ 1,000) objects whose keys follow ``after``, in order of key; fewer only at the end."""
 
     async def find(self, key: str) -> StoredObject | None:
         """What the store holds at ``key``, or None."""
