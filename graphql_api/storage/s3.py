@@ -1,31 +1,36 @@
 """A bucket at Amazon S3 or at a store that speaks its protocol.
 
-Presigning is arithmetic of our own (``signing.sigv4``); everything that goes over the network is boto3, in a thread.
-The credentials need ``s3:PutObject``, ``s3:GetObject``, ``s3:DeleteObject`` on the objects and ``s3:ListBucket`` on the
-bucket; without the last S3 answers 403 instead of 404 for an absent object, which looks like a store that refuses us.
+Presigning is arithmetic of our own (``s3_presigning``); everything that goes over the network is boto3, in a thread.
+The credentials need ``s3:PutObject``, ``s3:GetObject``, ``s3:DeleteObject``, ``s3:AbortMultipartUpload`` and
+``s3:ListMultipartUploadParts`` on the objects, ``s3:ListBucket`` and ``s3:ListBucketMultipartUploads`` on the bucket.
+Without ``s3:ListBucket`` S3 answers 403 instead of 404 for an absent object, which looks like a store that refuses us.
 """
 
-import ipaddress
 import logging
-import re
-from base64 import b64decode, b64encode
-from collections.abc import Callable, Sequence
+from base64 import b64decode
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from threading import Lock
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final
 
 import anyio
-import anyio.to_thread
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from graphql_api.errors import ConfigurationError, Unavailable
-from graphql_api.model.stored_object import PromisedObject, PutUploadTarget, StoredObject
-from graphql_api.signing.sigv4 import QueryPresigner
-from graphql_api.storage.credentials import CredentialSource
+from graphql_api.errors import Unavailable
+from graphql_api.model.parts import JoinOutcome, OpenStoreUpload, PartTarget, PromisedPart, StoredPart, StoreUpload
+from graphql_api.model.stored_object import (
+    ListedObject,
+    PostUploadTarget,
+    PromisedObject,
+    PutUploadTarget,
+    SignedStoreRequest,
+    StoredObject,
+    StoreRequestKind,
+)
+from graphql_api.storage import s3_parts
+from graphql_api.storage.s3_connection import AddressingStyle, S3Connection
+from graphql_api.storage.s3_failures import status_of
+from graphql_api.storage.s3_presigning import S3Presigner
 
 if TYPE_CHECKING:  # stubs are installed for the checks only
     from mypy_boto3_s3 import S3Client
@@ -33,23 +38,16 @@ if TYPE_CHECKING:  # stubs are installed for the checks only
 
 logger = logging.getLogger(__name__)
 
-AddressingStyle = Literal["virtual", "path"]
-T = TypeVar("T")
-
-CONNECT_TIMEOUT: Final = 2.0  # seconds
-READ_TIMEOUT: Final = 10.0  # seconds between two bytes
-TOTAL_ATTEMPTS: Final = 2  # a request and one retry
-MAX_CONNECTIONS: Final = 32  # and as many threads, so that a store that hangs takes none from others
 DELETE_BATCH: Final = 1_000  # keys; S3's limit for one DeleteObjects
+JOIN_READ_TIMEOUT: Final = 300.0  # seconds; "processing could take several minutes" for a large object
+JOIN_ATTEMPTS: Final = 4
+JOIN_PAUSE: Final = 0.1  # seconds before the second attempt, doubled each time
 
-# botocore raises a bare RuntimeError when renewed credentials have expired already.
-_FAILURES: Final = (BotoCoreError, ClientError, RuntimeError)
-_DNS_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _BASE64_SHA256_LENGTH: Final = 44  # characters; a checksum of a multipart upload's checksums is longer: "...=-3"
 
 
 class S3Store:
-    """An ``ObjectStore``.
+    """An ``ObjectStore``; what its methods promise is said there.
 
     ``endpoint_url`` None means Amazon's regional endpoint. With ``addressing_style`` "virtual" the bucket is part of
     the host name, unless it has a dot (no certificate would match) or the endpoint is an IP address. Without
@@ -68,48 +66,107 @@ class S3Store:
         secret_access_key: str | None = None,
     ) -> None:
         self._bucket = bucket
-        self._endpoint_url = endpoint_url or _amazon_endpoint(region)
-        self._style = _effective_style(addressing_style, bucket, self._endpoint_url)
-        self._presigner = QueryPresigner(_base_url(self._endpoint_url, bucket, self._style), region)
-        try:
-            self._session = boto3.Session(access_key_id, secret_access_key, region_name=region)
-        except BotoCoreError as error:
-            raise ConfigurationError(f"The AWS configuration cannot be used: {error}") from None
-        self._credentials = CredentialSource(self._session)
-        self._limiter = anyio.CapacityLimiter(MAX_CONNECTIONS)
-        self._client: S3Client | None = None
-        self._client_lock = Lock()
+        self._connection = S3Connection(
+            bucket=bucket,
+            region=region,
+            endpoint_url=endpoint_url,
+            addressing_style=addressing_style,
+            access_key_id=access_key_id,
+            secret_access_key=secret_access_key,
+        )
+        self._ask = self._connection.ask
+        self._presigner = S3Presigner(self._connection.base_url, bucket, region, self._connection.credentials)
 
     async def presign_put(self, promise: PromisedObject, *, now: datetime, lifetime: timedelta) -> PutUploadTarget:
         """See ``ObjectStore``. The length is signed but not listed: clients set it themselves.
 
-        Raises ``Unavailable`` when no credentials can be had, ``ValueError`` for a lifetime that SigV4 cannot express.
+        Raises ``Unavailable`` when no credentials can be had, ``ValueError`` for a lifetime that SigV4 cannot express;
+        so does all that presigns.
         """
-        if not promise.key.isascii():
-            raise ValueError("Object keys are ASCII.")
-        try:
-            held = await self._credentials.current(now)
-        except _FAILURES as error:
-            raise _unavailable("presign_put", error) from error
-        presigned_at = now.astimezone(UTC).replace(microsecond=0)
-        expires_at = (presigned_at + lifetime).replace(microsecond=0)
-        if held.ends_at is not None and held.ends_at < expires_at:
-            expires_at = held.ends_at.replace(microsecond=0)
-            if expires_at <= presigned_at:
-                logger.warning("store_unavailable operation=presign_put error=credentials_expired")
-                raise Unavailable("store")
-        headers = [("Content-Type", promise.content_type), ("If-None-Match", "*")]
-        if promise.sha256 is not None:
-            headers.append(("x-amz-checksum-sha256", b64encode(bytes.fromhex(promise.sha256)).decode()))
-        url = self._presigner.presign(
-            "PUT",
-            f"/{promise.key}",
-            headers=[*headers, ("content-length", str(promise.size))],
-            now=presigned_at,
-            lifetime=expires_at - presigned_at,
-            credentials=held.credentials,
+        return await self._presigner.put(promise, now=now, lifetime=lifetime)
+
+    async def presign_post(self, promise: PromisedObject, *, now: datetime, lifetime: timedelta) -> PostUploadTarget:
+        """See ``ObjectStore``."""
+        return await self._presigner.post(promise, now=now, lifetime=lifetime)
+
+    async def presign_parts(
+        self, upload: StoreUpload, parts: Sequence[PromisedPart], *, now: datetime, lifetime: timedelta
+    ) -> Sequence[PartTarget]:
+        """See ``ObjectStore``. The length is signed but not listed. ``ValueError`` for a number that no part has."""
+        return await self._presigner.parts(upload, parts, now=now, lifetime=lifetime)
+
+    async def presign_request(
+        self,
+        kind: StoreRequestKind,
+        promise: PromisedObject,
+        upload_id: str | None = None,
+        part: PromisedPart | None = None,
+        *,
+        now: datetime,
+        lifetime: timedelta,
+    ) -> SignedStoreRequest:
+        """See ``ObjectStore``. ``ValueError`` without what this ``kind`` needs."""
+        return await self._presigner.request(kind, promise, upload_id, part, now=now, lifetime=lifetime)
+
+    async def begin_parts(self, promise: PromisedObject) -> StoreUpload:
+        """See ``ObjectStore``. When it raises, one may have been begun all the same."""
+        return await self._ask("begin_parts", lambda client: s3_parts.begin(client, self._bucket, promise))
+
+    async def list_parts(self, upload: StoreUpload) -> Sequence[StoredPart] | None:
+        """See ``ObjectStore``."""
+        return await self._ask("list_parts", lambda client: s3_parts.stored_parts(client, self._bucket, upload))
+
+    async def join_parts(
+        self, upload: StoreUpload, parts: Sequence[StoredPart], *, crc64nvme: str | None
+    ) -> JoinOutcome:
+        """See ``ObjectStore``. When it raises, the object may be there all the same. May take minutes."""
+        if not parts:
+            raise ValueError("An object has at least one part.")
+
+        def join(client: "S3Client") -> JoinOutcome:
+            return s3_parts.join(client, self._bucket, upload, parts, crc64nvme)
+
+        for attempt in range(JOIN_ATTEMPTS):
+            if attempt:
+                await anyio.sleep(JOIN_PAUSE * 2 ** (attempt - 1))
+            try:
+                return await self._ask("join_parts", join, read_timeout=JOIN_READ_TIMEOUT)
+            except s3_parts.Contended:
+                continue
+        logger.warning("store_unavailable operation=join_parts error=contended attempts=%d", JOIN_ATTEMPTS)
+        raise Unavailable("store")
+
+    async def abort_parts(self, upload: StoreUpload) -> None:
+        """See ``ObjectStore``."""
+        await self._ask("abort_parts", lambda client: s3_parts.abort(client, self._bucket, upload))
+
+    async def list_open_uploads(
+        self, prefix: str, *, after: StoreUpload | None, limit: int
+    ) -> Sequence[OpenStoreUpload]:
+        """See ``ObjectStore``."""
+        return await self._ask(
+            "list_open_uploads", lambda client: s3_parts.open_uploads(client, self._bucket, prefix, after, limit)
         )
-        return PutUploadTarget(url, tuple(headers), expires_at)
+
+    async def list_objects(self, prefix: str, *, after: str | None, limit: int) -> Sequence[ListedObject]:
+        """See ``ObjectStore``."""
+
+        def list_(client: "S3Client") -> Sequence[ListedObject]:
+            found: list[ListedObject] = []
+            start = after or ""
+            while True:
+                answer = client.list_objects_v2(
+                    Bucket=self._bucket, Prefix=prefix, StartAfter=start, MaxKeys=limit - len(found)
+                )
+                found += [
+                    ListedObject(entry["Key"], entry["Size"], entry["LastModified"].astimezone(UTC))
+                    for entry in answer.get("Contents", ())
+                ]
+                if not answer["IsTruncated"] or len(found) >= limit or not answer.get("Contents"):
+                    return found
+                start = found[-1].key  # a page may be shorter than asked for
+
+        return await self._ask("list_objects", list_)
 
     async def find(self, key: str) -> StoredObject | None:
         """See ``ObjectStore``."""
@@ -118,16 +175,21 @@ class S3Store:
             try:
                 found = client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
             except ClientError as error:
-                if _status(error) == 404:
+                if status_of(error) == 404:
                     return None
                 raise
             return StoredObject(
                 key=key,
                 size=found["ContentLength"],
                 content_type=found.get("ContentType", ""),
-                sha256=_as_hex(found.get("ChecksumSHA256")),
+                sha256=_sha256_in_hex(found.get("ChecksumSHA256")),
                 etag=found["ETag"].strip('"'),
                 content_encoding=found.get("ContentEncoding") or None,
+                crc64nvme=(
+                    s3_parts.crc64nvme_in_hex(found.get("ChecksumCRC64NVME"))
+                    if found.get("ChecksumType") == "FULL_OBJECT"
+                    else None
+                ),
             )
 
         return await self._ask("find", head)
@@ -139,7 +201,7 @@ class S3Store:
             try:
                 found = client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes=0-{length - 1}")
             except ClientError as error:
-                if _status(error) in (404, 416):  # an empty object has no first byte to range over
+                if status_of(error) in (404, 416):  # an empty object has no first byte to range over
                     return b""
                 raise
             # Not `with found["Body"]`: that hands out the raw stream, whose failures are urllib3's and not boto's.
@@ -175,80 +237,8 @@ class S3Store:
 
     def close(self) -> None:
         """Close the idle connections. Idempotent."""
-        if self._client is not None:
-            self._client.close()
-
-    async def _ask(self, operation: str, request: Callable[["S3Client"], T]) -> T:
-        try:
-            return await anyio.to_thread.run_sync(lambda: request(self._connected()), limiter=self._limiter)
-        except _FAILURES as error:
-            raise _unavailable(operation, error) from error
-
-    def _connected(self) -> "S3Client":
-        """The one client of this store. Making it reads files for 0.1 s and may look for credentials, hence late."""
-        with self._client_lock:
-            if self._client is None:
-                self._client = self._session.client(
-                    "s3",
-                    endpoint_url=self._endpoint_url,
-                    config=Config(
-                        signature_version="s3v4",
-                        s3={"addressing_style": self._style},
-                        connect_timeout=CONNECT_TIMEOUT,
-                        read_timeout=READ_TIMEOUT,
-                        retries={"mode": "standard", "total_max_attempts": TOTAL_ATTEMPTS},
-                        max_pool_connections=MAX_CONNECTIONS,
-                        # A store on this machine is never behind a proxy, whatever HTTP_PROXY says.
-                        proxies={} if _is_on_this_machine(self._endpoint_url) else None,
-                        # Stores other than Amazon's may not know the checksums that boto adds of its own accord.
-                        request_checksum_calculation="when_required",
-                        response_checksum_validation="when_required",
-                    ),
-                )
-            return self._client
+        self._connection.close()
 
 
-def _amazon_endpoint(region: str) -> str:
-    """The regional endpoint: the global one redirects, and a browser cannot follow that with a presigned PUT."""
-    return f"https://s3.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
-
-
-def _ip_address(endpoint_url: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(urlsplit(endpoint_url).hostname or "")
-    except ValueError:
-        return None
-
-
-def _is_on_this_machine(endpoint_url: str) -> bool:
-    address = _ip_address(endpoint_url)
-    return address.is_loopback if address else f".{urlsplit(endpoint_url).hostname}".endswith(".localhost")
-
-
-def _effective_style(style: AddressingStyle, bucket: str, endpoint_url: str) -> AddressingStyle:
-    """As boto chooses, so that its requests and ours go to the same place."""
-    return style if _DNS_LABEL.fullmatch(bucket) and not _ip_address(endpoint_url) else "path"
-
-
-def _base_url(endpoint_url: str, bucket: str, style: AddressingStyle) -> str:
-    if style == "path":
-        return f"{endpoint_url.rstrip('/')}/{bucket}"
-    return endpoint_url.replace("://", f"://{bucket}.", 1)
-
-
-def _as_hex(checksum: str | None) -> str | None:
+def _sha256_in_hex(checksum: str | None) -> str | None:
     return b64decode(checksum).hex() if checksum is not None and len(checksum) == _BASE64_SHA256_LENGTH else None
-
-
-def _status(error: ClientError) -> int:
-    return error.response["ResponseMetadata"]["HTTPStatusCode"]
-
-
-def _unavailable(operation: str, error: Exception) -> Unavailable:
-    """Says in the log what kind of failure it was; the text of an error may hold what a credential program printed."""
-    if isinstance(error, ClientError):
-        cause = f"{error.response['Error'].get('Code')} status={_status(error)}"
-    else:
-        cause = type(error).__name__
-    logger.warning("store_unavailable operation=%s error=%s", operation, cause)
-    return Unavailable("store")

@@ -1,0 +1,160 @@
+"""Uploads in parts at S3, call by call. All of it blocks, and raises what boto3 raises.
+
+Source: Amazon S3 API reference, "CreateMultipartUpload", "ListParts", "CompleteMultipartUpload" and its error codes,
+"AbortMultipartUpload", "ListMultipartUploads".
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from datetime import UTC
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+
+from graphql_api.model.parts import JoinOutcome, OpenStoreUpload, StoredPart, StoreUpload
+from graphql_api.model.stored_object import PromisedObject
+from graphql_api.storage.s3_failures import code_of, status_of
+
+if TYPE_CHECKING:  # stubs are installed for the checks only
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CompleteMultipartUploadRequestTypeDef, PartTypeDef
+
+PAGE: Final = 1_000  # parts; S3's limit for one ListParts
+
+_BASE64_CRC64_LENGTH: Final = 12  # characters
+
+# Errors that will come again, because the parts are not what they were said to be. S3 answers InvalidRequest when they
+# do not have the length that was said.
+_MISMATCHES: Final = frozenset(
+    [
+        *("BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "InvalidRequest"),
+        *("InvalidPart", "InvalidPartOrder", "EntityTooSmall", "EntityTooLarge"),
+    ]
+)
+
+
+class Contended(Exception):
+    """Somebody else is writing or removing this key at the moment; nothing has changed, and asking again may help."""
+
+
+def begin(client: "S3Client", bucket: str, promise: PromisedObject) -> StoreUpload:
+    begun = client.create_multipart_upload(
+        Bucket=bucket,
+        Key=promise.key,
+        ContentType=promise.content_type,
+        ChecksumAlgorithm="CRC64NVME",
+        ChecksumType="FULL_OBJECT",
+    )
+    return StoreUpload(promise.key, begun["UploadId"])
+
+
+def stored_parts(
+    client: "S3Client", bucket: str, upload: StoreUpload, *, page: int = PAGE
+) -> Sequence[StoredPart] | None:
+    """All of them, however many pages that takes; None when there is no such upload."""
+    found: list[StoredPart] = []
+    marker = 0
+    while True:
+        try:
+            answer = client.list_parts(
+                Bucket=bucket, Key=upload.key, UploadId=upload.id, MaxParts=page, PartNumberMarker=marker
+            )
+        except ClientError as error:
+            if _is_absent(error):
+                return None
+            raise
+        found += [_stored_part(part) for part in answer.get("Parts", ())]
+        if not answer["IsTruncated"] or not answer.get("Parts"):
+            return found
+        marker = found[-1].number
+
+
+def join(
+    client: "S3Client", bucket: str, upload: StoreUpload, parts: Sequence[StoredPart], crc64nvme: str | None
+) -> JoinOutcome:
+    """Takes minutes for a large object. boto3 raises an error that comes at the end of a 200 like any other.
+
+    Raises: Contended.
+    """
+    request: CompleteMultipartUploadRequestTypeDef = {
+        "Bucket": bucket,
+        "Key": upload.key,
+        "UploadId": upload.id,
+        "MultipartUpload": {"Parts": [_completed_part(part) for part in parts]},
+        "MpuObjectSize": sum(part.size for part in parts),
+        "IfNoneMatch": "*",
+    }
+    if crc64nvme is not None:
+        request |= {"ChecksumCRC64NVME": _base64(crc64nvme), "ChecksumType": "FULL_OBJECT"}
+    try:
+        client.complete_multipart_upload(**request)
+    except ClientError as error:
+        code, status = code_of(error), status_of(error)
+        if status == 412 or code == "PreconditionFailed":
+            return JoinOutcome.ALREADY_THERE
+        if status == 409:
+            raise Contended from error
+        if _is_absent(error):
+            return JoinOutcome.NO_SUCH_UPLOAD
+        if code in _MISMATCHES:
+            return JoinOutcome.MISMATCH
+        raise
+    return JoinOutcome.JOINED
+
+
+def abort(client: "S3Client", bucket: str, upload: StoreUpload) -> None:
+    try:
+        client.abort_multipart_upload(Bucket=bucket, Key=upload.key, UploadId=upload.id)
+    except ClientError as error:
+        if not _is_absent(error):
+            raise
+
+
+def open_uploads(
+    client: "S3Client", bucket: str, prefix: str, after: StoreUpload | None, limit: int
+) -> Sequence[OpenStoreUpload]:
+    found: list[OpenStoreUpload] = []
+    while True:
+        answer = client.list_multipart_uploads(
+            Bucket=bucket,
+            Prefix=prefix,
+            MaxUploads=limit - len(found),
+            KeyMarker=after.key if after else "",
+            UploadIdMarker=after.id if after else "",
+        )
+        found += [
+            OpenStoreUpload(StoreUpload(entry["Key"], entry["UploadId"]), entry["Initiated"].astimezone(UTC))
+            for entry in answer.get("Uploads", ())
+        ]
+        if not answer["IsTruncated"] or len(found) >= limit:
+            return found
+        after = StoreUpload(answer["NextKeyMarker"], answer["NextUploadIdMarker"])
+
+
+def crc64nvme_in_hex(checksum: str | None) -> str | None:
+    """From S3's base64; None for a checksum of checksums, which ends in a number of parts."""
+    return b64decode(checksum).hex() if checksum is not None and len(checksum) == _BASE64_CRC64_LENGTH else None
+
+
+def _stored_part(part: "PartTypeDef") -> StoredPart:
+    return StoredPart(
+        number=part["PartNumber"],
+        size=part["Size"],
+        etag=part["ETag"].strip('"'),
+        crc64nvme=crc64nvme_in_hex(part.get("ChecksumCRC64NVME")),
+    )
+
+
+def _completed_part(part: StoredPart) -> "CompletedPartTypeDef":
+    completed: CompletedPartTypeDef = {"PartNumber": part.number, "ETag": f'"{part.etag}"'}
+    if part.crc64nvme is not None:
+        completed["ChecksumCRC64NVME"] = _base64(part.crc64nvme)
+    return completed
+
+
+def _base64(hexadecimal: str) -> str:
+    return b64encode(bytes.fromhex(hexadecimal)).decode()
+
+
+def _is_absent(error: ClientError) -> bool:
+    return code_of(error) == "NoSuchUpload" or (status_of(error) == 404 and code_of(error) != "NoSuchBucket")
