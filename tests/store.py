@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from graphql_api.localcloud.store import REGION, SeaweedStore
-from graphql_api.storage.cors import upload_cors_rule
+from graphql_api.storage.bucket import lifecycle_rules, upload_cors_rule
 from graphql_api.storage.s3 import S3Store
 
 BUCKET = "files"
@@ -41,5 +41,5 @@ def pages_port() -> int:
 def store_server(tmp_path_factory: pytest.TempPathFactory, pages_port: int) -> Iterator[SeaweedStore]:
     """One server with one bucket for the whole run; every test uses keys of its own."""
     with SeaweedStore(tmp_path_factory.mktemp("store"), port=free_port(), bucket=BUCKET) as server:
-        server.create_bucket([upload_cors_rule([f"http://127.0.0.1:{pages_port}"])])
+        server.create_bucket([upload_cors_rule([f"http://127.0.0.1:{pages_port}"])], lifecycle_rules())
         yield server

@@ -30,7 +30,7 @@ from graphql_api.localcloud.store import SeaweedStore
 from graphql_api.services.clock import utc_now
 from graphql_api.settings import PREFIX, Settings
 from graphql_api.signing.keyring import SigningKey
-from graphql_api.storage.cors import upload_cors_rule
+from graphql_api.storage.bucket import lifecycle_rules, upload_cors_rule
 from graphql_api.web.logs import configure_logging
 
 HOST: Final = "127.0.0.1"
@@ -98,7 +98,7 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
         store = SeaweedStore(folder / "store", port=store_port, bucket=BUCKET)
         settings = _settings(folder, store, kept, edge_url=_address(edge_socket), origins=origins)
         stack.enter_context(store)
-        store.create_bucket([upload_cors_rule(["*"])])
+        store.create_bucket([upload_cors_rule(["*"])], lifecycle_rules())
         key = SigningKey.from_pem(kept.key_pair_id, settings.cdn_private_key_pem.get_secret_value())
         origin = stack.enter_context(closing(S3Origin(store.endpoint_url, store.bucket, store.edge)))
         edge = create_edge(settings.cdn_base_url, {key.key_id: key.public_pem()}, origin, utc_now)

@@ -34,7 +34,7 @@ from graphql_api.localcloud import die_with_parent
 
 if TYPE_CHECKING:  # stubs are installed for the checks only
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CORSRuleTypeDef
+    from mypy_boto3_s3.type_defs import CORSRuleTypeDef, LifecycleRuleTypeDef
 
 HOST: Final = "127.0.0.1"
 REGION: Final = "us-east-1"  # SeaweedFS takes any; S3 clients need one to sign with
@@ -167,8 +167,10 @@ class SeaweedStore:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def create_bucket(self, cors_rules: Sequence["CORSRuleTypeDef"]) -> None:
-        """Create the bucket unless it exists, and replace its CORS rules: at least one, in S3's form."""
+    def create_bucket(
+        self, cors_rules: Sequence["CORSRuleTypeDef"], lifecycle_rules: Sequence["LifecycleRuleTypeDef"]
+    ) -> None:
+        """Create the bucket unless it exists, and replace its rules: at least one of each kind, in S3's form."""
         with closing(connect(self.endpoint_url, self.admin)) as client:
             try:
                 client.create_bucket(Bucket=self.bucket)
@@ -176,6 +178,9 @@ class SeaweedStore:
                 if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
                     raise
             client.put_bucket_cors(Bucket=self.bucket, CORSConfiguration={"CORSRules": list(cors_rules)})
+            client.put_bucket_lifecycle_configuration(
+                Bucket=self.bucket, LifecycleConfiguration={"Rules": list(lifecycle_rules)}
+            )
 
     def _start(self, weed: Path) -> None:
         if not _is_free(self.port):

@@ -17,9 +17,14 @@ from graphql_api.storage.s3_failures import code_of, status_of
 
 if TYPE_CHECKING:  # stubs are installed for the checks only
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CompleteMultipartUploadRequestTypeDef, PartTypeDef
+    from mypy_boto3_s3.type_defs import (
+        CompletedPartTypeDef,
+        CompleteMultipartUploadRequestTypeDef,
+        ListMultipartUploadsOutputTypeDef,
+        PartTypeDef,
+    )
 
-PAGE: Final = 1_000  # parts; S3's limit for one ListParts
+PAGE: Final = 1_000  # parts or uploads; S3's limit for one list
 
 _BASE64_CRC64_LENGTH: Final = 12  # characters
 
@@ -111,6 +116,27 @@ def abort(client: "S3Client", bucket: str, upload: StoreUpload) -> None:
 
 
 def open_uploads(
+    client: "S3Client", bucket: str, prefix: str, after: StoreUpload | None, limit: int, *, page: int = PAGE
+) -> Sequence[OpenStoreUpload]:
+    """Those that follow ``after``, in order of key and id.
+
+    S3 pages through them in this order. Other stores have orders of their own and read markers otherwise: SeaweedFS
+    goes by id and takes a key marker for the only key, moto ignores both. What they list is read whole and sorted.
+    """
+    answer = client.list_multipart_uploads(Bucket=bucket, Prefix=prefix, MaxUploads=page)
+    found = _opened(answer)
+    if answer["IsTruncated"] and answer.get("NextKeyMarker"):
+        return _open_uploads_after(client, bucket, prefix, after, limit)
+    while answer["IsTruncated"]:
+        answer = client.list_multipart_uploads(
+            Bucket=bucket, Prefix=prefix, MaxUploads=page, UploadIdMarker=answer["NextUploadIdMarker"]
+        )
+        found += _opened(answer)
+    found.sort(key=_place)
+    return [one for one in found if after is None or _place(one) > (after.key, after.id)][:limit]
+
+
+def _open_uploads_after(
     client: "S3Client", bucket: str, prefix: str, after: StoreUpload | None, limit: int
 ) -> Sequence[OpenStoreUpload]:
     found: list[OpenStoreUpload] = []
@@ -122,13 +148,21 @@ def open_uploads(
             KeyMarker=after.key if after else "",
             UploadIdMarker=after.id if after else "",
         )
-        found += [
-            OpenStoreUpload(StoreUpload(entry["Key"], entry["UploadId"]), entry["Initiated"].astimezone(UTC))
-            for entry in answer.get("Uploads", ())
-        ]
+        found += _opened(answer)
         if not answer["IsTruncated"] or len(found) >= limit:
             return found
         after = StoreUpload(answer["NextKeyMarker"], answer["NextUploadIdMarker"])
+
+
+def _opened(answer: "ListMultipartUploadsOutputTypeDef") -> list[OpenStoreUpload]:
+    return [
+        OpenStoreUpload(StoreUpload(entry["Key"], entry["UploadId"]), entry["Initiated"].astimezone(UTC))
+        for entry in answer.get("Uploads", ())
+    ]
+
+
+def _place(opened: OpenStoreUpload) -> tuple[str, str]:
+    return opened.upload.key, opened.upload.id
 
 
 def crc64nvme_in_hex(checksum: str | None) -> str | None:

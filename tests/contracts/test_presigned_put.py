@@ -11,7 +11,7 @@ import pytest
 from graphql_api.errors import Unavailable
 from graphql_api.localcloud.store import SeaweedStore
 from graphql_api.model.stored_object import PromisedObject, PutUploadTarget
-from graphql_api.storage.cors import upload_cors_rule
+from graphql_api.storage.bucket import lifecycle_rules, upload_cors_rule
 from graphql_api.storage.s3 import S3Store
 from tests.contracts.samples import SAMPLES, Sample
 from tests.store import BUCKET, free_port, s3_store
@@ -229,7 +229,7 @@ async def test_a_store_that_is_down_is_unavailable_and_works_again_when_it_is_ba
     promise = JPEG.promise()
     try:
         server.start()
-        server.create_bucket([upload_cors_rule(["*"])])
+        server.create_bucket([upload_cors_rule(["*"])], lifecycle_rules())
         target = await target_for(store, promise)
         assert (await http.put(target.url, content=JPEG.content, headers=dict(target.headers))).status_code == 200
         assert await store.find(promise.key)

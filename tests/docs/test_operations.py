@@ -18,7 +18,7 @@ from graphql_api.localcloud.edge import FORWARDED_QUERY
 from graphql_api.services.sniffing import SNIFFED_BYTES
 from graphql_api.settings import Settings
 from graphql_api.signing.keyring import SigningKey
-from graphql_api.storage.cors import upload_cors_rule
+from graphql_api.storage.bucket import lifecycle_rules, upload_cors_rule
 from tests.docs.markdown import ROOT, blocks, blocks_in
 
 OPERATIONS = ROOT / "docs" / "operations.md"
@@ -115,6 +115,10 @@ def test_a_file_parses_and_its_quantities_are_right(name: str) -> None:
 
 def test_the_cors_rule_is_the_one_that_targets_need() -> None:
     assert json.loads(JSON["cors.json"]) == {"CORSRules": [upload_cors_rule(["https://app.example.com"])]}
+
+
+def test_the_lifecycle_is_the_one_of_the_local_bucket() -> None:
+    assert json.loads(JSON["lifecycle.json"]) == {"Rules": lifecycle_rules()}
 
 
 def test_the_cache_key_has_what_links_carry() -> None:

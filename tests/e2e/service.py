@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from jwt.algorithms import ECAlgorithm
 
 from graphql_api.localcloud.store import SeaweedStore
-from graphql_api.storage.cors import upload_cors_rule
+from graphql_api.storage.bucket import lifecycle_rules, upload_cors_rule
 from tests.cli.program import REPOSITORY, Program, clean_environment, wait_for
 from tests.e2e.client import Client
 from tests.postgres import PostgresCluster
@@ -126,7 +126,7 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surroundi
         Issuer() as issuer,
         SeaweedStore(tmp_path_factory.mktemp("bucket"), port=free_port(), bucket="the-real-one") as store,
     ):
-        store.create_bucket([upload_cors_rule(["https://app.example.com"])])
+        store.create_bucket([upload_cors_rule(["https://app.example.com"])], lifecycle_rules())
         yield Surroundings(store, issuer, ec.generate_private_key(ec.SECP256R1()))
 
 

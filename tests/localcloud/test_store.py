@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from graphql_api.errors import ConfigurationError
 from graphql_api.localcloud.store import NOT_INSTALLED, SeaweedStore, StoreCredentials, connect, find_weed
-from tests.localcloud.conftest import BUCKET, CORS_RULES, free_port
+from tests.localcloud.conftest import BUCKET, CORS_RULES, LIFECYCLE_RULES, free_port
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, or needs prctl")
 
@@ -106,12 +106,13 @@ def test_secrets_do_not_show(store: SeaweedStore) -> None:
 
 
 def test_the_bucket_can_be_created_again(store: SeaweedStore) -> None:
-    store.create_bucket(CORS_RULES)
-    store.create_bucket([{**CORS_RULES[0], "AllowedOrigins": ["http://other.example"]}])
+    store.create_bucket(CORS_RULES, LIFECYCLE_RULES)
+    store.create_bucket([{**CORS_RULES[0], "AllowedOrigins": ["http://other.example"]}], LIFECYCLE_RULES)
     with closing(connect(store.endpoint_url, store.admin)) as client:
         assert client.get_bucket_cors(Bucket=BUCKET)["CORSRules"][0]["AllowedOrigins"] == ["http://other.example"]
+        assert client.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"] == LIFECYCLE_RULES
         assert [bucket["Name"] for bucket in client.list_buckets()["Buckets"]] == [BUCKET]
-    store.create_bucket(CORS_RULES)
+    store.create_bucket(CORS_RULES, LIFECYCLE_RULES)
 
 
 def test_the_edge_reads_and_nothing_else(store: SeaweedStore) -> None:
@@ -136,7 +137,7 @@ def test_the_api_has_its_one_bucket_only(store: SeaweedStore) -> None:
 
 def test_objects_stay_over_a_restart(tmp_path: Path) -> None:
     with SeaweedStore(tmp_path, port=free_port(), bucket=BUCKET) as first:
-        first.create_bucket(CORS_RULES)
+        first.create_bucket(CORS_RULES, LIFECYCLE_RULES)
         put(first, "o/kept", b"a" * 300_000)
     with SeaweedStore(tmp_path, port=free_port(), bucket=BUCKET) as second:
         assert get(second, "o/kept") == b"a" * 300_000

@@ -1,8 +1,12 @@
-"""Keys made for this run."""
+"""Keys made for this run, and the clock of our oracle."""
+
+from collections.abc import Iterator
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from tests.signing.botos_clock import stopped
 
 
 def pem_of(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: bytes | None = None) -> str:
@@ -20,3 +24,9 @@ def rsa_pem() -> str:
 @pytest.fixture(scope="session")
 def p256_pem() -> str:
     return pem_of(ec.generate_private_key(ec.SECP256R1()))
+
+
+@pytest.fixture
+def boto_stands_at_now() -> Iterator[None]:
+    with stopped():
+        yield

@@ -1,9 +1,7 @@
 """Presigned S3 requests: AWS's published example, and equal to botocore's in every other case."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Literal
-from unittest.mock import patch
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import boto3
@@ -17,8 +15,8 @@ from hypothesis import strategies as st
 
 from graphql_api.errors import ConfigurationError
 from graphql_api.signing.sigv4 import QueryPresigner, StoreCredentials, _signing_key
+from tests.signing.botos_clock import NOW
 
-NOW = datetime(2026, 11, 22, 9, 5, 7, tzinfo=UTC)
 LIFETIME = timedelta(minutes=15)
 STATIC = StoreCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 TEMPORARY = StoreCredentials("ASIAEXAMPLE", "secret", "IQoJb3JpZ2luX2VjE==/+ &token")
@@ -26,11 +24,7 @@ REGION = "eu-central-1"
 SHA256_OF_NOTHING = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 
 
-@pytest.fixture(autouse=True)
-def oracle_stands_at_now() -> Iterator[None]:
-    """Botocore reads its own clock; we are told the time."""
-    with patch.object(botocore.auth, "get_current_datetime", lambda: NOW.replace(tzinfo=None)):
-        yield
+pytestmark = pytest.mark.usefixtures("boto_stands_at_now")
 
 
 def presigned(
