@@ -19,17 +19,21 @@ from graphql_api.services import Services
 from graphql_api.services.accounts import Accounts
 from graphql_api.services.audit_log import AuditLog
 from graphql_api.services.clock import Clock, utc_now
+from graphql_api.services.completion import Completion
 from graphql_api.services.delivery import Delivery
 from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
 from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.standings import Standings
 from graphql_api.services.upkeep import Upkeep
-from graphql_api.services.uploads import UploadLimits, Uploads
+from graphql_api.services.upload_targets import UploadTargets
+from graphql_api.services.upload_wishes import UploadLimits
+from graphql_api.services.uploads import Uploads
 from graphql_api.settings import Settings
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import HashAlgorithm, Keyring, SigningKey
@@ -82,10 +86,20 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         longest_target=settings.upload_lifetime,
         transfer_grace=settings.transfer_grace,
     )
-    limits = UploadLimits(settings.max_upload_bytes, settings.upload_target_lifetime, settings.upload_lifetime)
+    limits = UploadLimits(
+        max_size=settings.max_upload_bytes,
+        parts_above=settings.multipart_above_bytes,
+        part_size=settings.part_bytes,
+        target_lifetime=settings.upload_target_lifetime,
+        upload_lifetime=settings.upload_lifetime,
+        longest_lifetime=settings.upload_longest_lifetime,
+    )
+    uploads = Uploads(database, standings, accounts, upkeep, clock, limits)
+    completion = Completion(database, standings, uploads, store, upkeep, clock)
     services = Services(
         accounts=accounts,
         audit_log=AuditLog(database, standings, clock, retention=settings.audit_retention or None),
+        completion=completion,
         delivery=Delivery(
             CloudFrontSigner(settings.cdn_base_url, Keyring([key])), clock, max_lifetime=settings.link_max_lifetime
         ),
@@ -93,13 +107,15 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         folders=Folders(database, standings, upkeep, clock),
         groups=Groups(database, standings, clock),
         health=Health(database, store),
+        lookout=Lookout(database, completion, upkeep, clock),
         notes=Notes(database, standings, clock),
         people=People(database, standings, clock, issuer=settings.auth_issuer),
         policies=Policies(
             database, standings, clock, issuer=settings.auth_issuer, link_max_lifetime=settings.link_max_lifetime
         ),
-        uploads=Uploads(database, standings, store, accounts, upkeep, clock, limits),
         upkeep=upkeep,
+        upload_targets=UploadTargets(database, uploads, store, clock, limits),
+        uploads=uploads,
     )
     return Assembly(database, store, services)
 
@@ -158,6 +174,7 @@ async def _sweep_forever(services: Services, interval: timedelta) -> None:
     """Sweep every ``interval``; zero turns it off. A sweep that fails is made good by the next."""
     while interval:
         await asyncio.sleep(interval.total_seconds())
+        await _sweep("uploads", services.lookout.look())
         await _sweep("objects", services.upkeep.sweep())
         await _sweep("records", services.audit_log.sweep())
 

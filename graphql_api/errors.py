@@ -92,7 +92,16 @@ class UploadStateConflict(DeliveryError):
 
 
 class BytesMissing(UploadStateConflict):
-    """The store does not hold the bytes yet. The upload stays PENDING: send the bytes and ask again."""
+    """The store does not hold the bytes yet, or not all parts. The upload stays PENDING: send them and ask again.
+
+    ``missing_parts``: numbers, the first thousand at most; empty for an upload that is not sent in parts.
+    """
+
+    def __init__(
+        self, message: str, *, status: "UploadStatus", path: Sequence[str] = (), missing_parts: Sequence[int] = ()
+    ) -> None:
+        super().__init__(message, status=status, path=path)
+        self.missing_parts = tuple(missing_parts)
 
 
 class UploadMismatch(DeliveryError):

@@ -36,8 +36,12 @@ M = TypeVar("M", bound=BaseModel)
 
 PREFIX: Final = "GRAPHQL_API_"
 
+MIB: Final = 1024**2
 MAX_PUT_BYTES: Final = 5 * 1024**3
-"""Amazon S3, "Amazon S3 multipart upload limits": the largest object a single PUT can upload is 5 GiB."""
+MAX_OBJECT_BYTES: Final = 10_000 * MAX_PUT_BYTES
+"""Amazon S3, "Amazon S3 multipart upload limits": the largest object one PUT can upload is 5 GiB, and so is the largest
+part, of which there can be 10,000.
+"""
 
 AsymmetricAlgorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
@@ -250,8 +254,12 @@ class Settings(BaseSettings):
     )
     """How many days the audit log is kept; at most 3650, and 0 keeps it for ever."""
 
-    max_upload_bytes: int = Field(default=MAX_PUT_BYTES, ge=1, le=MAX_PUT_BYTES)
-    """Largest file, in bytes; at most 5 GiB, which is what one PUT can send to S3."""
+    max_upload_bytes: int = Field(default=1024**4, ge=1, le=MAX_OBJECT_BYTES)
+    """Largest file, in bytes; at most 53687091200000, which is as large as an object at S3 can be (48.8 TiB)."""
+    multipart_above_bytes: int = Field(default=64 * MIB, ge=0, le=MAX_PUT_BYTES)
+    """Files larger than this are sent in parts if their client does not say how; at most 5 GiB."""
+    part_bytes: int = Field(default=16 * MIB, ge=5 * MIB, le=MAX_PUT_BYTES)
+    """Size of a part, in bytes, where 10,000 of them are enough; 5 MiB to 5 GiB."""
     upload_target_lifetime: Annotated[timedelta, _seconds(60, 604_800)] = Field(
         default=timedelta(hours=1), alias=f"{PREFIX}UPLOAD_TARGET_SECONDS"
     )
@@ -259,7 +267,13 @@ class Settings(BaseSettings):
     upload_lifetime: Annotated[timedelta, _seconds(60, 2_592_000)] = Field(
         default=timedelta(days=1), alias=f"{PREFIX}UPLOAD_EXPIRY_SECONDS"
     )
-    """When an unfinished upload is given up; no shorter than the target's time and at most 2592000 (30 days)."""
+    """When an unfinished upload is given up on which nothing was done; no shorter than the target's time and at most
+    2592000 (30 days)."""
+    upload_longest_lifetime: Annotated[timedelta, _seconds(60, 31_536_000)] = Field(
+        default=timedelta(days=7), alias=f"{PREFIX}UPLOAD_MAX_SECONDS"
+    )
+    """How far the end of an upload can move away while its parts are being sent; no shorter than its expiry and at most
+    31536000 (365 days). The bucket's rule that aborts incomplete uploads must wait longer."""
     transfer_grace: Annotated[timedelta, _seconds(0, 604_800)] = Field(
         default=timedelta(hours=1), alias=f"{PREFIX}TRANSFER_GRACE_SECONDS"
     )
@@ -379,4 +393,11 @@ class Settings(BaseSettings):
     def _upload_outlives_its_target(cls, lifetime: timedelta, info: ValidationInfo) -> timedelta:
         if lifetime < info.data.get("upload_target_lifetime", lifetime):
             raise ValueError(f"should be no shorter than {PREFIX}UPLOAD_TARGET_SECONDS")
+        return lifetime
+
+    @field_validator("upload_longest_lifetime")
+    @classmethod
+    def _activity_never_shortens(cls, lifetime: timedelta, info: ValidationInfo) -> timedelta:
+        if lifetime < info.data.get("upload_lifetime", lifetime):
+            raise ValueError(f"should be no shorter than {PREFIX}UPLOAD_EXPIRY_SECONDS")
         return lifetime

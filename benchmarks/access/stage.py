@@ -25,7 +25,7 @@ from graphql_api.model.rule import Effect, Scope, Subject
 from graphql_api.model.rule_change import RuleWish
 from graphql_api.services.clock import utc_now
 from graphql_api.services.standings import Standings
-from graphql_api.services.uploads import UploadWish
+from graphql_api.services.upload_wishes import UploadWish
 from graphql_api.settings import Settings
 
 PAGE_SIZE: Final = 100

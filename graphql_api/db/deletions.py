@@ -8,26 +8,30 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.inserts import insert_unless_taken
 from graphql_api.db.tables import ObjectDeletionRow
+from graphql_api.model.parts import Remains
 
 
 async def schedule_deletions(
-    connection: AsyncConnection, keys: Collection[str], *, due_at: datetime, final_at: datetime
+    connection: AsyncConnection, remains: Collection[Remains], *, due_at: datetime, final_at: datetime
 ) -> None:
-    """Remove each object at ``due_at`` and again at ``final_at``."""
-    if keys:
-        rows = [{"object_key": key, "due_at": due_at, "final_at": final_at} for key in keys]
+    """Remove each object, and parts that were not joined, at ``due_at`` and again at ``final_at``."""
+    if remains:
+        rows = [
+            {"object_key": each.key, "store_upload_id": each.store_upload_id, "due_at": due_at, "final_at": final_at}
+            for each in remains
+        ]
         await connection.execute(insert_unless_taken(connection, ObjectDeletionRow), rows)
 
 
-async def list_due(connection: AsyncConnection, *, now: datetime, limit: int) -> Sequence[str]:
-    """At most ``limit`` keys whose time has come, the longest due first."""
+async def list_due(connection: AsyncConnection, *, now: datetime, limit: int) -> Sequence[Remains]:
+    """At most ``limit`` whose time has come, the longest due first."""
     statement = (
-        select(ObjectDeletionRow.object_key)
+        select(ObjectDeletionRow.object_key, ObjectDeletionRow.store_upload_id)
         .where(ObjectDeletionRow.due_at <= now)
         .order_by(ObjectDeletionRow.due_at)
         .limit(limit)
     )
-    return list(await connection.scalars(statement))
+    return [Remains(*row) for row in await connection.execute(statement)]
 
 
 async def postpone(connection: AsyncConnection, keys: Collection[str], *, due_at: datetime) -> None:

@@ -16,7 +16,7 @@ from graphql_api.db.pages import COLUMNS
 from graphql_api.db.rules import delete_rules_on
 from graphql_api.db.scopes import SCOPES, insert_scopes, scopes_in, scopes_of_files
 from graphql_api.db.tables import FileRow, FolderRow
-from graphql_api.model.file import File
+from graphql_api.model.file import File, FileVersion
 from graphql_api.model.ids import FileId, FolderId
 from graphql_api.model.names import name_key
 from graphql_api.model.principal import Permission
@@ -34,6 +34,7 @@ __all__ = [
     "lock_files",
     "lock_files_in",
     "lock_folder_of",
+    "switch_version",
     "update_file",
     "with_terms",
 ]
@@ -112,16 +113,16 @@ async def lock_folder_of(connection: AsyncConnection, file_id: FileId) -> None:
 
 async def lock_files_in(
     connection: AsyncConnection, folder_ids: Collection[FolderId], *, limit: int
-) -> Sequence[tuple[FileId, str, frozenset[str]]]:
-    """Id, object key and scopes of at most ``limit`` files directly in these folders. Authorised by nobody.
+) -> Sequence[tuple[FileId, frozenset[str]]]:
+    """Id and scopes of at most ``limit`` files directly in these folders. Authorised by nobody.
 
     Held until the transaction ends: a file that is being moved out is waited for, and then it is none of these.
     """
-    statement = select(FileRow.id, FileRow.object_key).where(among(FileRow.folder_id, texts("folder_ids")))
+    statement = select(FileRow.id).where(among(FileRow.folder_id, texts("folder_ids")))
     statement = statement.order_by(FileRow.id).limit(limit).with_for_update()
-    rows = (await connection.execute(statement, {"folder_ids": list(folder_ids)})).all()
-    scopes = await scopes_of_files(connection, [FileId(id_) for id_, _ in rows])
-    return [(FileId(id_), key, scopes[FileId(id_)]) for id_, key in rows]
+    ids = [FileId(id_) for id_ in await connection.scalars(statement, {"folder_ids": list(folder_ids)})]
+    scopes = await scopes_of_files(connection, ids)
+    return [(id_, scopes[id_]) for id_ in ids]
 
 
 async def insert_file(connection: AsyncConnection, file: File, *, detected_content_type: str | None) -> None:
@@ -161,6 +162,26 @@ async def update_file(
     return await with_terms(connection, standing, File(*row))
 
 
+async def switch_version(connection: AsyncConnection, standing: Standing, version: FileVersion) -> File:
+    """The file with these bytes instead of those it had. The caller holds its lock."""
+    statement = (
+        update(FileRow)
+        .where(FileRow.id == version.file_id)
+        .values(
+            object_key=version.object_key,
+            size=version.size,
+            content_type=version.content_type,
+            stored_content_type=version.content_type,
+            detected_content_type=version.detected_content_type,
+            sha256=version.sha256,
+            updated_at=version.created_at,
+        )
+        .returning(*COLUMNS)
+    )
+    row = (await connection.execute(statement)).one()
+    return await with_terms(connection, standing, File(*row))
+
+
 async def with_terms(connection: AsyncConnection, standing: Standing, file: File) -> File:
     """The file on the terms that ``standing`` has on it now; it was found or made in this transaction."""
     scopes = await scopes_of_files(connection, [file.id])
@@ -168,7 +189,9 @@ async def with_terms(connection: AsyncConnection, standing: Standing, file: File
 
 
 async def delete_files(connection: AsyncConnection, ids: Collection[FileId]) -> list[AccessRule]:
-    """The rows, and the rules about these files, which are returned; bytes are removed after the commit."""
+    """The rows, and the rules about these files, which are returned; bytes are removed after the commit, so the caller
+    has read the keys of all versions before.
+    """
     gone = await delete_rules_on(connection, ids)
     await connection.execute(delete(FileRow).where(among(FileRow.id, texts("ids"))), {"ids": list(ids)})
     return gone

@@ -15,9 +15,18 @@ from graphql_api.db.tables import FolderEntryRow, FolderRow, UploadRow
 from graphql_api.model.ids import FOLDER_PREFIX, FileId, FolderId, UploadId, UserId
 from graphql_api.model.names import name_key
 from graphql_api.model.page import Page, PageRequest
+from graphql_api.model.parts import Remains
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import Effect
-from graphql_api.model.upload import OnConflict, Upload, UploadFailure, UploadFailureCode, UploadStatus
+from graphql_api.model.upload import (
+    Fingerprint,
+    OnConflict,
+    Upload,
+    UploadFailure,
+    UploadFailureCode,
+    UploadMethod,
+    UploadStatus,
+)
 
 _NEWEST_FIRST = Ordering("upload-created", UploadRow.created_at, UploadRow.id, datetime, is_descending=True)
 COLUMNS: tuple[Any, ...] = (
@@ -29,8 +38,14 @@ COLUMNS: tuple[Any, ...] = (
     UploadRow.size,
     UploadRow.content_type,
     UploadRow.sha256,
+    UploadRow.crc64nvme,
+    UploadRow.method,
+    UploadRow.part_size,
+    UploadRow.store_upload_id,
     UploadRow.object_key,
     UploadRow.on_conflict,
+    UploadRow.replaces,
+    UploadRow.by_admin,
     UploadRow.status,
     UploadRow.failure_code,
     UploadRow.failure_message,
@@ -38,7 +53,8 @@ COLUMNS: tuple[Any, ...] = (
     UploadRow.updated_at,
     UploadRow.expires_at,
 )
-_RESERVED = [column for column in COLUMNS if column.key not in {"failure_code", "failure_message"}]
+_LATER = {"failure_code", "failure_message", "store_upload_id"}
+_RESERVED = [*(column for column in COLUMNS if column.key not in _LATER), UploadRow.look_at]
 
 
 def upload_of(row: Any) -> Upload:
@@ -55,8 +71,14 @@ def upload_of(row: Any) -> Upload:
         size=row.size,
         content_type=row.content_type,
         sha256=row.sha256,
+        crc64nvme=row.crc64nvme,
+        method=UploadMethod(row.method),
+        part_size=row.part_size,
+        store_upload_id=row.store_upload_id,
         object_key=row.object_key,
         on_conflict=OnConflict(row.on_conflict),
+        replaces=None if row.replaces is None else FileId(row.replaces),
+        by_admin=row.by_admin,
         status=UploadStatus(row.status),
         failure=failure,
         created_at=row.created_at,
@@ -94,18 +116,31 @@ def _reserve(*, is_admin: bool) -> Any:
     return insert(UploadRow).from_select([column.key for column in _RESERVED], source).returning(UploadRow.id)
 
 
+_UNFINISHED = (UploadStatus.PENDING, UploadStatus.PROCESSING)
+_REMAINS = (UploadRow.object_key, UploadRow.store_upload_id)
 _RESERVE = {is_admin: _reserve(is_admin=is_admin) for is_admin in (False, True)}
 
 
-async def reserve(connection: AsyncConnection, standing: Standing, upload: Upload) -> bool:
+async def reserve(connection: AsyncConnection, standing: Standing, upload: Upload, *, look_at: datetime) -> bool:
     """Whether the PENDING upload was recorded; False when the folder is absent, hidden or not to be written in, or the
-    name is taken.
+    name is taken. ``look_at``: when to look for its bytes if nobody says that they are there.
     """
-    parameters: dict[str, object] = {f"new_{column.key}": getattr(upload, column.key) for column in _RESERVED}
+    parameters = _new(upload, look_at)
     parameters["name_key"] = name_key(upload.filename)
     if not standing.is_admin:
         parameters |= _said_of_folders(standing)
     return await connection.scalar(_RESERVE[standing.is_admin], parameters) is not None
+
+
+async def insert_upload(connection: AsyncConnection, upload: Upload, *, look_at: datetime) -> None:
+    """Record a PENDING upload whose place the caller has checked and holds."""
+    values = {column.key: bindparam(f"new_{column.key}", type_=column.type) for column in _RESERVED}
+    await connection.execute(insert(UploadRow).values(**values), _new(upload, look_at))
+
+
+def _new(upload: Upload, look_at: datetime) -> dict[str, object]:
+    values: dict[str, object] = {f"new_{c.key}": getattr(upload, c.key) for c in _RESERVED if c.key != "look_at"}
+    return values | {"new_look_at": look_at}
 
 
 def _said_of_folders(standing: Standing) -> dict[str, object]:
@@ -132,33 +167,49 @@ async def find_uploads(
     return {upload.id: upload for upload in map(upload_of, await connection.execute(statement))}
 
 
+async def find_upload_of(connection: AsyncConnection, object_key: str) -> Upload | None:
+    """The upload that promised this object. Authorised by nobody."""
+    row = (await connection.execute(select(*COLUMNS).where(UploadRow.object_key == object_key))).one_or_none()
+    return None if row is None else upload_of(row)
+
+
 async def list_uploads(
-    connection: AsyncConnection, owner_id: UserId | None, statuses: Collection[UploadStatus], request: PageRequest
+    connection: AsyncConnection,
+    owner_id: UserId | None,
+    statuses: Collection[UploadStatus],
+    fingerprint: Fingerprint | None,
+    request: PageRequest,
 ) -> Page[Upload]:
     """The owner's uploads, newest first; all states when ``statuses`` is empty."""
     statement = select(*COLUMNS).where(UploadRow.owner_id == owner_id)
     if statuses:
         statement = statement.where(UploadRow.status.in_(statuses))
+    if fingerprint is not None:
+        statement = statement.where(UploadRow.filename == fingerprint.filename, UploadRow.size == fingerprint.size)
+        for column, value in ((UploadRow.sha256, fingerprint.sha256), (UploadRow.crc64nvme, fingerprint.crc64nvme)):
+            if value is not None:
+                statement = statement.where(column == value)
     statement = seek(statement, _NEWEST_FIRST, is_backward=request.is_backward, has_cursor=request.cursor is not None)
     rows: Any = (await connection.execute(statement, seek_parameters(_NEWEST_FIRST, request))).all()
     return page_of(rows, request, _NEWEST_FIRST, upload_of, lambda upload: (upload.created_at, upload.id))
 
 
-async def end_upload(
+async def move_upload(
     connection: AsyncConnection,
     upload_id: UploadId,
     status: UploadStatus,
     *,
     now: datetime,
+    come_from: UploadStatus = UploadStatus.PENDING,
     failure: UploadFailure | None = None,
 ) -> Upload | None:
-    """Move PENDING → ``status``. None when the upload was no longer PENDING: somebody else was first."""
+    """Move ``come_from`` → ``status``. None when the upload was no longer there: somebody else was first."""
     changes: dict[str, object] = {"status": status, "updated_at": now}
     if failure is not None:
         changes |= {"failure_code": failure.code, "failure_message": failure.message}
     statement = (
         update(UploadRow)
-        .where(UploadRow.id == upload_id, UploadRow.status == UploadStatus.PENDING)
+        .where(UploadRow.id == upload_id, UploadRow.status == come_from)
         .values(**changes)
         .returning(*COLUMNS)
     )
@@ -173,29 +224,74 @@ async def rename_upload(connection: AsyncConnection, upload_id: UploadId, filena
 
 async def abort_uploads_into(
     connection: AsyncConnection, folder_ids: Collection[FolderId], *, now: datetime
-) -> Sequence[str]:
-    """Give up all PENDING uploads into these folders; their object keys."""
+) -> Sequence[Remains]:
+    """Give up all uploads into these folders that have not become a file; what they leave at the store."""
     statement = (
         update(UploadRow)
-        .where(UploadRow.folder_id.in_(folder_ids), UploadRow.status == UploadStatus.PENDING)
+        .where(UploadRow.folder_id.in_(folder_ids), UploadRow.status.in_(_UNFINISHED))
         .values(status=UploadStatus.ABORTED, updated_at=now)
-        .returning(UploadRow.object_key)
+        .returning(*_REMAINS)
     )
-    return list(await connection.scalars(statement))
+    return [Remains(*row) for row in await connection.execute(statement)]
 
 
-async def expire_uploads(connection: AsyncConnection, *, now: datetime, limit: int) -> Sequence[str]:
-    """Move at most ``limit`` uploads that are PENDING past their time to EXPIRED; their object keys."""
-    due = (
-        select(UploadRow.id)
-        .where(UploadRow.status == UploadStatus.PENDING, UploadRow.expires_at <= now)
-        .order_by(UploadRow.expires_at)
-        .limit(limit)
-    )
+async def abort_uploads_for(
+    connection: AsyncConnection, file_ids: Collection[FileId], *, now: datetime
+) -> Sequence[Remains]:
+    """Give up all uploads that would bring new bytes to these files, which are going."""
     statement = (
         update(UploadRow)
-        .where(UploadRow.id.in_(due), UploadRow.status == UploadStatus.PENDING)
-        .values(status=UploadStatus.EXPIRED, updated_at=now)
-        .returning(UploadRow.object_key)
+        .where(UploadRow.replaces.in_(file_ids), UploadRow.status.in_(_UNFINISHED))
+        .values(status=UploadStatus.ABORTED, updated_at=now)
+        .returning(*_REMAINS)
     )
-    return list(await connection.scalars(statement))
+    return [Remains(*row) for row in await connection.execute(statement)]
+
+
+async def record_begun(connection: AsyncConnection, upload_id: UploadId, store_upload_id: str) -> Upload | None:
+    """The store has begun the upload; None when it is over or another was begun meanwhile."""
+    return await _change_pending(
+        connection, upload_id, UploadRow.store_upload_id.is_(None), store_upload_id=store_upload_id
+    )
+
+
+async def replace_begun(
+    connection: AsyncConnection, upload_id: UploadId, store_upload_id: str | None, *, instead_of: str | None
+) -> Upload | None:
+    """Another upload of the store, or none, takes the place of ``instead_of``; None when it is over or that is gone."""
+    is_that = UploadRow.store_upload_id.is_not_distinct_from(instead_of)
+    return await _change_pending(connection, upload_id, is_that, store_upload_id=store_upload_id)
+
+
+async def extend_upload(connection: AsyncConnection, upload_id: UploadId, expires_at: datetime) -> Upload | None:
+    """It is given up later; None when it is over."""
+    return await _change_pending(connection, upload_id, expires_at=expires_at)
+
+
+async def _change_pending(
+    connection: AsyncConnection, upload_id: UploadId, *conditions: ColumnElement[bool], **changes: object
+) -> Upload | None:
+    statement = (
+        update(UploadRow)
+        .where(UploadRow.id == upload_id, UploadRow.status == UploadStatus.PENDING, *conditions)
+        .values(**changes)
+        .returning(*COLUMNS)
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else upload_of(row)
+
+
+async def claim_to_look_at(
+    connection: AsyncConnection, *, now: datetime, until: datetime, limit: int
+) -> Sequence[Upload]:
+    """At most ``limit`` PENDING uploads at which it is time to look. Nobody else gets them before ``until``."""
+    is_due = or_(UploadRow.look_at <= now, and_(UploadRow.look_at.is_(None), UploadRow.expires_at <= now))
+    due = select(UploadRow.id).where(UploadRow.status == UploadStatus.PENDING, is_due)
+    due = due.order_by(UploadRow.look_at).limit(limit).with_for_update(skip_locked=True)
+    statement = update(UploadRow).where(UploadRow.id.in_(due)).values(look_at=until).returning(*COLUMNS)
+    return [upload_of(row) for row in await connection.execute(statement)]
+
+
+async def look_again(connection: AsyncConnection, upload_id: UploadId, look_at: datetime) -> None:
+    """Nothing was there: look again at ``look_at``."""
+    await connection.execute(update(UploadRow).where(UploadRow.id == upload_id).values(look_at=look_at))

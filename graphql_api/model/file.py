@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
-from graphql_api.model.ids import FileId, FolderId, UserId
+from graphql_api.model.ids import FileId, FolderId, UserId, VersionId
 from graphql_api.model.rule import ReadTerms
 
 
@@ -23,6 +24,53 @@ class File:
     created_at: datetime
     updated_at: datetime
     terms: ReadTerms | None = None  # on which the one it was found for may download it; None: not at all
+
+
+class ChecksumAlgorithm(StrEnum):
+    """How a checksum was computed."""
+
+    SHA256 = "SHA256"
+    CRC64NVME = "CRC64NVME"
+
+
+class Evidence(StrEnum):
+    """Who said what a checksum should be; in each case the store computed it over the bytes it holds."""
+
+    PROMISED = "PROMISED"  # the uploader, of the whole, beforehand
+    FROM_PARTS = "FROM_PARTS"  # the uploader, of each part; it was combined from those
+    FROM_STORE = "FROM_STORE"  # nobody: it is what the store computed
+
+
+@dataclass(frozen=True, slots=True)
+class Integrity:
+    """What is known about the bytes; ``value``: hex."""
+
+    algorithm: ChecksumAlgorithm
+    value: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """Bytes that a file has or had; ``number`` counts from 1. Immutable, and so is the object at ``object_key``."""
+
+    id: VersionId
+    file_id: FileId
+    number: int
+    object_key: str
+    size: int  # bytes
+    content_type: str  # as promised, and as the store answers with
+    detected_content_type: str | None  # what the first bytes prove
+    integrity: Integrity | None
+    etag: str | None  # the store's, without quotes; None for files of an earlier time
+    created_by: UserId
+    created_at: datetime
+
+    @property
+    def sha256(self) -> str | None:
+        """Hex; None unless it was promised and verified."""
+        known = self.integrity
+        return known.value if known is not None and known.algorithm is ChecksumAlgorithm.SHA256 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ UploadId = NewType("UploadId", str)
 GroupId = NewType("GroupId", str)
 RuleId = NewType("RuleId", str)
 EventId = NewType("EventId", str)
+VersionId = NewType("VersionId", str)
 
 USER_PREFIX: Final = "user_"
 FOLDER_PREFIX: Final = "folder_"
@@ -26,6 +27,7 @@ UPLOAD_PREFIX: Final = "upload_"
 GROUP_PREFIX: Final = "group_"
 RULE_PREFIX: Final = "rule_"
 EVENT_PREFIX: Final = "event_"
+VERSION_PREFIX: Final = "version_"
 
 ROOT_FOLDER_ID: Final = FolderId("folder_" + "0" * 26)
 """The root of the one tree; the first migration creates its row."""
@@ -68,6 +70,10 @@ def new_rule_id(now: datetime) -> RuleId:
 
 def new_event_id(now: datetime) -> EventId:
     return EventId(EVENT_PREFIX + new_ulid(now))
+
+
+def new_version_id(now: datetime) -> VersionId:
+    return VersionId(VERSION_PREFIX + new_ulid(now))
 
 
 def new_object_key(now: datetime) -> str:

@@ -50,6 +50,18 @@ class StoreUpload:
 
 
 @dataclass(frozen=True, slots=True)
+class Remains:
+    """What an upload or a file that is over leaves at the store: an object, and parts that were not joined."""
+
+    key: str
+    store_upload_id: str | None = None
+
+    @property
+    def store_upload(self) -> StoreUpload | None:
+        return None if self.store_upload_id is None else StoreUpload(self.key, self.store_upload_id)
+
+
+@dataclass(frozen=True, slots=True)
 class OpenStoreUpload:
     """One that is neither completed nor aborted, as the store lists it."""
 
@@ -73,6 +85,16 @@ class PartTarget:
     number: int
     url: str
     headers: tuple[tuple[str, str], ...]
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PartsTarget:
+    """Send the parts that ``plan`` says in any order and number of connections; ``first`` are targets of the first."""
+
+    upload: StoreUpload
+    plan: PartPlan
+    first: tuple[PartTarget, ...]
     expires_at: datetime
 
 

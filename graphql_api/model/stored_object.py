@@ -43,7 +43,7 @@ class PutUploadTarget:
 
 @dataclass(frozen=True, slots=True)
 class PostUploadTarget:
-    """Send ``fields`` in order, then the bytes as the field ``file``, as one ``multipart/form-data`` POST to ``url``."""
+    """Send ``fields`` in order, then the bytes as the field ``file``, in one multipart/form-data POST to ``url``."""
 
     url: str
     fields: tuple[tuple[str, str], ...]
@@ -75,5 +75,6 @@ class SignedStoreRequest:
 
     method: str
     url: str
+    key: str
     headers: tuple[tuple[str, str], ...]
     expires_at: datetime

@@ -14,7 +14,8 @@ from graphql_api.schema.mutation import Mutation
 from graphql_api.schema.query import Query
 from graphql_api.schema.scalars import SCALARS
 from graphql_api.schema.shortcuts import take_shortcuts
-from graphql_api.schema.uploads import PutUploadTarget, Upload
+from graphql_api.schema.targets import MultipartUploadTarget, PostUploadTarget, PutUploadTarget
+from graphql_api.schema.uploads import Upload
 
 __all__ = ["Context", "build_schema"]
 
@@ -39,7 +40,7 @@ def build_stock_schema(query: type = Query, mutation: type = Mutation) -> strawb
     return DeliverySchema(
         query=query,
         mutation=mutation,
-        types=[*USER_ERRORS, PutUploadTarget, Upload],
+        types=[*USER_ERRORS, MultipartUploadTarget, PostUploadTarget, PutUploadTarget, Upload],
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[
             ErrorPolicy,

@@ -10,7 +10,7 @@ from strawberry.dataloader import DataLoader
 
 from graphql_api.errors import InvalidInput
 from graphql_api.model.decision import AccessDecision
-from graphql_api.model.file import File, Folder
+from graphql_api.model.file import File, Folder, Integrity
 from graphql_api.model.group import Group, User
 from graphql_api.model.ids import FileId, FolderId, GroupId, UserId
 from graphql_api.model.page import Page, PageRequest
@@ -66,6 +66,10 @@ class Context:
     @cached_property
     def publicity(self) -> DataLoader[FileId, bool]:
         return self._loader(self.services.files.visibility, False)
+
+    @cached_property
+    def integrity(self) -> DataLoader[FileId, Integrity | None]:
+        return self._loader(self.services.files.integrity, None)
 
     @cached_property
     def users(self) -> DataLoader[UserId, User | None]:

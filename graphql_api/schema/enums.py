@@ -7,11 +7,13 @@ import strawberry
 from graphql_api.model.audit import AuditAction
 from graphql_api.model.decision import Ground, Verdict
 from graphql_api.model.delivery import ContentDisposition
+from graphql_api.model.file import ChecksumAlgorithm, Evidence
 from graphql_api.model.listing import FileOrderField, OrderDirection
 from graphql_api.model.preview import Direction
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import Effect
-from graphql_api.model.upload import OnConflict, UploadFailureCode, UploadStatus
+from graphql_api.model.stored_object import StoreRequestKind
+from graphql_api.model.upload import OnConflict, UploadFailureCode, UploadMethod, UploadStatus
 
 
 class UserErrorCode(StrEnum):
@@ -45,6 +47,7 @@ _describe(
     UploadStatus,
     "State of an upload.",
     PENDING="Waiting for bytes.",
+    PROCESSING="The bytes are in and are being judged.",
     COMPLETED="The file exists.",
     FAILED="Rejected; see `failure`.",
     ABORTED="Given up by the client.",
@@ -56,6 +59,33 @@ _describe(
     SIZE_MISMATCH="Other length than announced.",
     CHECKSUM_MISMATCH="Other checksum than announced.",
     CONTENT_TYPE_MISMATCH="Not the announced type.",
+    INFECTED="Malware.",
+    NOT_SCANNED="Nothing could say whether it is malware.",
+    NOT_ALLOWED="The folder no longer takes files like this.",
+)
+_describe(
+    UploadMethod,
+    "How bytes are to be sent.",
+    PUT="One PUT; iOS and Android background transfers.",
+    POST="One form POST; takes a SHA-256.",
+    MULTIPART="Parts; resumable.",
+)
+_describe(
+    StoreRequestKind,
+    "A request of the S3 multipart protocol.",
+    CREATE_MULTIPART="Begin.",
+    UPLOAD_PART="Send a part.",
+    LIST_PARTS="List what is there.",
+    COMPLETE_MULTIPART="Join the parts.",
+    ABORT_MULTIPART="Give up.",
+)
+_describe(ChecksumAlgorithm, "How a checksum was computed.", SHA256="SHA-256.", CRC64NVME="CRC-64/NVME.")
+_describe(
+    Evidence,
+    "Who said what a checksum should be. In each case the store computed it over the bytes that it holds.",
+    PROMISED="The uploader, of the whole.",
+    FROM_PARTS="The uploader, of each part.",
+    FROM_STORE="Nobody: it is what the store computed.",
 )
 _describe(
     OnConflict,

@@ -15,6 +15,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.types import ExecutionResult
 
 from graphql_api.errors import (
+    BytesMissing,
     Conflict,
     DeliveryError,
     Forbidden,
@@ -75,6 +76,9 @@ class ConflictError(UserError):
 @strawberry.type(description="The upload is not in a state that allows this; PENDING: its bytes are not there yet.")
 class UploadStateError(UserError):
     status: UploadStatus = strawberry.field(description="Its state.")
+    missing_part_numbers: list[int] = strawberry.field(
+        description="Parts that are missing or have another length, the first thousand of them."
+    )
 
 
 @strawberry.type(description="The store holds something else than was announced; the upload has failed.")
@@ -138,7 +142,11 @@ def user_errors(error: DeliveryError, *prefix: str) -> list[UserError]:
         case UploadStateConflict():
             return [
                 UploadStateError(
-                    message=error.message, code=UserErrorCode.UPLOAD_STATE, path=where, status=error.status
+                    message=error.message,
+                    code=UserErrorCode.UPLOAD_STATE,
+                    path=where,
+                    status=error.status,
+                    missing_part_numbers=list(error.missing_parts) if isinstance(error, BytesMissing) else [],
                 )
             ]
         case UploadMismatch():

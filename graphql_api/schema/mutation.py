@@ -6,24 +6,16 @@ import strawberry
 
 from graphql_api.schema.context import Info
 from graphql_api.schema.errors import UserError, attempt, too_many, user_errors
-from graphql_api.schema.ids import file_id, folder_id, upload_id
+from graphql_api.schema.ids import file_id, folder_id
 from graphql_api.schema.inputs import INPUT, given
 from graphql_api.schema.payloads import (
     MAX_BULK,
-    AbortUploadInput,
-    AbortUploadPayload,
     ChangeFileLabelsInput,
     ChangeFileLabelsPayload,
     ChangeFileMetadataInput,
     ChangeFileMetadataPayload,
-    CompleteUploadInput,
-    CompleteUploadPayload,
     CreateFolderInput,
     CreateFolderPayload,
-    CreateUploadInput,
-    CreateUploadPayload,
-    CreateUploadsInput,
-    CreateUploadsPayload,
     DeleteFileResult,
     DeleteFilesInput,
     DeleteFilesPayload,
@@ -41,6 +33,7 @@ from graphql_api.schema.payloads import (
 )
 from graphql_api.schema.people_mutations import PeopleMutations
 from graphql_api.schema.rule_mutations import RuleMutations
+from graphql_api.schema.upload_mutations import UploadMutations
 
 
 def _at(index: int, errors: list[UserError]) -> list[UserError]:
@@ -54,47 +47,7 @@ def _at(index: int, errors: list[UserError]) -> list[UserError]:
 @strawberry.type(
     description="Writes. Each takes one `input` and returns its own payload; expected failures are in `userErrors`."
 )
-class Mutation(PeopleMutations, RuleMutations):
-    @strawberry.mutation(description="Promise a file and learn where to send its bytes.")
-    async def create_upload(self, info: Info, input: Annotated[CreateUploadInput, INPUT]) -> CreateUploadPayload | None:
-        context = info.context.for_mutation()
-        upload, errors = await attempt(context.services.uploads.create(context.principal, input.wish()))
-        return CreateUploadPayload(upload=upload, user_errors=errors)
-
-    @strawberry.mutation(
-        description="The same for up to 100 files; each stands alone, the results are in the order asked."
-    )
-    async def create_uploads(
-        self, info: Info, input: Annotated[CreateUploadsInput, INPUT]
-    ) -> CreateUploadsPayload | None:
-        if (fault := too_many("uploads", input.uploads, MAX_BULK)) is not None:
-            return CreateUploadsPayload(user_errors=user_errors(fault))
-        context = info.context.for_mutation()
-        results = []
-        for index, wanted in enumerate(input.uploads):
-            work = context.services.uploads.create(context.principal, wanted.wish())
-            upload, errors = await attempt(work, "uploads", str(index))
-            results.append(CreateUploadPayload(upload=upload, user_errors=errors))
-        return CreateUploadsPayload(results=results)
-
-    @strawberry.mutation(description="Say that all bytes are sent; idempotent.")
-    async def complete_upload(
-        self, info: Info, input: Annotated[CompleteUploadInput, INPUT]
-    ) -> CompleteUploadPayload | None:
-        context = info.context.for_mutation()
-        work = context.services.uploads.complete(
-            context.principal, upload_id(input.upload_id), on_conflict=given(input.on_conflict)
-        )
-        done, errors = await attempt(work)
-        upload, file = done if done is not None else (None, None)
-        return CompleteUploadPayload(upload=upload, file=file, user_errors=errors)
-
-    @strawberry.mutation(description="Give up an upload and its bytes; idempotent.")
-    async def abort_upload(self, info: Info, input: Annotated[AbortUploadInput, INPUT]) -> AbortUploadPayload | None:
-        context = info.context.for_mutation()
-        upload, errors = await attempt(context.services.uploads.abort(context.principal, upload_id(input.upload_id)))
-        return AbortUploadPayload(upload=upload, user_errors=errors)
-
+class Mutation(PeopleMutations, RuleMutations, UploadMutations):
     @strawberry.mutation(description="Rename a file or change the type it is delivered as.")
     async def update_file(self, info: Info, input: Annotated[UpdateFileInput, INPUT]) -> UpdateFilePayload | None:
         context = info.context.for_mutation()

@@ -5,15 +5,9 @@ from datetime import datetime
 import strawberry
 
 from graphql_api.model import file as nouns
-from graphql_api.model.upload import OnConflict
-from graphql_api.model.upload import Upload as UploadNoun
 from graphql_api.schema.errors import UserError
-from graphql_api.schema.ids import folder_id
-from graphql_api.schema.inputs import ABSENT, given
-from graphql_api.schema.scalars import ByteSize
+from graphql_api.schema.inputs import ABSENT
 from graphql_api.schema.types import File, Folder
-from graphql_api.schema.uploads import Upload
-from graphql_api.services.uploads import UploadWish
 
 MAX_BULK = 100  # files or uploads that one mutation takes
 
@@ -23,74 +17,6 @@ class Payload:
     user_errors: list[UserError] = strawberry.field(
         description="What went wrong; empty on success.", default_factory=list
     )
-
-
-@strawberry.input(description="What is to be uploaded.")
-class CreateUploadInput:
-    filename: str = strawberry.field(description="Name, 1-255 characters, no slash.")
-    size: ByteSize = strawberry.field(description="Exact length.")
-    content_type: str = strawberry.field(description="Media type.")
-    folder_id: strawberry.ID | None = strawberry.field(
-        description="Folder; the viewer's own if absent, the root for a viewer without one.", default=ABSENT
-    )
-    sha256: str | None = strawberry.field(description="SHA-256 in hex, verified by the store.", default=ABSENT)
-    on_conflict: OnConflict = strawberry.field(
-        description="What to do when the name is taken, now or at completion.", default=OnConflict.FAIL
-    )
-
-    def wish(self) -> UploadWish:
-        target = given(self.folder_id)
-        return UploadWish(
-            filename=self.filename,
-            size=self.size,
-            content_type=self.content_type,
-            folder_id=None if target is None else folder_id(target),
-            sha256=given(self.sha256),
-            on_conflict=self.on_conflict,
-        )
-
-
-@strawberry.type(description="The upload, or why not.")
-class CreateUploadPayload(Payload):
-    upload: UploadNoun | None = strawberry.field(
-        description="The upload; null on error.", default=None, graphql_type=Upload | None
-    )
-
-
-@strawberry.input(description="Several uploads.")
-class CreateUploadsInput:
-    uploads: list[CreateUploadInput] = strawberry.field(description="1-100 of them.")
-
-
-@strawberry.type(description="One result for each upload asked for.")
-class CreateUploadsPayload(Payload):
-    results: list[CreateUploadPayload] = strawberry.field(description="In the order asked.", default_factory=list)
-
-
-@strawberry.input(description="Which upload is complete.")
-class CompleteUploadInput:
-    upload_id: strawberry.ID = strawberry.field(description="The upload.")
-    on_conflict: OnConflict | None = strawberry.field(
-        description="What to do if the name was taken meanwhile; as asked at its creation if absent.", default=ABSENT
-    )
-
-
-@strawberry.type(description="The completed upload.")
-class CompleteUploadPayload(Payload):
-    upload: UploadNoun | None = strawberry.field(description="The upload.", default=None, graphql_type=Upload | None)
-    file: nouns.File | None = strawberry.field(
-        description="The file; null if it was deleted since.", default=None, graphql_type=File | None
-    )
-
-
-@strawberry.input(description="Which upload to give up.")
-class AbortUploadInput:
-    upload_id: strawberry.ID = strawberry.field(description="The upload.")
-
-
-@strawberry.type(description="The aborted upload.")
-class AbortUploadPayload(Payload):
-    upload: UploadNoun | None = strawberry.field(description="The upload.", default=None, graphql_type=Upload | None)
 
 
 @strawberry.input(description="Which file and what to change; absent fields stay as they are.")

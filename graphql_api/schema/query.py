@@ -31,6 +31,7 @@ from graphql_api.schema.inputs import ABSENT, given, page_request
 from graphql_api.schema.listing import FileFilterInput, FileOrderInput, search_words
 from graphql_api.schema.node import After, Before, First, Last, Node
 from graphql_api.schema.types import File, Folder
+from graphql_api.schema.uploads import UploadFingerprint
 from graphql_api.schema.viewer import Viewer
 
 MAX_NODES = 100
@@ -122,12 +123,17 @@ class Query(AccessQueries):
         status: Annotated[
             list[UploadStatus] | None, strawberry.argument(description="Only these states; all if absent.")
         ] = ABSENT,
+        fingerprint: Annotated[
+            UploadFingerprint | None,
+            strawberry.argument(description="Only those of this very content, such as to go on after a crash."),
+        ] = ABSENT,
     ) -> UploadConnection | None:
         request = page_request(first, after, last, before)
-        context = info.context
-        return UploadConnection(
-            page=await context.services.uploads.list(context.principal, request, given(status) or ())
+        context, wanted = info.context, given(fingerprint)
+        page = await context.services.uploads.list(
+            context.principal, request, given(status) or (), None if wanted is None else wanted.noun()
         )
+        return UploadConnection(page=page)
 
 
 async def _find_nodes(context: Context, ids: list[strawberry.ID]) -> list[object | None]:

@@ -13,6 +13,7 @@ from graphql_api.model import file as nouns
 from graphql_api.model import group as people
 from graphql_api.model.decision import AccessDecision as Decision
 from graphql_api.model.delivery import ContentDisposition, LinkWish
+from graphql_api.model.file import ChecksumAlgorithm, Evidence
 from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import Permission
@@ -51,14 +52,28 @@ class MetadataEntry:
     value: str = strawberry.field(description="Value, at most 1024 characters.")
 
 
+@strawberry.type(description="What is known about the bytes of a file.")
+class FileIntegrity:
+    algorithm: ChecksumAlgorithm = strawberry.field(description="How the checksum was computed.")
+    value: str = strawberry.field(description="The checksum in hex.")
+    evidence: Evidence = strawberry.field(description="Who said what it should be.")
+
+
 @strawberry.type(description="A stored object with a stable identity; its bytes are immutable.")
 class File(Node, Timestamped):
     name: str = strawberry.field(description="Name shown to people, 1-255 characters.")
     size: ByteSize = strawberry.field(description="Length of the content.")
     content_type: str = strawberry.field(description="Media type, such as image/jpeg.")
     sha256: str | None = strawberry.field(
-        description="SHA-256 of the content in hex; null if the uploader announced none."
+        description="SHA-256 of the content in hex; null unless the uploader announced one and the store verified it."
     )
+
+    @strawberry.field(
+        description="What was verified about the bytes, and how; null if nothing was.",
+        graphql_type=FileIntegrity | None,
+    )
+    async def integrity(self, parent: Parent[nouns.File], info: Info) -> nouns.Integrity | None:
+        return await info.context.integrity.load(parent.id)
 
     @strawberry.field(
         description="Folder that holds it; null if the viewer may not see it.", graphql_type="Folder | None"

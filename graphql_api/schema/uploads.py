@@ -1,4 +1,4 @@
-"""Uploads, from reservation to file, and where their bytes are to be sent."""
+"""Uploads, from reservation to file."""
 
 from datetime import datetime
 
@@ -7,40 +7,15 @@ from strawberry import Parent
 
 from graphql_api.model import file as nouns
 from graphql_api.model import upload
-from graphql_api.model.stored_object import PutUploadTarget as PutUploadTargetNoun
-from graphql_api.model.upload import UploadFailureCode, UploadStatus
+from graphql_api.model.parts import StoredPart
+from graphql_api.model.upload import Fingerprint, UploadFailureCode, UploadMethod, UploadStatus
 from graphql_api.schema.context import Info
+from graphql_api.schema.inputs import ABSENT, given
 from graphql_api.schema.node import Node, Timestamped
-from graphql_api.schema.scalars import ByteSize, Url
+from graphql_api.schema.scalars import ByteSize
+from graphql_api.schema.targets import UploadedPart, UploadTarget
 from graphql_api.schema.types import File, Folder
-
-
-@strawberry.type(description="One header.")
-class HttpHeader:
-    name: str = strawberry.field(description="Name.")
-    value: str = strawberry.field(description="Value.")
-
-
-@strawberry.interface(description="Where and how to send bytes.")
-class UploadTarget:
-    expires_at: datetime = strawberry.field(description="When the target stops accepting bytes.")
-
-
-@strawberry.type(
-    description="Send all bytes in one PUT. It is accepted once: 412 means that the bytes are there, so complete."
-)
-class PutUploadTarget(UploadTarget):
-    url: Url = strawberry.field(description="PUT here.")
-
-    @strawberry.field(
-        description="Headers to send exactly as given; they are signed. So is the length, which clients set themselves."
-    )
-    def headers(self, parent: Parent[PutUploadTargetNoun]) -> list[HttpHeader]:
-        return [HttpHeader(name=name, value=value) for name, value in parent.headers]
-
-    @classmethod
-    def is_type_of(cls, value: object, _info: object) -> bool:
-        return isinstance(value, PutUploadTargetNoun)
+from graphql_api.services.upload_targets import Target
 
 
 @strawberry.type(description="Why an upload failed.")
@@ -49,27 +24,52 @@ class UploadFailure:
     message: str = strawberry.field(description="For people.")
 
 
+@strawberry.input(description="By what a client knows again what it was uploading.")
+class UploadFingerprint:
+    filename: str = strawberry.field(description="The name that was promised.")
+    size: ByteSize = strawberry.field(description="The length.")
+    sha256: str | None = strawberry.field(description="SHA-256 in hex, if one was promised.", default=ABSENT)
+    crc64nvme: str | None = strawberry.field(
+        description="CRC-64/NVME as 16 hex digits, if one was promised.", default=ABSENT
+    )
+
+    def noun(self) -> Fingerprint:
+        return Fingerprint(self.filename, self.size, given(self.sha256), given(self.crc64nvme))
+
+
 @strawberry.type(description="An upload from reservation to file.")
 class Upload(Node, Timestamped):
     status: UploadStatus = strawberry.field(description="Where it stands.")
+    method: UploadMethod = strawberry.field(description="How the bytes are to be sent.")
     filename: str = strawberry.field(description="Name the file will have.")
     size: ByteSize = strawberry.field(description="Announced length.")
     content_type: str = strawberry.field(description="Announced media type.")
+    sha256: str | None = strawberry.field(description="Announced SHA-256 in hex.")
+    crc64nvme: str | None = strawberry.field(description="Announced CRC-64/NVME of the whole as 16 hex digits.")
     failure: UploadFailure | None = strawberry.field(description="Why it failed; null otherwise.")
-    expires_at: datetime = strawberry.field(description="When an unfinished upload is given up.")
+    expires_at: datetime = strawberry.field(
+        description="When an unfinished upload is given up; it moves away while parts are being sent."
+    )
 
     @strawberry.field(
         description="Where to send the bytes, signed anew each time; null once the upload is over.",
         graphql_type=UploadTarget | None,
     )
-    async def target(self, parent: Parent[upload.Upload], info: Info) -> PutUploadTargetNoun | None:
-        return await info.context.services.uploads.target(parent)
+    async def target(self, parent: Parent[upload.Upload], info: Info) -> Target | None:
+        return await info.context.services.upload_targets.target(parent)
+
+    @strawberry.field(
+        description="Parts that the store holds, in order; empty unless bytes are sent in parts, and once it is over.",
+        graphql_type=list[UploadedPart],
+    )
+    async def parts(self, parent: Parent[upload.Upload], info: Info) -> list[StoredPart]:
+        return list(await info.context.services.upload_targets.list_parts(parent))
 
     @strawberry.field(description="The result; null until COMPLETED.", graphql_type=File | None)
     async def file(self, parent: Parent[upload.Upload], info: Info) -> nouns.File | None:
         if parent.status is not UploadStatus.COMPLETED:
             return None
-        return await info.context.files.load(parent.file_id)
+        return await info.context.files.load(parent.result_id)
 
     @strawberry.field(description="Folder the file goes to; null once the folder is gone.", graphql_type=Folder | None)
     async def folder(self, parent: Parent[upload.Upload], info: Info) -> nouns.Folder | None:

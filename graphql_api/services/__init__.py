@@ -4,15 +4,18 @@ from dataclasses import dataclass
 
 from graphql_api.services.accounts import Accounts
 from graphql_api.services.audit_log import AuditLog
+from graphql_api.services.completion import Completion
 from graphql_api.services.delivery import Delivery
 from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
 from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.upkeep import Upkeep
+from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.uploads import Uploads
 
 
@@ -22,13 +25,16 @@ class Services:
 
     accounts: Accounts
     audit_log: AuditLog
+    completion: Completion
     delivery: Delivery
     files: Files
     folders: Folders
     groups: Groups
     health: Health
+    lookout: Lookout
     notes: Notes
     people: People
     policies: Policies
-    uploads: Uploads
     upkeep: Upkeep
+    upload_targets: UploadTargets
+    uploads: Uploads

@@ -5,18 +5,19 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.db import audit, files, folders, rules, scopes
+from graphql_api.db import audit, files, folders, rules, scopes, uploads, versions
 from graphql_api.db.engine import Database
 from graphql_api.db.rulebooks import chains_of
 from graphql_api.db.seal import CursorSeal
 from graphql_api.errors import Conflict, Forbidden, InputFault, InvalidInput, NotFound
 from graphql_api.model.audit import AuditAction, AuditEvent, audit_event
-from graphql_api.model.file import File
+from graphql_api.model.file import File, Integrity
 from graphql_api.model.ids import FileId, FolderId
 from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.media_type import is_type_or_family, normalized_media_type
 from graphql_api.model.names import name_key
 from graphql_api.model.page import Count, Page, PageRequest
+from graphql_api.model.parts import Remains
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.upload import OnConflict
 from graphql_api.services.clock import Clock
@@ -180,13 +181,21 @@ class Files:
                     results[file_id] = file_id
                     going.append(locked.file)
             ids = [file.id for file in going]
+            remains = [Remains(key) for key in await versions.list_keys(connection, ids)]
+            remains += await uploads.abort_uploads_for(connection, ids, now=now)
             await folders.release_names(connection, ids)
             gone = await files.delete_files(connection, ids)
             events = [_deletion(principal, file, now) for file in going]
             await audit.insert_events(connection, [*events, *rules_gone(principal, gone, now)])
-            await self._upkeep.schedule_removal(connection, [file.object_key for file in going])
-        await self._upkeep.remove([file.object_key for file in going])
+            await self._upkeep.schedule_removal(connection, remains)
+        await self._upkeep.remove(remains)
         return [results.get(file_id) or no_file() for file_id in file_ids]
+
+    async def integrity(self, principal: Principal, ids: Sequence[FileId]) -> Mapping[FileId, Integrity]:
+        """What is known about the bytes of those of ``ids`` that the principal may see. Raises: Unavailable."""
+        async with self._database.autocommit() as connection:
+            seen = await files.find_scopes(connection, await self._standings.of(connection, principal), ids)
+            return await versions.find_integrity(connection, list(seen))
 
     async def visibility(self, principal: Principal, ids: Sequence[FileId]) -> Mapping[FileId, bool]:
         """Whether anyone may read them, from anywhere; for those of ``ids`` that the principal may see.

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
-from graphql_api.db import audit, files, folder_lists, folders, rules, scopes, uploads
+from graphql_api.db import audit, files, folder_lists, folders, rules, scopes, uploads, versions
 from graphql_api.db.engine import Database
 from graphql_api.db.folders import PlacedFolder, scopes_of
 from graphql_api.errors import Conflict, Forbidden, InputFault, InvalidInput, NotFound
@@ -16,6 +16,7 @@ from graphql_api.model.file import Folder
 from graphql_api.model.ids import ROOT_FOLDER_ID, FolderId, new_folder_id
 from graphql_api.model.names import name_key
 from graphql_api.model.page import Page, PageRequest
+from graphql_api.model.parts import Remains
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.upload import OnConflict
 from graphql_api.services.clock import Clock
@@ -196,14 +197,15 @@ class Folders:
             below = await files.lock_files_in(connection, ids, limit=MAX_DELETED + 1)
             if len(ids) > MAX_DELETED or len(below) > MAX_DELETED:
                 raise Conflict(f"more than {MAX_DELETED} files or folders: delete in portions", path=("folderId",))
-            for within in (*(each.scopes for each in subtree.values()), *(within for *_, within in below)):
+            for within in (*(each.scopes for each in subtree.values()), *(within for _, within in below)):
                 if not (standing.may(Permission.READ, within) and standing.may(Permission.DELETE, within)):
                     raise Forbidden(
                         "something below may not be deleted", required_permission=Permission.DELETE, path=("folderId",)
                     )
-            keys = [key for _, key, _ in below]
-            keys += await uploads.abort_uploads_into(connection, ids, now=now)
             file_ids = [file_id for file_id, *_ in below]
+            remains = [Remains(key) for key in await versions.list_keys(connection, file_ids)]
+            remains += await uploads.abort_uploads_into(connection, ids, now=now)
+            remains += await uploads.abort_uploads_for(connection, file_ids, now=now)
             await folders.release_names(connection, file_ids)
             gone = await files.delete_files(connection, file_ids)
             gone += await folders.delete_folders(connection, ids)
@@ -216,8 +218,8 @@ class Folders:
             }
             event = audit_event(principal, AuditAction.FOLDER_DELETED, folder_id, now=now, before=before)
             await audit.insert_events(connection, [event, *rules_gone(principal, gone, now)])
-            await self._upkeep.schedule_removal(connection, keys)
-        await self._upkeep.remove(keys)
+            await self._upkeep.schedule_removal(connection, remains)
+        await self._upkeep.remove(remains)
         return folder_id
 
     async def _changeable(

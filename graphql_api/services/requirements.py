@@ -21,18 +21,20 @@ def require(standing: Standing, permission: Permission, scopes: Set[str], *path:
         raise Forbidden(f"this takes the permission {permission}", required_permission=permission, path=path)
 
 
-async def lock_writable(connection: AsyncConnection, standing: Standing, file_id: FileId) -> LockedFile:
-    """Held until the transaction ends. Raises: NotFound, Forbidden: WRITE is missing."""
+async def lock_writable(
+    connection: AsyncConnection, standing: Standing, file_id: FileId, *, field: str = "fileId"
+) -> LockedFile:
+    """Held until the transaction ends. Raises, at ``field``: NotFound, Forbidden: WRITE is missing."""
     locked = (await files.lock_files(connection, standing, [file_id])).get(file_id)
     if locked is None:
-        raise no_file()
-    require(standing, Permission.WRITE, locked.scopes, "fileId")
+        raise no_file(field)
+    require(standing, Permission.WRITE, locked.scopes, field)
     return locked
 
 
-def no_file() -> NotFound:
+def no_file(field: str = "fileId") -> NotFound:
     """Hidden or absent."""
-    return NotFound("no such file", path=("fileId",))
+    return NotFound("no such file", path=(field,))
 
 
 async def require_to_refile(

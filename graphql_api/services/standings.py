@@ -68,6 +68,14 @@ class Standings:
         """What everybody may do. Raises: Unavailable."""
         return await self.of(connection, replace(ANONYMOUS, address=address))
 
+    async def of_absent(self, connection: AsyncConnection, user_id: UserId, *, is_admin: bool) -> Standing:
+        """What somebody may do who is not asking, in the groups of their last token. Raises: Unavailable.
+
+        Not remembered: it is asked once for an upload. ``is_admin``: a token or the settings said so.
+        """
+        book = replace(await rulebooks.load_rulebook_of(connection, user_id), is_admin=is_admin)
+        return book.standing(self._clock(), None)
+
     async def _of(
         self,
         connection: AsyncConnection,

@@ -1,4 +1,4 @@
-"""What must happen even when nobody asks: uploads expire, and bytes without a file go."""
+"""Bytes without a file go, even when nobody asks, and again when the last PUT to them can have landed."""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -10,13 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from graphql_api.db import deletions, uploads
 from graphql_api.db.engine import Database
 from graphql_api.errors import Unavailable
+from graphql_api.model.parts import Remains
+from graphql_api.model.upload import Upload, UploadFailure, UploadStatus
 from graphql_api.services.clock import Clock
 from graphql_api.storage import ObjectStore
 
 log = logging.getLogger(__name__)
 
 REFUSED_AGAIN_AFTER: Final = timedelta(hours=1)  # for objects that the store refuses to remove, such as locked ones
-BATCH: Final = 1_000  # objects of one removal request, uploads of one UPDATE
+BATCH: Final = 1_000  # objects of one removal request
 
 
 class Upkeep:
@@ -39,15 +41,30 @@ class Upkeep:
         self._clock = clock
         self._last_arrival = longest_target + transfer_grace
 
-    async def schedule_removal(self, connection: AsyncConnection, keys: Collection[str]) -> None:
+    async def end(self, upload: Upload, status: UploadStatus, failure: UploadFailure | None = None) -> Upload | None:
+        """Move an upload from the state that it is in to an end without a file, and remove its bytes; None when
+        somebody else was first. Raises: Unavailable.
+        """
+        now = self._clock()
+        async with self._database.transaction() as connection:
+            ended = await uploads.move_upload(
+                connection, upload.id, status, now=now, come_from=upload.status, failure=failure
+            )
+            if ended is not None:
+                await self.schedule_removal(connection, [ended.remains])
+        if ended is not None:
+            await self.remove([ended.remains])
+        return ended
+
+    async def schedule_removal(self, connection: AsyncConnection, remains: Collection[Remains]) -> None:
         """Part of the caller's transaction: the bytes go now, and again once no PUT to them can be under way."""
         now = self._clock()
-        await deletions.schedule_deletions(connection, keys, due_at=now, final_at=now + self._last_arrival)
+        await deletions.schedule_deletions(connection, remains, due_at=now, final_at=now + self._last_arrival)
 
-    async def remove(self, keys: Collection[str]) -> None:
+    async def remove(self, remains: Collection[Remains]) -> None:
         """After the commit: remove what was scheduled. When the store does not answer, a later sweep does it."""
-        for start in range(0, len(keys), BATCH):
-            batch = list(keys)[start : start + BATCH]
+        for start in range(0, len(remains), BATCH):
+            batch = list(remains)[start : start + BATCH]
             try:
                 await self._remove(batch)
             except Unavailable as error:
@@ -55,24 +72,21 @@ class Upkeep:
                 return
 
     async def sweep(self) -> int:
-        """Expire what is past its time and remove the bytes that are due; how many objects were removed.
-
-        Raises: Unavailable.
-        """
-        now = self._clock()
-        async with self._database.transaction() as connection:
-            expired = await uploads.expire_uploads(connection, now=now, limit=BATCH)
-            await self.schedule_removal(connection, expired)
+        """Remove the bytes that are due; how many objects were removed. Raises: Unavailable."""
         removed = 0
         while True:
             async with self._database.autocommit() as connection:
-                due = await deletions.list_due(connection, now=now, limit=BATCH)
+                due = await deletions.list_due(connection, now=self._clock(), limit=BATCH)
             if not due:
                 return removed
             removed += await self._remove(due)
 
-    async def _remove(self, keys: Sequence[str]) -> int:
+    async def _remove(self, remains: Sequence[Remains]) -> int:
         """Remove scheduled objects and note what became of each; how many are gone."""
+        for each in remains:
+            if each.store_upload is not None:  # before the object: whoever joins the parts after this finds none
+                await self._store.abort_parts(each.store_upload)
+        keys = [each.key for each in remains]
         refused = set(await self._store.delete(keys))
         gone = [key for key in keys if key not in refused]
         now = self._clock()

@@ -50,7 +50,7 @@ class ObjectStore(Protocol):
         now: datetime,
         lifetime: timedelta,
     ) -> SignedStoreRequest:
-        """One request of the multipart protocol. ``upload_id``: for all but CREATE_MULTIPART; ``part``: for UPLOAD_PART.
+        """One request of the multipart protocol. ``upload_id``: but for CREATE_MULTIPART; ``part``: for UPLOAD_PART.
 
         COMPLETE_MULTIPART binds that nothing has the key yet; its body is the client's to write.
         """

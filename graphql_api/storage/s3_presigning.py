@@ -140,7 +140,7 @@ class S3Presigner:
             if part is None:
                 raise ValueError("Which part?")
             [target] = await self.parts(StoreUpload(promise.key, upload_id), [part], now=now, lifetime=lifetime)
-            return SignedStoreRequest(_METHODS[kind], target.url, target.headers, target.expires_at)
+            return SignedStoreRequest(_METHODS[kind], target.url, promise.key, target.headers, target.expires_at)
         else:
             query = [("uploadId", upload_id)]
             headers = [("If-None-Match", "*")] if kind is StoreRequestKind.COMPLETE_MULTIPART else []
@@ -155,7 +155,7 @@ class S3Presigner:
             lifetime=expires_at - presigned_at,
             credentials=held,
         )
-        return SignedStoreRequest(_METHODS[kind], url, tuple(headers), expires_at)
+        return SignedStoreRequest(_METHODS[kind], url, promise.key, tuple(headers), expires_at)
 
     async def _term(
         self, operation: str, now: datetime, lifetime: timedelta

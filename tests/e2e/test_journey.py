@@ -10,7 +10,8 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import pytest
 
-from graphql_api.services.uploads import UploadWish
+from graphql_api.model.stored_object import PutUploadTarget
+from graphql_api.services.upload_wishes import UploadWish
 from tests.cli.program import DevStack, wait_for
 from tests.contracts.samples import JPEG, PDF
 from tests.e2e.client import ABORT, Client, Target
@@ -171,8 +172,8 @@ async def test_a_target_is_refused_after_its_time(alice: Client, dev_stack: DevS
     async with inside(dev_stack, shift=NEVER_IN_TIME) as past:
         user = await principal(past, "alice")
         upload = await past.services.uploads.create(user, UploadWish("expired.txt", 5, "text/plain"))
-        target = await past.services.uploads.target(upload)
-    assert target
+        target = await past.services.upload_targets.target(upload)
+    assert isinstance(target, PutUploadTarget)
     answer = alice.put(Target("", target.url, dict(target.headers)), b"hello")
     assert answer.status_code == 403
     assert "<Code>AccessDenied</Code>" in answer.text or "expired" in answer.text.lower()
@@ -195,6 +196,7 @@ async def test_bytes_that_land_after_the_end_never_become_a_file_and_are_swept(
     key = urlsplit(target.url).path.split("/", 2)[2]
     async with inside(dev_stack, shift=LONG_AFTER) as future:
         assert await future.store.find(key)
+        await future.services.lookout.look()
         await future.services.upkeep.sweep()
         assert await future.store.find(key) is None
 

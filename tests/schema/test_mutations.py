@@ -119,7 +119,7 @@ async def test_a_changed_type_is_delivered_unless_the_content_contradicts(world:
     png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(17)
     upload = await promised(world, alice, "cat.png", size=len(png), content_type="image/png")
     send(world, upload, png)
-    _, file = await world.services.uploads.complete(alice, upload.id)
+    _, file = await world.services.completion.complete(alice, upload.id)
     assert file is not None
     for content_type in ("image/jpeg", "text/html", "application/pdf; x=image/png"):
         refused = await update(world, alice, fileId=file.id, contentType=content_type)

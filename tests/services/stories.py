@@ -15,7 +15,7 @@ from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.rule import AccessRule, Effect, RuleTerms, Scope, Subject
 from graphql_api.model.stored_object import PromisedObject
 from graphql_api.model.upload import Upload
-from graphql_api.services.uploads import UploadWish
+from graphql_api.services.upload_wishes import UploadWish
 from tests.world import World
 
 CONTENT = b"hello"
@@ -43,7 +43,7 @@ async def sent(world: World, principal: Principal, filename: str = "cat.txt", **
 async def filed(world: World, principal: Principal, filename: str = "cat.txt", **wish: Any) -> File:
     """A file with ``CONTENT``."""
     upload = await sent(world, principal, filename, **wish)
-    _, file = await world.services.uploads.complete(principal, upload.id)
+    _, file = await world.services.completion.complete(principal, upload.id)
     assert file is not None
     return file
 

@@ -107,4 +107,4 @@ async def _is_taken_in(world: World, standing: Standing, principal: Principal, f
         filename="new upload",
     )
     async with world.database.autocommit() as connection:
-        return await uploads.reserve(connection, standing, upload)
+        return await uploads.reserve(connection, standing, upload, look_at=START)

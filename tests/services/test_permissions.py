@@ -237,7 +237,7 @@ async def test_an_upload_completes_only_where_its_owner_may_still_write(world: W
     reading = await ruled(world, alice, folder.id, READ)
     writing = await ruled(world, alice, folder.id, WRITE)
     upload = await sent(world, alice, "late.txt", folder_id=folder.id)
-    complete = world.services.uploads.complete
+    complete = world.services.completion.complete
     await unruled(world, writing)
     with pytest.raises(Forbidden) as caught:
         await complete(alice, upload.id)

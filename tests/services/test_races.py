@@ -128,7 +128,7 @@ async def test_no_upload_completes_into_a_folder_that_is_being_deleted(world: Wo
     async with world.database.transaction() as connection:
         await folders.lock_folders(connection, [folder.id])
         await folders.delete_folders(connection, [folder.id])  # as if the upload had come after the look for some
-        completion = asyncio.create_task(outcome(world.services.uploads.complete(alice, upload.id)))
+        completion = asyncio.create_task(outcome(world.services.completion.complete(alice, upload.id)))
         await it_waits(world)
     assert isinstance(await completion, NotFound)
     assert (await world.services.uploads.find(alice, [upload.id]))[upload.id].status is UploadStatus.PENDING
@@ -166,7 +166,7 @@ async def test_two_completions_at_once_make_one_file(world: World) -> None:
     alice = await world.principal("alice")
     for number in range(ROUNDS):
         upload = await sent(world, alice, f"{number}", on_conflict=OnConflict.RENAME)
-        results = await asyncio.gather(*(world.services.uploads.complete(alice, upload.id) for _ in range(3)))
+        results = await asyncio.gather(*(world.services.completion.complete(alice, upload.id) for _ in range(3)))
         [(_, file)] = set(results)
         assert file is not None
         assert (file.id, file.name) == (upload.file_id, f"{number}")
@@ -178,7 +178,7 @@ async def test_of_a_completion_and_an_abortion_at_once_one_wins(world: World) ->
     for number in range(ROUNDS):
         upload = await sent(world, alice, f"{number}")
         works: list[Awaitable[object]] = [
-            world.services.uploads.complete(alice, upload.id),
+            world.services.completion.complete(alice, upload.id),
             world.services.uploads.abort(alice, upload.id),
         ]
         late, early = works if number % 2 else works[::-1]
@@ -205,10 +205,10 @@ async def test_uploads_that_complete_under_one_name_at_once_get_numbers_or_confl
     alice = await world.principal("alice")
     renaming = [await sent(world, alice, "same.txt", on_conflict=OnConflict.RENAME) for _ in range(5)]
     failing = [await sent(world, alice, "other.txt") for _ in range(5)]
-    done = await asyncio.gather(*(world.services.uploads.complete(alice, upload.id) for upload in renaming))
+    done = await asyncio.gather(*(world.services.completion.complete(alice, upload.id) for upload in renaming))
     assert sorted(file.name for _, file in done if file) == [*(f"same ({n}).txt" for n in range(2, 6)), "same.txt"]
     assert all(upload.filename == file.name for upload, file in done if file)
-    results = await asyncio.gather(*(outcome(world.services.uploads.complete(alice, u.id)) for u in failing))
+    results = await asyncio.gather(*(outcome(world.services.completion.complete(alice, u.id)) for u in failing))
     assert sum(isinstance(result, Conflict) for result in results) == 4
     found = await world.services.uploads.find(alice, [upload.id for upload in failing])
     assert sum(upload.status is UploadStatus.PENDING for upload in found.values()) == 4
@@ -255,7 +255,7 @@ async def test_no_upload_completes_where_the_right_to_write_is_being_taken(world
     async with world.database.transaction() as connection:
         await rules.bump_version(connection)
         await rules.delete_rules(connection, [writing.id])
-        completion = asyncio.create_task(outcome(world.services.uploads.complete(alice, upload.id)))
+        completion = asyncio.create_task(outcome(world.services.completion.complete(alice, upload.id)))
         await it_waits(world)
     assert isinstance(await completion, Forbidden)
     assert (await world.services.uploads.find(alice, [upload.id]))[upload.id].status is UploadStatus.PENDING
@@ -269,7 +269,7 @@ async def test_a_file_that_arrives_while_its_folder_moves_is_in_the_scopes_of_th
         upload = await sent(world, alice, folder_id=folder.id)
         await asyncio.gather(
             world.services.folders.move(alice, folder.id, shelf.id),
-            world.services.uploads.complete(alice, upload.id),
+            world.services.completion.complete(alice, upload.id),
         )
         async with world.database.autocommit() as connection:
             found = (await scopes_of_files(connection, [upload.file_id]))[upload.file_id]

@@ -21,19 +21,20 @@ async def scheduled(world: World) -> int:
 
 
 async def test_bytes_that_land_after_the_end_of_their_upload_go_as_well(world: World) -> None:
-    alice, uploads, sweep = await world.principal("alice"), world.services.uploads, world.services.upkeep.sweep
-    aborted, failed, expired = [await sent(world, alice, name) for name in ("aborted", "failed", "expired")]
+    alice, uploads, sweep = await world.principal("alice"), world.services.uploads, world.sweep
+    aborted, failed = [await sent(world, alice, name) for name in ("aborted", "failed")]
+    expired = await promised(world, alice, "expired")
     file = await filed(world, alice, "deleted")
     await uploads.abort(alice, aborted.id)
     send(world, failed, b"a lie")
     send(world, failed, b"another length")
     with pytest.raises(UploadMismatch):
-        await uploads.complete(alice, failed.id)
+        await world.services.completion.complete(alice, failed.id)
     await world.services.files.delete(alice, [file.id])
-    assert set(world.store.objects) == {expired.object_key}
+    assert world.store.objects == {}
 
     world.clock.now = expired.expires_at
-    assert await sweep() == 1
+    assert await sweep() == 0
     assert world.store.objects == {}
     assert (await uploads.find(alice, [expired.id]))[expired.id].status is UploadStatus.EXPIRED
     for upload in (aborted, failed, expired):
@@ -57,9 +58,9 @@ async def test_a_sweep_touches_nothing_that_lives(world: World) -> None:
     world.clock.now = waiting.expires_at - timedelta(microseconds=1)
     assert await world.services.upkeep.sweep() == 0
     assert set(world.store.objects) == {file.object_key, waiting.object_key}
-    _, late = await world.services.uploads.complete(alice, waiting.id)
+    _, late = await world.services.completion.complete(alice, waiting.id)
     world.clock.advance(days=400)
-    assert await world.services.upkeep.sweep() == 0
+    assert await world.sweep() == 0
     assert late is not None
     assert set(world.store.objects) == {file.object_key, late.object_key}
 
@@ -69,7 +70,7 @@ async def test_a_store_that_is_down_loses_no_removal(world: World, caplog: pytes
     file, aborted, expired = (
         await filed(world, alice, "file"),
         await sent(world, alice, "a"),
-        await sent(world, alice, "e"),
+        await sent(world, alice, "e", size=6),
     )
     world.store.is_up = False
     with caplog.at_level(logging.WARNING):
@@ -77,13 +78,18 @@ async def test_a_store_that_is_down_loses_no_removal(world: World, caplog: pytes
         await world.services.uploads.abort(alice, aborted.id)
     assert caplog.text.count("removal_postponed") == 2
     world.clock.now = expired.expires_at
-    for _ in range(2):
-        with pytest.raises(Unavailable):
-            await world.services.upkeep.sweep()
-    assert (await world.services.uploads.find(alice, [expired.id]))[expired.id].status is UploadStatus.EXPIRED
-    assert len(world.store.objects) == await scheduled(world) == 3
+    with pytest.raises(Unavailable):
+        await world.services.upkeep.sweep()
+    with pytest.raises(Unavailable):
+        await world.services.lookout.look()
+    assert (await world.services.uploads.find(alice, [expired.id]))[expired.id].status is UploadStatus.PENDING
+    assert len(world.store.objects) == 3
     world.store.is_up = True
-    assert await world.services.upkeep.sweep() == 3
+    assert await world.sweep() == 2
+    assert set(world.store.objects) == {expired.object_key}
+    world.clock.advance(minutes=5)  # until then the upload is of the one who looked in vain
+    assert await world.sweep() == 0
+    assert (await world.services.uploads.find(alice, [expired.id]))[expired.id].status is UploadStatus.FAILED
     assert world.store.objects == {}
 
 
@@ -94,7 +100,7 @@ async def test_a_store_that_was_down_all_along_is_cleaned_once_it_is_back(world:
     await world.services.uploads.abort(alice, upload.id)
     world.clock.advance(days=30)
     world.store.is_up = True
-    assert await world.services.upkeep.sweep() == 1
+    assert await world.sweep() == 1
     assert (world.store.objects, await scheduled(world)) == ({}, 0)
 
 
@@ -109,7 +115,7 @@ async def test_only_an_upload_past_its_time_expires(world: World) -> None:
     upload = await promised(world, alice)
     world.clock.now = upload.expires_at
     other = await promised(world, alice, "later")
-    await world.services.upkeep.sweep()
+    await world.sweep()
     found = await world.services.uploads.find(alice, [upload.id, other.id])
     assert [found[each.id].status for each in (upload, other)] == [UploadStatus.EXPIRED, UploadStatus.PENDING]
 
@@ -120,8 +126,8 @@ async def test_an_object_that_may_not_be_removed_does_not_hold_up_the_others(wor
     world.store.locked = {locked.object_key}
     await world.services.files.delete(alice, [locked.id, other.id])
     assert set(world.store.objects) == {locked.object_key}
-    assert await world.services.upkeep.sweep() == 0  # it is tried again later, not again and again
+    assert await world.sweep() == 0  # it is tried again later, not again and again
     world.store.locked = set()
     world.clock.advance(hours=1)
-    assert await world.services.upkeep.sweep() == 1
+    assert await world.sweep() == 1
     assert world.store.objects == {}

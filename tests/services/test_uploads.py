@@ -25,8 +25,8 @@ from graphql_api.errors import (
 from graphql_api.model.ids import new_folder_id, new_upload_id
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import ANONYMOUS
-from graphql_api.model.upload import OnConflict, Upload, UploadFailureCode, UploadStatus
-from graphql_api.services.uploads import UploadWish
+from graphql_api.model.upload import OnConflict, Upload, UploadFailureCode, UploadMethod, UploadStatus
+from graphql_api.services.upload_wishes import UploadWish
 from tests.services.stories import CONTENT, filed, foldered, home_of, promised, send, sent, statements
 from tests.world import START, World
 
@@ -63,7 +63,14 @@ async def now(world: World, upload: Upload) -> Upload:
         ({"filename": "exe\u202efdp.scr"}, "filename"),
         ({"filename": "lone \ud800"}, "filename"),
         ({"size": -1}, "size"),
-        ({"size": 5 * GIB + 1}, "size"),
+        ({"size": 10_000 * 5 * GIB + 1}, "size"),
+        ({"size": 5 * GIB + 1, "method": UploadMethod.PUT}, "method"),
+        ({"size": 5 * GIB + 1, "method": UploadMethod.POST, "sha256": SHA256}, "method"),
+        ({"method": UploadMethod.POST}, "method"),
+        ({"size": 0, "method": UploadMethod.MULTIPART}, "method"),
+        ({"crc64nvme": "0" * 15}, "crc64nvme"),
+        ({"crc64nvme": "0" * 15 + "g"}, "crc64nvme"),
+        ({"crc64nvme": "0x" + "0" * 14}, "crc64nvme"),
         ({"size": 2**53}, "size"),
         ({"content_type": ""}, "contentType"),
         ({"content_type": "text/plain\r\nx-amz-acl: public-read"}, "contentType"),
@@ -93,24 +100,33 @@ async def test_all_faults_of_a_wish_are_told_at_once() -> None:
 
 async def test_a_promise_is_kept_as_it_was_made(world: World) -> None:
     alice = await world.principal("alice")
-    upload = await promised(world, alice, "Cafe\u0301", size=5 * GIB, content_type="IMAGE/Png", sha256=SHA256.upper())
+    upload = await promised(
+        world,
+        alice,
+        "Cafe\u0301",
+        size=5 * GIB,
+        method=UploadMethod.PUT,
+        content_type="IMAGE/Png",
+        sha256=SHA256.upper(),
+    )
     assert (upload.filename, upload.content_type, upload.sha256) == ("Caf\u00e9", "image/png", SHA256)
     assert (upload.size, upload.folder_id) == (5 * GIB, await home_of(world, alice))
     assert await now(world, upload) == upload
-    target = await world.services.uploads.target(upload)
+    target = await world.services.upload_targets.target(upload)
     assert target is not None
     assert target.expires_at == START + timedelta(hours=1)
     world.clock.advance(hours=23, minutes=50)
-    target = await world.services.uploads.target(upload)
+    target = await world.services.upload_targets.target(upload)
     assert target is not None
     assert target.expires_at == upload.expires_at  # a target never outlives its upload
     world.clock.advance(minutes=10)
-    assert await world.services.uploads.target(upload) is None
+    assert await world.services.upload_targets.target(upload) is None
 
 
 async def test_unknown_and_foreign_folders_and_uploads_are_alike(world: World) -> None:
     alice, bob = await world.principal("alice"), await world.principal("bob")
-    uploads, upload, theirs = world.services.uploads, await sent(world, bob), await home_of(world, bob)
+    uploads, complete = world.services.uploads, world.services.completion.complete
+    upload, theirs = await sent(world, bob), await home_of(world, bob)
 
     async def refusal(work: Awaitable[object]) -> tuple[type[DeliveryError], str, tuple[str, ...]]:
         with pytest.raises(DeliveryError) as caught:
@@ -122,7 +138,7 @@ async def test_unknown_and_foreign_folders_and_uploads_are_alike(world: World) -
         assert hidden == await refusal(promised(world, asking, folder_id=new_folder_id(START)))
         assert hidden[0] is refused_with
     for asking in (alice, ANONYMOUS):
-        for change in (uploads.complete, uploads.abort):
+        for change in (complete, uploads.abort):
             hidden = await refusal(change(asking, upload.id))
             assert hidden == await refusal(change(asking, new_upload_id(START)))
             assert hidden[0] is NotFound
@@ -142,7 +158,7 @@ async def test_an_empty_file_is_a_file(world: World) -> None:
     alice = await world.principal("alice")
     upload = await promised(world, alice, size=0)
     send(world, upload, b"")
-    _, file = await world.services.uploads.complete(alice, upload.id)
+    _, file = await world.services.completion.complete(alice, upload.id)
     assert file is not None
     assert file.size == 0
 
@@ -151,19 +167,19 @@ async def test_completing_before_the_bytes_are_there_leaves_it_pending(world: Wo
     alice = await world.principal("alice")
     upload = await promised(world, alice)
     with pytest.raises(BytesMissing) as caught:
-        await world.services.uploads.complete(alice, upload.id)
+        await world.services.completion.complete(alice, upload.id)
     assert caught.value.status is UploadStatus.PENDING
     assert await now(world, upload) == upload
     send(world, upload)
-    _, file = await world.services.uploads.complete(alice, upload.id)
-    again, same = await world.services.uploads.complete(alice, upload.id)
+    _, file = await world.services.completion.complete(alice, upload.id)
+    again, same = await world.services.completion.complete(alice, upload.id)
     assert file == same
     assert again.status is UploadStatus.COMPLETED
 
 
 async def test_what_is_over_stays_over(world: World) -> None:
     alice = await world.principal("alice")
-    uploads = world.services.uploads
+    uploads, complete = world.services.uploads, world.services.completion.complete
     aborted = await sent(world, alice, "aborted")
     assert (await uploads.abort(alice, aborted.id)).status is UploadStatus.ABORTED
     assert aborted.object_key not in world.store.objects
@@ -172,34 +188,34 @@ async def test_what_is_over_stays_over(world: World) -> None:
     failed = await promised(world, alice, "failed")
     send(world, failed, b"too long")
     with pytest.raises(UploadMismatch):
-        await uploads.complete(alice, failed.id)
+        await complete(alice, failed.id)
     send(world, failed)  # the right bytes come too late
     with pytest.raises(UploadMismatch):
-        await uploads.complete(alice, failed.id)
+        await complete(alice, failed.id)
     assert (await uploads.abort(alice, failed.id)).status is UploadStatus.FAILED
 
     completed = await sent(world, alice, "completed")
-    _, file = await uploads.complete(alice, completed.id)
+    _, file = await complete(alice, completed.id)
     with pytest.raises(UploadStateConflict) as caught:
         await uploads.abort(alice, completed.id)
     assert caught.value.status is UploadStatus.COMPLETED
     assert completed.object_key in world.store.objects
 
-    expired = await sent(world, alice, "expired")
+    expired = await promised(world, alice, "expired")
     world.clock.now = expired.expires_at
     for _ in range(2):
         with pytest.raises(UploadStateConflict) as caught:
-            await uploads.complete(alice, expired.id)
+            await complete(alice, expired.id)
         assert caught.value.status is UploadStatus.EXPIRED
     assert (await uploads.abort(alice, expired.id)).status is UploadStatus.EXPIRED
     assert expired.object_key not in world.store.objects
     with pytest.raises(UploadStateConflict) as caught:
-        await uploads.complete(alice, aborted.id)
+        await complete(alice, aborted.id)
     assert caught.value.status is UploadStatus.ABORTED
-    assert await uploads.complete(alice, completed.id) == (await now(world, completed), file)
+    assert await complete(alice, completed.id) == (await now(world, completed), file)
 
     for upload in (aborted, failed, completed, expired):
-        assert await uploads.target(await now(world, upload)) is None
+        assert await world.services.upload_targets.target(await now(world, upload)) is None
     page = await uploads.list(alice, PageRequest(10), [UploadStatus.FAILED, UploadStatus.EXPIRED])
     assert {upload.filename for upload in page.nodes} == {"failed", "expired"}
 
@@ -238,11 +254,11 @@ async def test_only_a_proven_lie_fails_an_upload(
     upload = await promised(world, alice, **wish)
     send(world, upload, content, **lies)
     if code is None:
-        _, file = await world.services.uploads.complete(alice, upload.id)
+        _, file = await world.services.completion.complete(alice, upload.id)
         assert file is not None
         return
     with pytest.raises(UploadMismatch) as caught:
-        await world.services.uploads.complete(alice, upload.id)
+        await world.services.completion.complete(alice, upload.id)
     assert caught.value.failure.code is code
     failed = await now(world, upload)
     assert (failed.status, failed.failure) == (UploadStatus.FAILED, caught.value.failure)
@@ -263,7 +279,7 @@ async def test_a_name_that_is_taken_at_creation_is_refused_or_numbered(world: Wo
 
 
 async def test_a_name_that_is_taken_at_completion_leaves_the_upload_pending(world: World) -> None:
-    alice, complete = await world.principal("alice"), world.services.uploads.complete
+    alice, complete = await world.principal("alice"), world.services.completion.complete
     late, polite = (
         await sent(world, alice, "cat.jpg"),
         await sent(world, alice, "cat.jpg", on_conflict=OnConflict.RENAME),
@@ -289,7 +305,7 @@ async def test_an_upload_whose_folder_goes_is_aborted_and_one_without_a_home_nee
     upload = await sent(world, alice)
     await world.services.folders.delete(alice, await home_of(world, alice))
     with pytest.raises(UploadStateConflict) as caught:
-        await world.services.uploads.complete(alice, upload.id)
+        await world.services.completion.complete(alice, upload.id)
     assert caught.value.status is UploadStatus.ABORTED
     with pytest.raises(NotFound) as missing:
         await promised(world, alice)
@@ -303,35 +319,35 @@ async def test_nothing_is_half_done_while_the_store_is_down(world: World) -> Non
     world.store.is_up = False
     for each in (upload, lie):
         with pytest.raises(Unavailable) as caught:
-            await world.services.uploads.complete(alice, each.id)
+            await world.services.completion.complete(alice, each.id)
         assert caught.value.part == "store"
         assert await now(world, each) == each
     assert (await world.services.uploads.abort(alice, doomed.id)).status is UploadStatus.ABORTED
     assert (await promised(world, alice, "new")).status is UploadStatus.PENDING
     with pytest.raises(Unavailable):
-        await world.services.upkeep.sweep()
+        await world.sweep()
     world.store.is_up = True
-    _, file = await world.services.uploads.complete(alice, upload.id)
+    _, file = await world.services.completion.complete(alice, upload.id)
     assert file is not None
     assert doomed.object_key in world.store.objects
-    assert await world.services.upkeep.sweep() == 1
+    assert await world.sweep() == 1
     assert doomed.object_key not in world.store.objects
 
 
 async def test_completing_again_after_the_file_was_deleted_gives_no_file(world: World) -> None:
     alice = await world.principal("alice")
     upload = await sent(world, alice)
-    _, file = await world.services.uploads.complete(alice, upload.id)
+    _, file = await world.services.completion.complete(alice, upload.id)
     assert file is not None
     await world.services.files.delete(alice, [file.id])
-    again, gone = await world.services.uploads.complete(alice, upload.id)
+    again, gone = await world.services.completion.complete(alice, upload.id)
     assert (again.status, gone) == (UploadStatus.COMPLETED, None)
 
 
 async def test_many_at_once_do_not_hinder_each_other(world: World) -> None:
     alice = await world.principal("alice")
     uploads = await asyncio.gather(*(sent(world, alice, f"{number}") for number in range(30)))
-    await asyncio.gather(*(world.services.uploads.complete(alice, upload.id) for upload in uploads))
+    await asyncio.gather(*(world.services.completion.complete(alice, upload.id) for upload in uploads))
     assert len(await world.services.files.find(alice, [upload.file_id for upload in uploads])) == 30
 
 
@@ -341,5 +357,5 @@ async def test_bytes_that_viewers_would_decode_to_others_fail_the_upload(world: 
     stored, content = world.store.objects[upload.object_key]
     world.store.objects[upload.object_key] = (replace(stored, content_encoding="br"), content)
     with pytest.raises(UploadMismatch, match="Content-Encoding br"):
-        await world.services.uploads.complete(alice, upload.id)
+        await world.services.completion.complete(alice, upload.id)
     assert upload.object_key not in world.store.objects

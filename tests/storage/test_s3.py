@@ -19,7 +19,8 @@ from botocore.config import Config
 from graphql_api.errors import ConfigurationError, Unavailable
 from graphql_api.model.stored_object import PromisedObject
 from graphql_api.storage import ObjectStore
-from graphql_api.storage.s3 import AddressingStyle, S3Store
+from graphql_api.storage.s3 import S3Store
+from graphql_api.storage.s3_connection import AddressingStyle
 
 NOW = datetime.now(UTC).replace(
     microsecond=0

@@ -1,0 +1,39 @@
+"""The tables. ``migrations/`` builds them; a test finds no difference between the two.
+
+``Mapped`` classes describe columns; statements run as Core on a connection, and rows leave ``db`` as nouns.
+"""
+
+from graphql_api.db.tables.base import Base
+from graphql_api.db.tables.people import GroupMemberRow, GroupRow, UserRow
+from graphql_api.db.tables.policy import AccessRuleRow, AuditEventRow, IdempotencyKeyRow, PolicyStateRow
+from graphql_api.db.tables.tree import (
+    FileMetadataRow,
+    FileRow,
+    FileScopeRow,
+    FileVersionRow,
+    FileWordRow,
+    FolderEntryRow,
+    FolderRow,
+)
+from graphql_api.db.tables.uploads import ObjectDeletionRow, UploadPartRow, UploadRow
+
+__all__ = [
+    "AccessRuleRow",
+    "AuditEventRow",
+    "Base",
+    "FileMetadataRow",
+    "FileRow",
+    "FileScopeRow",
+    "FileVersionRow",
+    "FileWordRow",
+    "FolderEntryRow",
+    "FolderRow",
+    "GroupMemberRow",
+    "GroupRow",
+    "IdempotencyKeyRow",
+    "ObjectDeletionRow",
+    "PolicyStateRow",
+    "UploadPartRow",
+    "UploadRow",
+    "UserRow",
+]
