@@ -1,13 +1,13 @@
 """A store without a network, honest about lengths and checksums; what arrives there is a test's to say."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 
 from awscrt import checksums
 
-from graphql_api.errors import Unavailable
+from graphql_api.errors import NotFound, Unavailable
 from graphql_api.model.parts import JoinOutcome, OpenStoreUpload, PartTarget, PromisedPart, StoredPart, StoreUpload
 from graphql_api.model.stored_object import (
     ListedObject,
@@ -159,6 +159,13 @@ class MemoryStore:
     async def read_start(self, key: str, length: int) -> bytes:
         self._require_up()
         return self.objects[key][1][:length] if key in self.objects else b""
+
+    async def read(self, key: str) -> AsyncGenerator[bytes, None]:
+        self._require_up()
+        if key not in self.objects:
+            raise NotFound("The bytes are not there.")
+        if content := self.objects[key][1]:
+            yield content
 
     async def delete(self, keys: Sequence[str]) -> Sequence[str]:
         self._require_up()

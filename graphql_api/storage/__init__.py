@@ -1,6 +1,6 @@
 """Where bytes live (the origin), behind one protocol. Vendors stand in this package's modules."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -81,6 +81,12 @@ class ObjectStore(Protocol):
 
     async def read_start(self, key: str, length: int) -> bytes:
         """At most the first ``length`` bytes; empty when the object is empty or absent."""
+
+    def read(self, key: str) -> AsyncGenerator[bytes, None]:
+        """All bytes, in order and in pieces of at most 256 KiB. Close it when you leave it early.
+
+        Raises: NotFound: nothing is there, which is not the same as an empty object.
+        """
 
     async def delete(self, keys: Sequence[str]) -> Sequence[str]:
         """Remove the objects; absent ones count as removed. Returns those that the store refuses to remove."""

@@ -8,7 +8,7 @@ Without ``s3:ListBucket`` S3 answers 403 instead of 404 for an absent object, wh
 
 import logging
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from botocore.exceptions import ClientError
 
-from graphql_api.errors import Unavailable
+from graphql_api.errors import NotFound, Unavailable
 from graphql_api.model.parts import JoinOutcome, OpenStoreUpload, PartTarget, PromisedPart, StoredPart, StoreUpload
 from graphql_api.model.stored_object import (
     ListedObject,
@@ -33,11 +33,13 @@ from graphql_api.storage.s3_failures import status_of
 from graphql_api.storage.s3_presigning import S3Presigner
 
 if TYPE_CHECKING:  # stubs are installed for the checks only
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import DeleteObjectsOutputTypeDef
 
 logger = logging.getLogger(__name__)
 
+READ_PIECE: Final = 256 * 1024  # bytes
 DELETE_BATCH: Final = 1_000  # keys; S3's limit for one DeleteObjects
 JOIN_READ_TIMEOUT: Final = 300.0  # seconds; "processing could take several minutes" for a large object
 JOIN_ATTEMPTS: Final = 4
@@ -212,6 +214,21 @@ class S3Store:
                 return start
 
         return await self._ask("read_start", get)
+
+    async def read(self, key: str) -> AsyncGenerator[bytes, None]:
+        """See ``ObjectStore``. A thread is taken for each piece, not for as long as the reader needs for all."""
+
+        def get(client: "S3Client") -> "StreamingBody":
+            try:
+                return client.get_object(Bucket=self._bucket, Key=key)["Body"]
+            except ClientError as error:
+                if status_of(error) == 404:
+                    raise NotFound("The bytes are not there.") from None
+                raise
+
+        with closing(await self._ask("read", get)) as body:
+            while piece := await self._ask("read", lambda _: body.read(READ_PIECE)):  # raises if the end comes early
+                yield piece
 
     async def delete(self, keys: Sequence[str]) -> Sequence[str]:
         """See ``ObjectStore``. When it raises, some objects may be gone already."""

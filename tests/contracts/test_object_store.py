@@ -1,11 +1,13 @@
 """What every ``ObjectStore`` does, whoever keeps the bytes."""
 
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import httpx
 import pytest
 
+from graphql_api.errors import NotFound
 from graphql_api.model.stored_object import PromisedObject, PutUploadTarget
 from graphql_api.storage import ObjectStore
 from tests.contracts.samples import SAMPLES, Sample
@@ -64,6 +66,29 @@ async def test_reading_the_start_gives_no_more_than_asked_and_no_more_than_there
 
 async def test_reading_what_is_absent_gives_nothing(store: ObjectStore) -> None:
     assert await store.read_start("o/absent", 16) == b""
+
+
+@pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
+async def test_reading_gives_all_bytes_in_bounded_pieces(store: ObjectStore, sample: Sample) -> None:
+    promise = await store_sample(store, sample)
+    async with aclosing(store.read(promise.key)) as content:
+        pieces = [piece async for piece in content]
+    assert b"".join(pieces) == sample.content
+    assert all(0 < len(piece) <= 256 * 1024 for piece in pieces)
+
+
+async def test_reading_may_be_left_early(store: ObjectStore) -> None:
+    promise = await store_sample(store, SAMPLES["binary"])
+    for _ in range(3):
+        async with aclosing(store.read(promise.key)) as content:
+            assert SAMPLES["binary"].content.startswith(await anext(content))
+    assert await store.find(promise.key)
+
+
+async def test_reading_what_is_absent_is_not_reading_nothing(store: ObjectStore) -> None:
+    async with aclosing(store.read("o/absent")) as content:
+        with pytest.raises(NotFound):
+            await anext(content)
 
 
 async def test_a_key_is_written_once(store: ObjectStore) -> None:
