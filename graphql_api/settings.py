@@ -8,10 +8,8 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from difflib import get_close_matches
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -30,6 +28,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from graphql_api import setting_values
 from graphql_api.errors import ConfigurationError
 
 M = TypeVar("M", bound=BaseModel)
@@ -46,98 +45,6 @@ part, of which there can be 10,000.
 AsymmetricAlgorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
 ]  # RFC 7518, section 3.1, and RFC 8037; a symmetric name here would let a public key pass for a shared secret
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, section 6.3
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _parts(url: str) -> SplitResult:
-    """``url`` taken apart; all parts empty if it is not a URL, for the standard library's errors would quote it."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # a bad port raises only when it is looked at
-    except ValueError:
-        return SplitResult("", "", "", "", "")
-    return parts
-
-
-def _web_address(text: str) -> SplitResult:
-    parts = _parts(text)
-    is_plain = re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", parts.netloc) and not parts.fragment  # no credentials, no spaces
-    if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
-        raise ValueError("should be an address such as https://example.com, without credentials or a fragment")
-    return parts
-
-
-def _origin(text: str) -> str:
-    parts = _web_address(text)
-    if parts.path not in ("", "/") or parts.query:
-        raise ValueError("should end after the host and port: no path, no query")
-    return f"{parts.scheme}://{parts.netloc.lower()}"
-
-
-def _encrypted_unless_local(text: str) -> str:
-    parts = _web_address(text)
-    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
-        raise ValueError("should start with https:// (plain http is for this machine only)")
-    return text
-
-
-def _cors_origin(text: str) -> str:
-    if text == "*":
-        raise ValueError('"*" would open the API to every site; name each origin')
-    return _origin(text)
-
-
-def _bucket_name(text: str) -> str:
-    """Source: Amazon S3, "General purpose bucket naming rules"."""
-    looks_like_an_address = re.fullmatch(r"\d+\.\d+\.\d+\.\d+", text)
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", text) or ".." in text or looks_like_an_address:
-        raise ValueError("should be 3 to 63 of a-z, 0-9, dots and hyphens, and not look like an IP address")
-    return text
-
-
-def _database_url(secret: SecretStr) -> SecretStr:
-    url = secret.get_secret_value()
-    parts = _parts(url)
-    is_file = parts.scheme == "sqlite" and not parts.netloc and len(parts.path) > 1 and parts.path != "/:memory:"
-    is_server = parts.scheme == "postgresql" and url.startswith("postgresql://")
-    if not is_file and not is_server:
-        raise ValueError("should be sqlite:///path or postgresql://user:password@host:port/name")
-    return secret
-
-
-def _pem(secret: SecretStr) -> SecretStr:
-    """With real line ends: many tools cannot put those into an environment and write a backslash and an n."""
-    pem = secret.get_secret_value().replace("\\n", "\n").strip() + "\n"
-    if not re.match(r"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n", pem) or "-----BEGIN ENCRYPTED" in pem:
-        raise ValueError("should be an unencrypted private key in PEM form, beginning -----BEGIN PRIVATE KEY-----")
-    return SecretStr(pem)
-
-
-def _read_pem(path: Path) -> SecretStr:
-    try:
-        return _pem(SecretStr(path.read_text(encoding="ascii", errors="replace")))
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
-
-
-def _pem_file(path: Path) -> Path:
-    _read_pem(path)
-    return path
-
-
-def _long_enough_for_hs256(secret: SecretStr) -> SecretStr:
-    """Source: RFC 7518, section 3.2: a key of the same size as the hash output, or larger, must be used."""
-    if len(secret.get_secret_value().encode()) < 32:
-        raise ValueError("should be at least 32 bytes long")
-    return secret
 
 
 def _split(value: object) -> object:
@@ -160,8 +67,8 @@ def _seconds(least: int, most: int) -> BeforeValidator:
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Origin = Annotated[str, AfterValidator(_origin)]
-LocalOrEncrypted = AfterValidator(_encrypted_unless_local)
+Origin = Annotated[str, AfterValidator(setting_values.origin)]
+LocalOrEncrypted = AfterValidator(setting_values.encrypted_unless_local)
 CommaList = BeforeValidator(_split)
 
 
@@ -185,10 +92,10 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    database_url: Annotated[SecretStr, AfterValidator(_database_url)]
+    database_url: Annotated[SecretStr, AfterValidator(setting_values.database_url)]
     """`sqlite:///path` (four slashes: absolute) or `postgresql://user:password@host:port/name`. *Secret.*"""
 
-    s3_bucket: Annotated[str, AfterValidator(_bucket_name)]
+    s3_bucket: Annotated[str, AfterValidator(setting_values.bucket_name)]
     """Bucket that holds the files."""
     s3_region: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+$")] = "us-east-1"
     """Region of the bucket, as signatures name it."""
@@ -205,14 +112,14 @@ class Settings(BaseSettings):
     """Where the CDN answers: `https://` and a host, without a path. Plain `http://` for this machine only."""
     cdn_key_id: Text
     """Id under which the CDN knows the public key."""
-    cdn_private_key: Annotated[SecretStr, AfterValidator(_pem)] | None = None
+    cdn_private_key: Annotated[SecretStr, AfterValidator(setting_values.pem)] | None = None
     """Private key that signs links, as PEM; `\\n` stands for a line end. *Secret.* This or the file is required."""
-    cdn_private_key_file: Annotated[Path, AfterValidator(_pem_file)] | None = None
+    cdn_private_key_file: Annotated[Path, AfterValidator(setting_values.pem_file)] | None = None
     """File that holds that key instead."""
     cdn_hash_algorithm: Literal["SHA256", "SHA1"] = "SHA256"
     """Hash inside the signature."""
 
-    auth_hs256_secret: Annotated[SecretStr, AfterValidator(_long_enough_for_hs256)] | None = None
+    auth_hs256_secret: Annotated[SecretStr, AfterValidator(setting_values.long_enough_for_hs256)] | None = None
     """Secret shared with whoever issues tokens, at least 32 bytes. *Secret.* This or the JWKS address is required."""
     auth_jwks_url: Annotated[str, LocalOrEncrypted] | None = None
     """Where the issuer publishes its public keys. `https://`, or `http://` for this machine only."""
@@ -289,7 +196,7 @@ class Settings(BaseSettings):
 
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], CommaList] = ()
     """Address ranges whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`; comma list."""
-    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_cors_origin)], ...], CommaList] = ()
+    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(setting_values.cors_origin)], ...], CommaList] = ()
     """Web origins whose pages may call the API, such as `https://app.example.com`; comma list."""
     graphiql: bool = True
     """Whether a browser that opens the GraphQL address is shown GraphiQL."""
@@ -309,7 +216,7 @@ class Settings(BaseSettings):
             assert self.cdn_private_key is not None  # `read` takes exactly one of the two
             return self.cdn_private_key
         try:
-            return _read_pem(self.cdn_private_key_file)
+            return setting_values.read_pem(self.cdn_private_key_file)
         except ValueError as error:
             raise ConfigurationError(f"{PREFIX}CDN_PRIVATE_KEY_FILE: {error}") from None
 

@@ -1,0 +1,103 @@
+"""What the value of a setting must look like: each check gives the value back as it is used, or raises ``ValueError``.
+
+No message quotes the value, which may be a secret that was put under the wrong name.
+"""
+
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import SecretStr
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, section 6.3
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _parts(url: str) -> SplitResult:
+    """``url`` taken apart; all parts empty if it is not a URL, for the standard library's errors would quote it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # a bad port raises only when it is looked at
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+    return parts
+
+
+def _web_address(text: str) -> SplitResult:
+    parts = _parts(text)
+    is_plain = re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", parts.netloc) and not parts.fragment  # no credentials, no spaces
+    if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
+        raise ValueError("should be an address such as https://example.com, without credentials or a fragment")
+    return parts
+
+
+def origin(text: str) -> str:
+    parts = _web_address(text)
+    if parts.path not in ("", "/") or parts.query:
+        raise ValueError("should end after the host and port: no path, no query")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def encrypted_unless_local(text: str) -> str:
+    parts = _web_address(text)
+    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+        raise ValueError("should start with https:// (plain http is for this machine only)")
+    return text
+
+
+def cors_origin(text: str) -> str:
+    if text == "*":
+        raise ValueError('"*" would open the API to every site; name each origin')
+    return origin(text)
+
+
+def bucket_name(text: str) -> str:
+    """Source: Amazon S3, "General purpose bucket naming rules"."""
+    looks_like_an_address = re.fullmatch(r"\d+\.\d+\.\d+\.\d+", text)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", text) or ".." in text or looks_like_an_address:
+        raise ValueError("should be 3 to 63 of a-z, 0-9, dots and hyphens, and not look like an IP address")
+    return text
+
+
+def database_url(secret: SecretStr) -> SecretStr:
+    url = secret.get_secret_value()
+    parts = _parts(url)
+    is_file = parts.scheme == "sqlite" and not parts.netloc and len(parts.path) > 1 and parts.path != "/:memory:"
+    is_server = parts.scheme == "postgresql" and url.startswith("postgresql://")
+    if not is_file and not is_server:
+        raise ValueError("should be sqlite:///path or postgresql://user:password@host:port/name")
+    return secret
+
+
+def pem(secret: SecretStr) -> SecretStr:
+    """With real line ends: many tools cannot put those into an environment and write a backslash and an n."""
+    text = secret.get_secret_value().replace("\\n", "\n").strip() + "\n"
+    if not re.match(r"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n", text) or "-----BEGIN ENCRYPTED" in text:
+        raise ValueError("should be an unencrypted private key in PEM form, beginning -----BEGIN PRIVATE KEY-----")
+    return SecretStr(text)
+
+
+def read_pem(path: Path) -> SecretStr:
+    try:
+        return pem(SecretStr(path.read_text(encoding="ascii", errors="replace")))
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+
+
+def pem_file(path: Path) -> Path:
+    read_pem(path)
+    return path
+
+
+def long_enough_for_hs256(secret: SecretStr) -> SecretStr:
+    """Source: RFC 7518, section 3.2: a key of the same size as the hash output, or larger, must be used."""
+    if len(secret.get_secret_value().encode()) < 32:
+        raise ValueError("should be at least 32 bytes long")
+    return secret
