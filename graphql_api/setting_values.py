@@ -66,6 +66,16 @@ def bucket_name(text: str) -> str:
     return text
 
 
+def clamd_address(text: str) -> str:
+    parts = _parts(text)
+    is_host = re.fullmatch(r"(?!.{254})[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*|[0-9a-f:.]+", parts.hostname or "")
+    is_server = parts.scheme == "tcp" and is_host and parts.port and not parts.path and "@" not in parts.netloc
+    is_file = parts.scheme == "unix" and not parts.netloc and len(parts.path) > 1
+    if not (is_server or is_file) or parts.query or parts.fragment:
+        raise ValueError("should be tcp://host:port or unix:///path")
+    return text
+
+
 def database_url(secret: SecretStr) -> SecretStr:
     url = secret.get_secret_value()
     parts = _parts(url)

@@ -194,6 +194,15 @@ class Settings(BaseSettings):
     )
     """Longest lifetime of a download link; 1 to 31536000 (365 days)."""
 
+    scan: Literal["none", "clamd", "guardduty"] = "none"
+    """Who must call an upload clean before it becomes a file: `none`, `clamd` or `guardduty`."""
+    clamd_address: Annotated[str, AfterValidator(setting_values.clamd_address)] | None = None
+    """Where clamd listens: `tcp://host:port` or `unix:///path`. Required if it scans."""
+    scan_patience: Annotated[timedelta, _seconds(60, 604_800)] = Field(
+        default=timedelta(days=1), alias=f"{PREFIX}SCAN_PATIENCE_SECONDS"
+    )
+    """How long an upload waits for a verdict before it fails; 60 to 604800 (7 days)."""
+
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], CommaList] = ()
     """Address ranges whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`; comma list."""
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(setting_values.cors_origin)], ...], CommaList] = ()
@@ -294,6 +303,13 @@ class Settings(BaseSettings):
         if url is None and info.data.get("auth_hs256_secret", ...) is None:
             raise ValueError(f"is required, or {PREFIX}AUTH_HS256_SECRET")
         return url
+
+    @field_validator("clamd_address")
+    @classmethod
+    def _clamd_can_be_asked(cls, address: str | None, info: ValidationInfo) -> str | None:
+        if address is None and info.data.get("scan") == "clamd":
+            raise ValueError(f"is required with {PREFIX}SCAN=clamd")
+        return address
 
     @field_validator("upload_lifetime")
     @classmethod

@@ -146,6 +146,22 @@ def test_faults_of_every_kind_are_reported_at_once() -> None:
         ("AUTH_TRUST_EMAIL", "some"),
         ("LINK_MAX_SECONDS", "0"),
         ("LINK_MAX_SECONDS", "31536001"),
+        ("SCAN", "virustotal"),
+        ("CLAMD_ADDRESS", "clamd:3310"),
+        ("CLAMD_ADDRESS", "tcp://clamd"),
+        ("CLAMD_ADDRESS", "tcp://clamd:0"),
+        ("CLAMD_ADDRESS", "tcp://clamd:99999"),
+        ("CLAMD_ADDRESS", "tcp://:3310"),
+        ("CLAMD_ADDRESS", "tcp://clamd..internal:3310"),
+        ("CLAMD_ADDRESS", "tcp://" + "x" * 64 + ":3310"),
+        ("CLAMD_ADDRESS", "tcp://clamd:3310/path"),
+        ("CLAMD_ADDRESS", "tcp://user@clamd:3310"),
+        ("CLAMD_ADDRESS", "unix://clamd.sock"),
+        ("CLAMD_ADDRESS", "unix:///"),
+        ("CLAMD_ADDRESS", "unix:///run/clamd.sock?x=1"),
+        ("CLAMD_ADDRESS", "http://clamd:3310"),
+        ("SCAN_PATIENCE_SECONDS", "59"),
+        ("SCAN_PATIENCE_SECONDS", "604801"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "https://app.example.com/page"),
@@ -250,6 +266,20 @@ def test_a_cdn_on_this_machine_may_speak_plain_http(url: str) -> None:
 )
 def test_a_database_is_a_file_or_a_server(url: str) -> None:
     assert read({"DATABASE_URL": url}).database_url.get_secret_value() == url
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["tcp://127.0.0.1:3310", "tcp://[::1]:3310", "tcp://clam_av.internal:3310", "unix:///run/clamav/clamd.ctl"],
+)
+def test_clamd_listens_on_tcp_or_a_unix_socket(address: str) -> None:
+    assert read({"SCAN": "clamd", "CLAMD_ADDRESS": address}).clamd_address == address
+
+
+def test_only_clamd_needs_an_address() -> None:
+    assert faults({"SCAN": "clamd"}) == ("GRAPHQL_API_CLAMD_ADDRESS: is required with GRAPHQL_API_SCAN=clamd",)
+    assert read({"SCAN": "guardduty"}).clamd_address is None
+    assert read().scan == "none"
 
 
 def test_comma_lists_take_blanks_and_drop_empty_entries() -> None:
