@@ -18,6 +18,7 @@ HARMLESS_THREAT = b"graphql-api: a harmless text that the tests' own signature f
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"  # https://www.eicar.org
 STREAM_LIMIT = 2 * 1024**2  # bytes
 FILE_LIMIT = 1024**2  # bytes
+LIMITS = f"StreamMaxLength {STREAM_LIMIT}\nMaxFileSize {FILE_LIMIT}\nAlertExceedsMax yes\n"
 START_DEADLINE = 30.0  # seconds
 
 
@@ -30,9 +31,9 @@ def clamd_program() -> str:
 
 
 class Clamd:
-    """One process, on a TCP port and a Unix socket, in a folder of its own."""
+    """One process, on a TCP port and a Unix socket, in a folder of its own. ``limits`` are lines of clamd.conf(5)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limits: str = LIMITS) -> None:
         self._folder = folder
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -51,17 +52,16 @@ LocalSocket {folder}/clamd.sock
 TCPSocket {self._port}
 TCPAddr 127.0.0.1
 TemporaryDirectory {folder}
-StreamMaxLength {STREAM_LIMIT}
-MaxFileSize {FILE_LIMIT}
-AlertExceedsMax yes
-"""
+{limits}"""
         )
 
     def start(self) -> None:
         """Return once it answers."""
+        program = self._folder / "clamd"
+        shutil.copy(clamd_program(), program)  # AppArmor, where it is on, keeps the one in /usr/sbin out of our folder
         with (self._folder / "clamd.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [clamd_program(), "--config-file", str(self._folder / "clamd.conf")], stdout=log, stderr=log
+                [program, "--config-file", self._folder / "clamd.conf"], stdout=log, stderr=log
             )
         deadline = time.monotonic() + START_DEADLINE
         while not self._answers():

@@ -15,10 +15,12 @@ from botocore.session import get_session
 from botocore.validate import ParamValidator
 
 from graphql_api.localcloud.edge import FORWARDED_QUERY
+from graphql_api.scanning.clamd import TIMEOUT
 from graphql_api.services.sniffing import SNIFFED_BYTES
 from graphql_api.settings import Settings
 from graphql_api.signing.keyring import SigningKey
 from graphql_api.storage.bucket import lifecycle_rules, upload_cors_rule
+from tests.clamd import Clamd
 from tests.docs.markdown import ROOT, blocks, blocks_in
 
 OPERATIONS = ROOT / "docs" / "operations.md"
@@ -177,6 +179,32 @@ def test_every_event_of_the_table_is_logged_somewhere() -> None:
     assert len(events) > 5
     for event in events:
         assert re.search(rf'"{event}\b', source), event
+
+
+def test_clamd_takes_the_limits_of_the_document(tmp_path: Path) -> None:
+    (block,) = blocks_in(OPERATIONS, "clamd", "text")
+    limits = dict(line.split() for line in block.text.splitlines())
+    assert limits["AlertExceedsMax"] == "yes"
+    assert limits["StreamMaxLength"] == limits["MaxFileSize"], "what it takes it also scans"
+    clamd = Clamd(tmp_path, block.text)
+    clamd.start()
+    clamd.kill()
+    assert f"after {TIMEOUT:.0f} seconds" in TEXT
+
+
+def test_guardduty_may_read_what_we_store_and_write_nothing_there() -> None:
+    statements = json.loads(JSON["scan-policy.json"])["Statement"]
+    on_objects = [entry for entry in statements if entry["Resource"] == "arn:aws:s3:::your-bucket/o/*"]
+    assert [entry["Action"] for entry in on_objects] == [["s3:GetObject", "s3:GetObjectVersion"]]
+
+
+def test_scan_results_go_where_their_queue_lets_them_in() -> None:
+    target = json.loads(JSON["scan-target.json"])[0]["Arn"]
+    statement = json.loads(JSON["scan-queue-statement.json"])
+    assert statement["Resource"] == target
+    rule = next(command for command in aws_commands() if command[1:3] == ["events", "put-rule"])
+    name = rule[rule.index("--name") + 1]
+    assert statement["Condition"]["ArnEquals"]["aws:SourceArn"].endswith(f":rule/{name}")
 
 
 def test_the_examples_stand_in_their_sections() -> None:
