@@ -174,13 +174,11 @@ class Settings(BaseSettings):
     upload_lifetime: Annotated[timedelta, _seconds(60, 2_592_000)] = Field(
         default=timedelta(days=1), alias=f"{PREFIX}UPLOAD_EXPIRY_SECONDS"
     )
-    """When an unfinished upload is given up on which nothing was done; no shorter than the target's time and at most
-    2592000 (30 days)."""
+    """When an unfinished upload is given up; no shorter than the target's time and at most 2592000 (30 days)."""
     upload_longest_lifetime: Annotated[timedelta, _seconds(60, 31_536_000)] = Field(
         default=timedelta(days=7), alias=f"{PREFIX}UPLOAD_MAX_SECONDS"
     )
-    """How far the end of an upload can move away while its parts are being sent; no shorter than its expiry and at most
-    31536000 (365 days). The bucket's rule that aborts incomplete uploads must wait longer."""
+    """How long sending parts can keep an upload from that; no shorter than its expiry, at most 31536000 (365 days)."""
     transfer_grace: Annotated[timedelta, _seconds(0, 604_800)] = Field(
         default=timedelta(hours=1), alias=f"{PREFIX}TRANSFER_GRACE_SECONDS"
     )
