@@ -56,8 +56,11 @@ def begin(client: "S3Client", bucket: str, promise: PromisedObject) -> StoreUplo
 def stored_parts(
     client: "S3Client", bucket: str, upload: StoreUpload, *, page: int = PAGE
 ) -> Sequence[StoredPart] | None:
-    """All of them, however many pages that takes; None when there is no such upload."""
-    found: list[StoredPart] = []
+    """All of them, however many pages that takes; None when there is no such upload.
+
+    SeaweedFS lists a part that was sent again twice: the later one counts.
+    """
+    found: dict[int, PartTypeDef] = {}
     marker = 0
     while True:
         try:
@@ -68,10 +71,12 @@ def stored_parts(
             if _is_absent(error):
                 return None
             raise
-        found += [_stored_part(part) for part in answer.get("Parts", ())]
+        for part in answer.get("Parts", ()):
+            marker = part["PartNumber"]
+            if marker not in found or part["LastModified"] >= found[marker]["LastModified"]:
+                found[marker] = part
         if not answer["IsTruncated"] or not answer.get("Parts"):
-            return found
-        marker = found[-1].number
+            return [_stored_part(found[number]) for number in sorted(found)]
 
 
 def join(

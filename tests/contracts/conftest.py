@@ -7,7 +7,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from graphql_api.localcloud.store import SeaweedStore
+from graphql_api.storage.bucket import upload_cors_rule
 from graphql_api.storage.s3 import S3Store
+from tests.ministack import MiniStack
 from tests.store import BUCKET, s3_store
 
 
@@ -15,6 +17,31 @@ from tests.store import BUCKET, s3_store
 def seaweed(store_server: SeaweedStore) -> Iterator[S3Store]:
     """The store that verifies signatures."""
     store = s3_store(store_server)
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="session")
+def ministack_bucket(ministack: MiniStack, pages_port: int) -> str:
+    client = ministack.s3()
+    client.create_bucket(Bucket=BUCKET)
+    rules = [upload_cors_rule([f"http://127.0.0.1:{pages_port}"])]
+    client.put_bucket_cors(Bucket=BUCKET, CORSConfiguration={"CORSRules": rules})
+    client.close()
+    return BUCKET
+
+
+@pytest.fixture
+def mini(ministack: MiniStack, ministack_bucket: str) -> Iterator[S3Store]:
+    """Another store that verifies signatures, strict in other places."""
+    store = S3Store(
+        bucket=ministack_bucket,
+        region=ministack.region,
+        endpoint_url=ministack.endpoint_url,
+        addressing_style="path",
+        access_key_id=ministack.access_key_id,
+        secret_access_key=ministack.secret_access_key,
+    )
     yield store
     store.close()
 

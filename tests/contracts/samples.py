@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 
+from awscrt.checksums import crc64nvme
+
 from graphql_api.model.ids import new_object_key
 from graphql_api.model.stored_object import PromisedObject
 
@@ -33,6 +35,11 @@ class Sample:
             content_type=self.content_type,
             sha256=sha256(self.content).hexdigest() if with_checksum else None,
         )
+
+
+def crc64nvme_of(content: bytes) -> str:
+    """In hex, as nouns carry it."""
+    return f"{crc64nvme(content):016x}"
 
 
 SAMPLES = {

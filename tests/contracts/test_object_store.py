@@ -17,7 +17,7 @@ LIFETIME = timedelta(minutes=5)
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["seaweed", "moto"])
+@pytest.fixture(params=["seaweed", "mini", "moto"])
 def store(request: pytest.FixtureRequest) -> ObjectStore:
     found: ObjectStore = request.getfixturevalue(request.param)
     return found

@@ -3,11 +3,9 @@
 import json
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,35 +15,22 @@ import pytest
 from botocore.config import Config
 
 from graphql_api.errors import ConfigurationError, Unavailable
+from graphql_api.model.parts import StoredPart, StoreUpload
 from graphql_api.model.stored_object import PromisedObject
 from graphql_api.storage import ObjectStore
 from graphql_api.storage.s3 import S3Store
 from graphql_api.storage.s3_connection import AddressingStyle
+from tests.storage.answer import Answer, store_at
 
 NOW = datetime.now(UTC).replace(
     microsecond=0
 )  # boto's credential chain reads the real clock, so these tests start from it
 LIFETIME = timedelta(hours=1)
+UPLOAD = StoreUpload("o/01jd9x2q6c8s5v7e0k3m4n5p6r", "upload-1")
+PART = StoredPart(1, 3, "900150983cd24fb0d6963f7d28e17f72")
 PROMISE = PromisedObject("o/01jd9x2q6c8s5v7e0k3m4n5p6r", 3, "text/plain", None)
 
 pytestmark = pytest.mark.anyio
-
-
-def store_at(
-    endpoint_url: str | None = None,
-    *,
-    bucket: str = "bucket",
-    region: str = "eu-central-1",
-    style: AddressingStyle = "virtual",
-) -> S3Store:
-    return S3Store(
-        bucket=bucket,
-        region=region,
-        endpoint_url=endpoint_url,
-        addressing_style=style,
-        access_key_id="AKIDEXAMPLE",
-        secret_access_key="the-secret",
-    )
 
 
 @pytest.mark.parametrize(
@@ -244,62 +229,18 @@ def test_a_profile_that_does_not_exist_is_a_configuration_error(
 # Failures
 
 
-class Answer(ThreadingHTTPServer):
-    """Gives every request the same answer; ``requests`` are their methods and paths."""
-
-    status = 200
-    headers: tuple[tuple[str, str], ...] = ()
-    body = b""
-
-    def __init__(self) -> None:
-        self.requests: list[str] = []
-        super().__init__(("127.0.0.1", 0), AnswerHandler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class AnswerHandler(BaseHTTPRequestHandler):
-    server: Answer
-
-    def _answer(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.requests.append(f"{self.command} {self.path}")
-        self.send_response(self.server.status)
-        for name, value in self.server.headers:
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(self.server.body)
-
-    do_GET = do_HEAD = do_POST = _answer  # noqa: N815  # the names that http.server looks for
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nobody reads it."""
-
-
-@pytest.fixture
-def answer() -> Iterator[Answer]:
-    with Answer() as server:
-        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield server
-        server.shutdown()
-
-
-@pytest.fixture
-def store(answer: Answer) -> Iterator[S3Store]:
-    connected = store_at(answer.url)
-    yield connected
-    connected.close()
-
-
 CALLS: dict[str, Callable[[S3Store], Awaitable[object]]] = {
     "check": lambda store: store.check(),
     "find": lambda store: store.find("o/a"),
     "read_start": lambda store: store.read_start("o/a", 8),
     "read": lambda store: anext(store.read("o/a")),
     "delete": lambda store: store.delete(["o/a"]),
+    "begin_parts": lambda store: store.begin_parts(PROMISE),
+    "list_parts": lambda store: store.list_parts(UPLOAD),
+    "join_parts": lambda store: store.join_parts(UPLOAD, [PART], crc64nvme=None),
+    "abort_parts": lambda store: store.abort_parts(UPLOAD),
+    "list_open_uploads": lambda store: store.list_open_uploads("o/", after=None, limit=10),
+    "list_objects": lambda store: store.list_objects("o/", after=None, limit=10),
 }
 
 
@@ -372,6 +313,26 @@ async def test_only_a_checksum_of_the_whole_object_is_its_sha256(
     found = await store.find("o/a")
     assert found
     assert (found.sha256, found.etag, found.size, found.content_type) == (sha256, "abc", 0, "")
+
+
+@pytest.mark.parametrize(
+    ("checksum", "type_", "crc64nvme"),
+    [
+        ("AQIDBAUGBwg=", "FULL_OBJECT", "0102030405060708"),
+        ("AQIDBAUGBwg=", "COMPOSITE", None),
+        ("AQIDBAUGBwg=-2", "FULL_OBJECT", None),
+        ("AQIDBAUGBwg=", None, None),
+    ],
+)
+async def test_only_a_crc_of_the_whole_object_is_its_crc64nvme(
+    checksum: str, type_: str | None, crc64nvme: str | None, answer: Answer, store: S3Store
+) -> None:
+    answer.headers = (("Content-Length", "0"), ("ETag", '"abc"'), ("x-amz-checksum-crc64nvme", checksum))
+    if type_:
+        answer.headers += (("x-amz-checksum-type", type_),)
+    found = await store.find("o/a")
+    assert found
+    assert found.crc64nvme == crc64nvme
 
 
 async def test_a_store_on_this_machine_is_reached_past_the_proxy(
