@@ -8,7 +8,15 @@ from itertools import count
 from awscrt import checksums
 
 from graphql_api.errors import NotFound, Unavailable
-from graphql_api.model.parts import JoinOutcome, OpenStoreUpload, PartTarget, PromisedPart, StoredPart, StoreUpload
+from graphql_api.model.parts import (
+    MIN_PART_SIZE,
+    JoinOutcome,
+    OpenStoreUpload,
+    PartTarget,
+    PromisedPart,
+    StoredPart,
+    StoreUpload,
+)
 from graphql_api.model.stored_object import (
     ListedObject,
     PostUploadTarget,
@@ -117,7 +125,10 @@ class MemoryStore:
         if upload not in self.open:
             return JoinOutcome.NO_SUCH_UPLOAD
         held = {part.number: part for part in await self.list_parts(upload) or ()}
-        if any(held.get(part.number) != part for part in parts):
+        numbers = [part.number for part in parts]
+        if numbers != sorted(set(numbers)) or any(held.get(part.number) != part for part in parts):
+            return JoinOutcome.MISMATCH
+        if any(part.size < MIN_PART_SIZE for part in parts[:-1]):
             return JoinOutcome.MISMATCH
         content = b"".join(self.open[upload][part.number] for part in parts)
         if crc64nvme is not None and crc_of(content) != crc64nvme:

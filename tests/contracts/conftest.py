@@ -7,8 +7,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from graphql_api.localcloud.store import SeaweedStore
+from graphql_api.services.clock import utc_now
 from graphql_api.storage.bucket import upload_cors_rule
 from graphql_api.storage.s3 import S3Store
+from tests.memory_store import MemoryStore
 from tests.ministack import MiniStack
 from tests.store import BUCKET, s3_store
 
@@ -19,6 +21,12 @@ def seaweed(store_server: SeaweedStore) -> Iterator[S3Store]:
     store = s3_store(store_server)
     yield store
     store.close()
+
+
+@pytest.fixture
+def memory() -> MemoryStore:
+    """The store of the services' tests, which must be as honest as the others."""
+    return MemoryStore(utc_now)
 
 
 @pytest.fixture(scope="session")

@@ -23,9 +23,10 @@ from tests.store import BUCKET
 
 pytestmark = pytest.mark.anyio
 
-on_all = pytest.mark.parametrize("store", ["seaweed", "mini", "moto"], indirect=True)
-on_those_that_compare = pytest.mark.parametrize("store", ["seaweed", "mini"], indirect=True)
-on_the_strictest = pytest.mark.parametrize("store", ["seaweed"], indirect=True)
+on_all = pytest.mark.parametrize("store", ["seaweed", "mini", "moto", "memory"], indirect=True)
+on_all_with_a_network = pytest.mark.parametrize("store", ["seaweed", "mini", "moto"], indirect=True)
+on_those_that_compare = pytest.mark.parametrize("store", ["seaweed", "mini", "memory"], indirect=True)
+on_the_strictest = pytest.mark.parametrize("store", ["seaweed", "memory"], indirect=True)
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ async def test_the_object_has_the_checksum_of_the_whole(store: ObjectStore, crc6
     assert found.crc64nvme == CRC
 
 
-@pytest.mark.parametrize("store", ["mini", "moto"], indirect=True)
+@pytest.mark.parametrize("store", ["mini", "moto", "memory"], indirect=True)
 async def test_a_part_that_is_sent_again_takes_the_place_of_the_first(store: ObjectStore) -> None:
     begun = await begun_at(store)
     await begun.send(TAIL)
@@ -241,7 +242,7 @@ async def send(request: SignedStoreRequest, content: bytes = b"") -> httpx.Respo
         return await client.request(request.method, request.url, headers=dict(request.headers), content=content)
 
 
-@on_all
+@on_all_with_a_network
 async def test_a_client_can_drive_the_protocol_itself(store: ObjectStore) -> None:
     """As Uppy 6 does: it asks for a signed request before each step."""
     promise = promise_of(len(TAIL))
