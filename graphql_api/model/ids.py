@@ -20,6 +20,9 @@ RuleId = NewType("RuleId", str)
 EventId = NewType("EventId", str)
 VersionId = NewType("VersionId", str)
 
+
+JobId = NewType("JobId", str)
+
 USER_PREFIX: Final = "user_"
 FOLDER_PREFIX: Final = "folder_"
 FILE_PREFIX: Final = "file_"
@@ -28,6 +31,9 @@ GROUP_PREFIX: Final = "group_"
 RULE_PREFIX: Final = "rule_"
 EVENT_PREFIX: Final = "event_"
 VERSION_PREFIX: Final = "version_"
+
+
+JOB_PREFIX: Final = "job_"
 
 ROOT_FOLDER_ID: Final = FolderId("folder_" + "0" * 26)
 """The root of the one tree; the first migration creates its row."""
@@ -74,6 +80,10 @@ def new_event_id(now: datetime) -> EventId:
 
 def new_version_id(now: datetime) -> VersionId:
     return VersionId(VERSION_PREFIX + new_ulid(now))
+
+
+def new_job_id(now: datetime) -> JobId:
+    return JobId(JOB_PREFIX + new_ulid(now))
 
 
 def new_object_key(now: datetime) -> str:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent.parent
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^(#{1,6}) +(.*?) *$", re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
-_NOT_OURS = {".venv", "node_modules", ".git", ".pytest_cache", ".graphql-api"}
+_NOT_OURS = {".venv", ".ministack", "node_modules", ".git", ".pytest_cache", ".graphql-api"}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 """
 
 from graphql_api.db.tables.base import Base
+from graphql_api.db.tables.jobs import FailedEventRow, JobRow
 from graphql_api.db.tables.people import GroupMemberRow, GroupRow, UserRow
 from graphql_api.db.tables.policy import AccessRuleRow, AuditEventRow, IdempotencyKeyRow, PolicyStateRow
 from graphql_api.db.tables.tree import (
@@ -21,6 +22,7 @@ __all__ = [
     "AccessRuleRow",
     "AuditEventRow",
     "Base",
+    "FailedEventRow",
     "FileMetadataRow",
     "FileRow",
     "FileScopeRow",
@@ -31,6 +33,7 @@ __all__ = [
     "GroupMemberRow",
     "GroupRow",
     "IdempotencyKeyRow",
+    "JobRow",
     "ObjectDeletionRow",
     "PolicyStateRow",
     "UploadPartRow",
