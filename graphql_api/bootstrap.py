@@ -3,23 +3,26 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager, suppress
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from starlette.applications import Starlette
 
 from graphql_api.db.engine import Database
 from graphql_api.db.migration import require_newest_schema
 from graphql_api.db.seal import CursorSeal
-from graphql_api.errors import DeliveryError
+from graphql_api.events.sqs import SqsEventSource
 from graphql_api.schema import build_schema
 from graphql_api.services import Services
 from graphql_api.services.accounts import Accounts
 from graphql_api.services.audit_log import AuditLog
 from graphql_api.services.clock import Clock, utc_now
 from graphql_api.services.completion import Completion
+from graphql_api.services.dead_letters import DeadLetters
 from graphql_api.services.delivery import Delivery
 from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
@@ -27,9 +30,11 @@ from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
 from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
+from graphql_api.services.outbox import Outbox
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.standings import Standings
+from graphql_api.services.store_events import StoreEvents
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.upload_wishes import UploadLimits
@@ -40,8 +45,13 @@ from graphql_api.signing.keyring import HashAlgorithm, Keyring, SigningKey
 from graphql_api.storage.s3 import S3Store
 from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator, TokenPolicy
+from graphql_api.workers import Loop, Worker
 
 log = logging.getLogger(__name__)
+
+JOBS_INTERVAL: Final = timedelta(seconds=1)  # a job waits no longer for its beginning; looking for one is cheap
+EVENTS_INTERVAL: Final = timedelta(seconds=1)  # after a request that has waited for some seconds and got nothing
+STOP_DEADLINE_BESIDE: Final = timedelta(seconds=5)  # for loops beside the API, whose requests have come to their end
 
 GC_THRESHOLDS = (50_000, 20, 50)  # a page makes thousands of short-lived objects; the default collects in the middle
 
@@ -53,10 +63,16 @@ class Assembly:
     database: Database
     store: S3Store
     services: Services
+    outbox: Outbox
+    dead_letters: DeadLetters
+    event_source: SqsEventSource | None
+    store_events: StoreEvents | None
 
     async def close(self) -> None:
         await self.database.close()
         self.store.close()
+        if self.event_source is not None:
+            self.event_source.close()
 
 
 def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
@@ -117,7 +133,38 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         upload_targets=UploadTargets(database, uploads, store, clock, limits),
         uploads=uploads,
     )
-    return Assembly(database, store, services)
+    event_source, store_events = _event_source(settings), None
+    if event_source is not None:
+        store_events = StoreEvents(database, event_source, clock, arrived=completion.arrived, judged=_nothing_of_ours)
+    return Assembly(
+        database,
+        store,
+        services,
+        outbox=Outbox(database, clock, handlers={}),
+        dead_letters=DeadLetters(database, clock),
+        event_source=event_source,
+        store_events=store_events,
+    )
+
+
+def _event_source(settings: Settings) -> SqsEventSource | None:
+    if settings.events_queue_url is None:
+        return None
+    key_id, secret = settings.s3_access_key_id, settings.s3_secret_access_key
+    if settings.events_access_key_id is not None:
+        key_id, secret = settings.events_access_key_id, settings.events_secret_access_key
+    return SqsEventSource(
+        queue_url=settings.events_queue_url,
+        bucket=settings.s3_bucket,
+        region=settings.s3_region,
+        endpoint_url=settings.events_endpoint_url,
+        access_key_id=key_id,
+        secret_access_key=None if secret is None else secret.get_secret_value(),
+    )
+
+
+async def _nothing_of_ours(_told: object) -> None:
+    """What becomes of events while no use case takes them: upkeep finds the bytes."""
 
 
 def token_policy(settings: Settings) -> TokenPolicy:
@@ -148,15 +195,16 @@ def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await require_newest_schema(assembly.database)
-        sweeper = asyncio.create_task(_sweep_forever(assembly.services, settings.sweep_interval))
+        stop = asyncio.Event()
+        loops = _standing_loops(assembly, settings) if settings.sweep_interval else ()
+        working = asyncio.create_task(Worker(loops, stop_deadline=STOP_DEADLINE_BESIDE).run(stop))
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         try:
             yield
         finally:
-            sweeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeper
+            stop.set()
+            await working
             await assembly.close()
 
     return create_app(
@@ -170,22 +218,40 @@ def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
     )
 
 
-async def _sweep_forever(services: Services, interval: timedelta) -> None:
-    """Sweep every ``interval``; zero turns it off. A sweep that fails is made good by the next."""
-    while interval:
-        await asyncio.sleep(interval.total_seconds())
-        await _sweep("uploads", services.lookout.look())
-        await _sweep("objects", services.upkeep.sweep())
-        await _sweep("records", services.audit_log.sweep())
+def _standing_loops(assembly: Assembly, settings: Settings) -> list[Loop]:
+    """What a worker does whether or not there is a queue. Nothing is swept if the settings say so."""
+    loops = [Loop("jobs", assembly.outbox.turn, JOBS_INTERVAL)]
+    if settings.sweep_interval:
+        services, interval = assembly.services, settings.sweep_interval
+        loops += [
+            Loop("uploads", services.lookout.turn, interval),
+            Loop("objects", services.upkeep.turn, interval),
+            Loop("records", services.audit_log.turn, interval),
+            Loop("dead_letters", assembly.dead_letters.turn, interval),
+        ]
+    return loops
 
 
-async def _sweep(what: str, sweep: Awaitable[int]) -> None:
+async def work(settings: Settings, *, once: bool) -> bool:
+    """Run every loop until SIGTERM or SIGINT, or ``once`` until nothing is due; whether all went well.
+
+    Raises: ConfigurationError: as ``assemble`` does, or the schema is not the newest. Unavailable: the database, before
+    anything is begun.
+    """
+    assembly = assemble(settings)
     try:
-        removed = await sweep
-    except DeliveryError as error:
-        log.warning("sweep_postponed code=%s", error.code)
-    except Exception:  # the loop must outlive a bug in one sweep, and the log must show it
-        log.exception("sweep_failed")
-    else:
-        if removed:
-            log.info("swept %s=%d", what, removed)
+        await require_newest_schema(assembly.database)
+        await assembly.dead_letters.count()
+        loops = _standing_loops(assembly, settings)
+        if assembly.store_events is not None:
+            loops.append(Loop("store_events", assembly.store_events.turn, EVENTS_INTERVAL))
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        worker = Worker(loops)
+        log.info("worker_started loops=%s", ",".join(loop.name for loop in loops))
+        is_well = await (worker.run_once(stop) if once else worker.run(stop))
+        log.info("worker_stopped")
+        return is_well
+    finally:
+        await assembly.close()

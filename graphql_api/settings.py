@@ -201,6 +201,15 @@ class Settings(BaseSettings):
     )
     """How long an upload waits for a verdict before it fails; 60 to 604800 (7 days)."""
 
+    events_queue_url: Annotated[str, LocalOrEncrypted] | None = None
+    """Address of the SQS queue to which the bucket's events go. `graphql-api worker` reads it."""
+    events_endpoint_url: Origin | None = None
+    """Where another queue service than Amazon's answers."""
+    events_access_key_id: Text | None = None
+    """Key id for the queue. Without a pair of keys, those for the store count."""
+    events_secret_access_key: SecretStr | None = None
+    """Secret of that key. *Secret.*"""
+
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], CommaList] = ()
     """Address ranges whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`; comma list."""
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(setting_values.cors_origin)], ...], CommaList] = ()
@@ -281,11 +290,12 @@ class Settings(BaseSettings):
             message = "is not a setting" + (f"; did you mean {similar[0]}?" if similar else "")
         return f"{name}: " + (f"entry {int(entry[0]) + 1} " if entry else "") + message
 
-    @field_validator("s3_secret_access_key")
+    @field_validator("s3_secret_access_key", "events_secret_access_key")
     @classmethod
     def _key_pair_is_whole(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if (secret is None) != (info.data.get("s3_access_key_id") is None):
-            raise ValueError(f"goes together with {PREFIX}S3_ACCESS_KEY_ID: set both or neither")
+        key_id = str(info.field_name).replace("secret_access_key", "access_key_id")
+        if (secret is None) != (info.data.get(key_id) is None):
+            raise ValueError(f"goes together with {PREFIX}{key_id.upper()}: set both or neither")
         return secret
 
     @field_validator("cdn_private_key_file")

@@ -1,5 +1,5 @@
-"""The command line, ``graphql-api dev | serve | migrate | policies | schema``. A failure is one clear line, or one for
-each fault, and exit code 1.
+"""The command line, ``graphql-api dev | serve | worker | migrate | policies | schema``. A failure is one clear line, or
+one for each fault, and exit code 1.
 """
 
 import asyncio
@@ -136,6 +136,21 @@ def _require_free(host: str, port: int) -> None:
             probe.bind((host, port))
     except OSError as error:
         raise ConfigurationError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="Do what is due now, then end; exit code 1 if a part did not answer.")
+def worker(once: bool) -> None:
+    """Take the store's events, sweep, and do the jobs that requests leave behind. Any number may run side by side."""
+    from graphql_api.bootstrap import work
+    from graphql_api.settings import Settings
+    from graphql_api.web.logs import configure_logging
+
+    settings = Settings.read(os.environ)
+    configure_logging(settings.log_level, settings.log_format)
+    is_well = asyncio.run(work(settings, once=once))
+    if once and not is_well:
+        sys.exit(1)
 
 
 @main.command()

@@ -23,13 +23,22 @@ async def schedule_deletions(
         await connection.execute(insert_unless_taken(connection, ObjectDeletionRow), rows)
 
 
-async def list_due(connection: AsyncConnection, *, now: datetime, limit: int) -> Sequence[Remains]:
-    """At most ``limit`` whose time has come, the longest due first."""
-    statement = (
-        select(ObjectDeletionRow.object_key, ObjectDeletionRow.store_upload_id)
+async def claim_due(connection: AsyncConnection, *, now: datetime, until: datetime, limit: int) -> Sequence[Remains]:
+    """At most ``limit`` whose time has come, the longest due first; nobody else is given them before ``until``."""
+    due = (
+        select(ObjectDeletionRow.object_key)
         .where(ObjectDeletionRow.due_at <= now)
         .order_by(ObjectDeletionRow.due_at)
         .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    # A CTE that locks is computed once. A subquery in its place may be run again for each row, and lock others.
+    chosen = due.cte("due")
+    statement = (
+        update(ObjectDeletionRow)
+        .where(ObjectDeletionRow.object_key.in_(select(chosen.c.object_key)))
+        .values(due_at=until)
+        .returning(ObjectDeletionRow.object_key, ObjectDeletionRow.store_upload_id)
     )
     return [Remains(*row) for row in await connection.execute(statement)]
 

@@ -67,12 +67,11 @@ async def claim(
         .where(or_(JobRow.leased_until.is_(None), JobRow.leased_until <= now))
         .order_by(JobRow.due_at)
         .limit(limit)
-        .with_for_update(skip_locked=True)
     )
-    if not list(await connection.scalars(due.with_for_update(None))):
+    if not list(await connection.scalars(due)):
         return ()  # a look costs no lock, and mostly nothing is due
     # A CTE that locks is computed once. A subquery in its place may be run again for each row, and lock others.
-    chosen = due.cte("due")
+    chosen = due.with_for_update(skip_locked=True).cte("due")
     statement = (
         update(JobRow)
         .where(JobRow.id.in_(select(chosen.c.id)))

@@ -287,8 +287,10 @@ async def claim_to_look_at(
     """At most ``limit`` PENDING uploads at which it is time to look. Nobody else gets them before ``until``."""
     is_due = or_(UploadRow.look_at <= now, and_(UploadRow.look_at.is_(None), UploadRow.expires_at <= now))
     due = select(UploadRow.id).where(UploadRow.status == UploadStatus.PENDING, is_due)
-    due = due.order_by(UploadRow.look_at).limit(limit).with_for_update(skip_locked=True)
-    statement = update(UploadRow).where(UploadRow.id.in_(due)).values(look_at=until).returning(*COLUMNS)
+    # A CTE that locks is computed once. A subquery in its place may be run again for each row, and lock others.
+    chosen = due.order_by(UploadRow.look_at).limit(limit).with_for_update(skip_locked=True).cte("due")
+    is_chosen = UploadRow.id.in_(select(chosen.c.id))
+    statement = update(UploadRow).where(is_chosen).values(look_at=until).returning(*COLUMNS)
     return [upload_of(row) for row in await connection.execute(statement)]
 
 

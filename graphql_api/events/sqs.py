@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from graphql_api.errors import ConfigurationError, Unavailable
 from graphql_api.events import Delivery
 from graphql_api.events.s3_messages import UnreadableMessage, read_message
+from graphql_api.model.store_event import StoreEvent
 
 if TYPE_CHECKING:  # stubs are installed for the checks only
     from mypy_boto3_sqs import SQSClient
@@ -127,7 +128,8 @@ class SqsEventSource:
 
     def _delivery(self, message: "MessageTypeDef") -> Delivery:
         body = message.get("Body", "")
-        events, fault = (), None
+        events: tuple[StoreEvent, ...] = ()
+        fault = None
         try:
             events = read_message(body, bucket=self._bucket)
         except UnreadableMessage as error:

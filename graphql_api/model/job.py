@@ -13,8 +13,8 @@ MAX_KIND_LENGTH = 32  # characters
 class Job:
     """A job as one worker holds it: ``lease`` is the proof, and void once somebody else has taken the job.
 
-    ``kind`` says what is to be done, ``subject`` to what; ``payload`` is JSON. ``version`` counts how often it was asked
-    for; ``attempts``: how often a worker has taken it, this time included.
+    ``kind`` says what is to be done, ``subject`` to what; ``payload`` is JSON. ``version`` counts how often it was
+    asked for; ``attempts``: how often a worker has taken it, this time included.
     """
 
     id: JobId

@@ -1,4 +1,4 @@
-"""What the store, or who watches it, tells of an object. Told at least once, in any order, and never to be relied on."""
+"""What the store, or who watches it, tells of an object. Told at least once, and in any order."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -15,6 +15,7 @@ from graphql_api.model.principal import Permission, Principal
 from graphql_api.services.clock import Clock
 from graphql_api.services.people import sees_everybody
 from graphql_api.services.standings import Standings
+from graphql_api.services.turns import Turn
 
 KEYS_KEPT: Final = timedelta(days=1)  # how long a mutation can be asked again with its idempotency key
 BATCH: Final = 10_000  # rows of one DELETE, which holds up SQLite's other writers
@@ -55,6 +56,11 @@ class AuditLog:
         while (batch := await self._sweep_batch(now)) > 0:
             swept += batch
         return swept
+
+    async def turn(self) -> Turn:
+        """A batch of what ``sweep`` does. Raises: Unavailable."""
+        swept = await self._sweep_batch(self._clock())
+        return Turn(swept, is_more=swept > 0)
 
     async def _sweep_batch(self, now: datetime) -> int:
         async with self._database.autocommit() as connection:

@@ -12,6 +12,7 @@ from graphql_api.db.engine import Database
 from graphql_api.model.upload import Upload, UploadStatus
 from graphql_api.services.clock import Clock
 from graphql_api.services.completion import Completion
+from graphql_api.services.turns import Turn
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.uploads import FIRST_LOOK
 
@@ -38,28 +39,32 @@ class Lookout:
 
         Raises: Unavailable: those that were claimed are looked at again by whoever comes after the lease.
         """
-        number = 0
-        while True:
-            now = self._clock()
-            async with self._database.transaction() as connection:
-                claimed = await uploads.claim_to_look_at(connection, now=now, until=now + LEASE, limit=BATCH)
-            if not claimed:
-                return number
-            ended: list[Upload] = []
-            limiter = anyio.CapacityLimiter(AT_ONCE)
+        ended, is_more = 0, True
+        while is_more:
+            turn = await self.turn()
+            ended, is_more = ended + turn.done, turn.is_more
+        return ended
 
-            async def look_at(upload: Upload, limiter: anyio.CapacityLimiter = limiter) -> None:
-                async with limiter:
-                    if await self._look_at(upload):
-                        ended.append(upload)  # noqa: B023 -- the group below ends before the name means another list
+    async def turn(self) -> Turn:
+        """A batch of what ``look`` does. Raises: Unavailable."""
+        now = self._clock()
+        async with self._database.transaction() as connection:
+            claimed = await uploads.claim_to_look_at(connection, now=now, until=now + LEASE, limit=BATCH)
+        ended: list[Upload] = []
+        limiter = anyio.CapacityLimiter(AT_ONCE)
 
-            try:
-                async with anyio.create_task_group() as group:
-                    for upload in claimed:
-                        group.start_soon(look_at, upload)
-            except* Exception as errors:
-                raise errors.exceptions[0] from None  # the first: callers know the typed errors, not groups of them
-            number += len(ended)
+        async def look_at(upload: Upload) -> None:
+            async with limiter:
+                if await self._look_at(upload):
+                    ended.append(upload)
+
+        try:
+            async with anyio.create_task_group() as group:
+                for upload in claimed:
+                    group.start_soon(look_at, upload)
+        except* Exception as errors:
+            raise errors.exceptions[0] from None  # the first: callers know the typed errors, not groups of them
+        return Turn(len(ended), is_more=bool(claimed))
 
     async def _look_at(self, upload: Upload) -> bool:
         """Whether the upload has ended."""

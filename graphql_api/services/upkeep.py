@@ -13,10 +13,12 @@ from graphql_api.errors import Unavailable
 from graphql_api.model.parts import Remains
 from graphql_api.model.upload import Upload, UploadFailure, UploadStatus
 from graphql_api.services.clock import Clock
+from graphql_api.services.turns import Turn
 from graphql_api.storage import ObjectStore
 
 log = logging.getLogger(__name__)
 
+LEASE: Final = timedelta(minutes=5)  # for one removal request, which is given up after half a minute
 REFUSED_AGAIN_AFTER: Final = timedelta(hours=1)  # for objects that the store refuses to remove, such as locked ones
 BATCH: Final = 1_000  # objects of one removal request
 
@@ -73,13 +75,25 @@ class Upkeep:
 
     async def sweep(self) -> int:
         """Remove the bytes that are due; how many objects were removed. Raises: Unavailable."""
-        removed = 0
-        while True:
-            async with self._database.autocommit() as connection:
-                due = await deletions.list_due(connection, now=self._clock(), limit=BATCH)
-            if not due:
-                return removed
-            removed += await self._remove(due)
+        removed, is_more = 0, True
+        while is_more:
+            turn = await self.turn()
+            removed, is_more = removed + turn.done, turn.is_more
+        return removed
+
+    async def turn(self) -> Turn:
+        """A batch of what ``sweep`` does; what it removes nobody else tries to meanwhile. Raises: Unavailable."""
+        now = self._clock()
+        async with self._database.autocommit() as connection:
+            due = await deletions.claim_due(connection, now=now, until=now + LEASE, limit=BATCH)
+        if not due:
+            return Turn(0, is_more=False)
+        try:
+            return Turn(await self._remove(due), is_more=True)
+        except Unavailable:
+            async with self._database.autocommit() as connection:  # at once, for whoever comes next
+                await deletions.postpone(connection, [each.key for each in due], due_at=now)
+            raise
 
     async def _remove(self, remains: Sequence[Remains]) -> int:
         """Remove scheduled objects and note what became of each; how many are gone."""
