@@ -1,16 +1,19 @@
 """Bytes without a file go, now and again when nothing can arrive any longer; nothing is forgotten on the way."""
 
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 
+from graphql_api.db import deletions
 from graphql_api.db.tables import ObjectDeletionRow
 from graphql_api.errors import Unavailable, UploadMismatch
 from graphql_api.model.upload import UploadStatus
+from graphql_api.services.upkeep import LEASE, Upkeep
 from tests.services.stories import filed, promised, send, sent
-from tests.world import World
+from tests.world import MemoryStore, World
 
 LAST_ARRIVAL = timedelta(days=1, hours=1)  # the longest target and the grace for a transfer, see World
 
@@ -130,4 +133,40 @@ async def test_an_object_that_may_not_be_removed_does_not_hold_up_the_others(wor
     world.store.locked = set()
     world.clock.advance(hours=1)
     assert await world.sweep() == 1
+    assert world.store.objects == {}
+
+
+async def test_of_many_sweepers_each_object_is_removed_by_one(world: World) -> None:
+    alice = await world.principal("alice")
+    world.store.is_up = False
+    for number in range(6):
+        await world.services.uploads.abort(alice, (await sent(world, alice, str(number))).id)
+    world.store.is_up = True
+    asked: list[str] = []
+
+    class Watched(MemoryStore):
+        async def delete(self, keys: Sequence[str]) -> Sequence[str]:
+            asked.extend(keys)
+            for _ in range(2):
+                assert await world.services.upkeep.sweep() == 0  # while this one is at it
+            return await world.store.delete(keys)
+
+    watched = Upkeep(
+        world.database, Watched(), world.clock, longest_target=timedelta(days=1), transfer_grace=timedelta(hours=1)
+    )
+    assert await watched.sweep() == 6
+    assert len(asked) == len(set(asked)) == 6
+
+
+async def test_what_a_sweeper_took_before_it_died_is_removed_after_its_lease(world: World) -> None:
+    alice = await world.principal("alice")
+    world.store.is_up = False
+    await world.services.uploads.abort(alice, (await sent(world, alice)).id)
+    world.store.is_up = True
+    async with world.database.autocommit() as connection:
+        now = world.clock()
+        assert await deletions.claim_due(connection, now=now, until=now + LEASE, limit=9)
+    assert await world.services.upkeep.sweep() == 0
+    world.clock.advance(seconds=LEASE.total_seconds())
+    assert await world.services.upkeep.sweep() == 1
     assert world.store.objects == {}
