@@ -36,7 +36,8 @@ WAIT: Final = timedelta(seconds=5)
 """How long a request waits for a first message. SQS allows 20 s; a worker that is told to stop waits for it, and half a
 million requests a month cost next to nothing.
 """
-LONGEST_HIDING: Final = timedelta(hours=12)  # Amazon SQS developer guide, "Amazon SQS visibility timeout"
+LONGEST_HIDING: Final = timedelta(hours=11)
+"""SQS allows 12 hours from the receiving on. Source: Amazon SQS developer guide, "Amazon SQS visibility timeout"."""
 CONNECT_TIMEOUT: Final = 2.0  # seconds
 READ_TIMEOUT: Final = WAIT.total_seconds() + 10.0  # seconds between two bytes
 TOTAL_ATTEMPTS: Final = 2  # a request and one retry

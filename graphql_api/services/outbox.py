@@ -26,7 +26,7 @@ LEASE: Final = timedelta(minutes=1)
 
 BACKOFF: Final = Backoff(timedelta(seconds=5), timedelta(hours=1))
 MAX_ATTEMPTS: Final = 20
-"""With these waits, six to ten hours of failures: a night in which nobody mends what is broken costs no job."""
+"""With these waits, five to ten hours of failures: a night in which nobody mends what is broken costs no job."""
 
 
 class Outbox:

@@ -31,8 +31,8 @@ seconds nothing of ours has this key.
 """
 FAILED_BACKOFF: Final = Backoff(timedelta(seconds=5), timedelta(minutes=15))
 MAX_RECEIVES: Final = 10
-"""For a message on which we fail by our own mistake: half an hour to an hour. Where a part is down, the message is put
-off, and the queue's redrive policy has the last word.
+"""For a message on which we fail by our own mistake: some twenty to forty minutes. Where a part is down, the message is
+put off, and the queue's redrive policy has the last word.
 """
 
 

@@ -10,8 +10,9 @@ from graphql_api.localcloud.store import SeaweedStore
 from graphql_api.services.clock import utc_now
 from graphql_api.storage.bucket import upload_cors_rule
 from graphql_api.storage.s3 import S3Store
+from tests.contracts.queues import Watched, watched
 from tests.memory_store import MemoryStore
-from tests.ministack import MiniStack
+from tests.ministack import REGION, MiniStack
 from tests.store import BUCKET, s3_store
 
 
@@ -86,3 +87,16 @@ def moto(moto_endpoint: str) -> Iterator[S3Store]:
     )
     yield store
     store.close()
+
+
+@pytest.fixture
+def ministack_watched(ministack: MiniStack) -> Iterator[Watched]:
+    """Verifies who may send to the queue, and tells keys as Amazon does."""
+    yield from watched(ministack.session(), ministack.endpoint_url, account="000000000000")
+
+
+@pytest.fixture
+def moto_watched(moto_endpoint: str) -> Iterator[Watched]:
+    """A second implementation of the calls."""
+    session = boto3.Session("moto", "moto", region_name=REGION)
+    yield from watched(session, moto_endpoint, account="123456789012")

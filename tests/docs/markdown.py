@@ -77,3 +77,14 @@ def links(path: Path) -> Iterator[str]:
     """Targets of the links in the prose of ``path``."""
     prose = re.sub(r"`[^`\n]*`", "", _FENCE.sub("", path.read_text(encoding="utf-8")))
     yield from (match[1] for match in _LINK.finditer(prose))
+
+
+def named_json(document: Path) -> dict[str, str]:
+    """The JSON files that the document shows, each under the name that stands last above its block."""
+    lines = document.read_text(encoding="utf-8").splitlines()
+    named: dict[str, str] = {}
+    for block in blocks(document, "json"):
+        name = re.findall(r"`([a-z-]+\.json)`:", "\n".join(lines[: block.line - 1]))[-1]
+        assert name not in named, f"two blocks are {name}"
+        named[name] = block.text
+    return named

@@ -21,7 +21,7 @@ from graphql_api.settings import Settings
 from graphql_api.signing.keyring import SigningKey
 from graphql_api.storage.bucket import lifecycle_rules, upload_cors_rule
 from tests.clamd import Clamd
-from tests.docs.markdown import ROOT, blocks, blocks_in
+from tests.docs.markdown import ROOT, blocks, blocks_in, named_json
 
 OPERATIONS = ROOT / "docs" / "operations.md"
 TEXT = OPERATIONS.read_text(encoding="utf-8")
@@ -29,18 +29,7 @@ GLOBAL_OPTIONS = {"query", "output", "region"}
 SERVICES = {"s3api": "s3"}
 
 
-def files() -> dict[str, str]:
-    """The JSON files, each under the name that stands last above its block."""
-    lines = TEXT.splitlines()
-    named: dict[str, str] = {}
-    for block in blocks(OPERATIONS, "json"):
-        name = re.findall(r"`([a-z-]+\.json)`:", "\n".join(lines[: block.line - 1]))[-1]
-        assert name not in named, f"two blocks are {name}"
-        named[name] = block.text
-    return named
-
-
-JSON = files()
+JSON = named_json(OPERATIONS)
 
 
 def aws_commands() -> list[list[str]]:
@@ -63,7 +52,7 @@ def argument(shape: Any, text: str, folder: Path) -> object:
         name = text.removeprefix("file://")
         content = JSON[name] if name in JSON else (folder / name).read_text()
         return content if shape.type_name == "string" else json.loads(content)
-    if shape.type_name == "structure":
+    if shape.type_name in ("structure", "map"):
         pairs = dict(part.split("=", 1) for part in text.split(","))
         return {name: {"true": True, "false": False}.get(value, value) for name, value in pairs.items()}
     return text.split() if shape.type_name == "list" else text
