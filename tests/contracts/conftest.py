@@ -92,11 +92,13 @@ def moto(moto_endpoint: str) -> Iterator[S3Store]:
 @pytest.fixture
 def ministack_watched(ministack: MiniStack) -> Iterator[Watched]:
     """Verifies who may send to the queue, and tells keys as Amazon does."""
-    yield from watched(ministack.session(), ministack.endpoint_url, account="000000000000")
+    with watched(ministack.session(), ministack.endpoint_url, account="000000000000") as place:
+        yield place
 
 
 @pytest.fixture
 def moto_watched(moto_endpoint: str) -> Iterator[Watched]:
     """A second implementation of the calls."""
     session = boto3.Session("moto", "moto", region_name=REGION)
-    yield from watched(session, moto_endpoint, account="123456789012")
+    with watched(session, moto_endpoint, account="123456789012") as place:
+        yield place

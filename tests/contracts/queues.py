@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -37,6 +38,7 @@ class Watched:
         self.sqs.send_message(QueueUrl=self.queue_url, MessageBody=body)
 
 
+@contextmanager
 def watched(session: boto3.Session, endpoint_url: str, *, account: str) -> Iterator[Watched]:
     """As the commands of the document do it, in another account and region, under names of their own."""
     number = next(numbers)
