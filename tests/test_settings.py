@@ -208,10 +208,12 @@ def test_an_empty_value_counts_as_none() -> None:
     assert faults({"S3_BUCKET": ""}) == ("GRAPHQL_API_S3_BUCKET: is required",)
 
 
-@pytest.mark.parametrize("half", ["S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"])
-def test_half_a_pair_of_store_keys_is_a_fault(half: str) -> None:
-    assert faults({half: "AKIDEXAMPLE"}) == (
-        "GRAPHQL_API_S3_SECRET_ACCESS_KEY: goes together with GRAPHQL_API_S3_ACCESS_KEY_ID: set both or neither",
+@pytest.mark.parametrize("part", ["S3", "EVENTS"])
+@pytest.mark.parametrize("half", ["ACCESS_KEY_ID", "SECRET_ACCESS_KEY"])
+def test_half_a_pair_of_keys_is_a_fault(part: str, half: str) -> None:
+    name = f"GRAPHQL_API_{part}"
+    assert faults({f"{part}_{half}": "AKIDEXAMPLE"}) == (
+        f"{name}_SECRET_ACCESS_KEY: goes together with {name}_ACCESS_KEY_ID: set both or neither",
     )
 
 

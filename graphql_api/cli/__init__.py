@@ -3,6 +3,7 @@ one for each fault, and exit code 1.
 """
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -148,9 +149,9 @@ def worker(once: bool) -> None:
 
     settings = Settings.read(os.environ)
     configure_logging(settings.log_level, settings.log_format)
-    is_well = asyncio.run(work(settings, once=once))
-    if once and not is_well:
-        sys.exit(1)
+    if not asyncio.run(work(settings, once=once)):
+        logging.shutdown()
+        os._exit(1 if once else 0)  # a thread that waits for a part that hangs would hold up the end
 
 
 @main.command()

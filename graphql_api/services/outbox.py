@@ -82,9 +82,12 @@ class Outbox:
         if error is not None:
             return await self._fail(job, error)
         async with self._database.autocommit() as connection:
-            is_done = await jobs.finish(connection, job, now=self._clock())
-        log.info("job_done kind=%s job=%s attempt=%d", job.kind, job.id, job.attempts)
-        return is_done
+            is_ours = await jobs.finish(connection, job, now=self._clock())
+        if is_ours:
+            log.info("job_done kind=%s job=%s attempt=%d", job.kind, job.id, job.attempts)
+        else:
+            log.warning("job_lost kind=%s job=%s attempt=%d", job.kind, job.id, job.attempts)
+        return is_ours
 
     async def _call(self, job: Job) -> str | None:
         """Why it failed, as a code, or None."""

@@ -10,13 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import select
 
 from graphql_api.db import deletions, failed_events, jobs
 from graphql_api.db.engine import Database
-from graphql_api.db.tables import JobRow, ObjectDeletionRow
-from graphql_api.model.ids import new_object_key
+from graphql_api.db.tables import FailedEventRow, JobRow, ObjectDeletionRow
 from graphql_api.services.clock import utc_now
 from graphql_api.services.outbox import LEASE, Outbox
 from graphql_api.services.turns import Turn
@@ -24,10 +24,14 @@ from graphql_api.services.upkeep import LEASE as SWEEP_LEASE
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.storage.s3 import S3Store
 from tests.cli.program import MODULE, REPOSITORY, Program, outcome, refusal, wait_for
+from tests.contracts.queues import watched
 from tests.contracts.samples import SAMPLES
 from tests.e2e.service import Surroundings
+from tests.ministack import MiniStack
 from tests.store import free_port, s3_store
 from tests.world import MemoryStore
+
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # a fact of processes, not of databases
 
 
 @contextmanager
@@ -53,11 +57,15 @@ def store(surroundings: Surroundings) -> Iterator[S3Store]:
     opened.close()
 
 
-async def stored(surroundings: Surroundings, store: S3Store) -> str:
+async def stored(store: S3Store) -> str:
     """The key of an object in the bucket."""
-    key = new_object_key(utc_now())
-    store._connected().put_object(Bucket=surroundings.store.bucket, Key=key, Body=SAMPLES["pdf"].content)
-    return key
+    sample = SAMPLES["pdf"]
+    promise = sample.promise()
+    target = await store.presign_put(promise, now=utc_now(), lifetime=timedelta(minutes=5))
+    async with httpx.AsyncClient(trust_env=False) as client:
+        sent = await client.put(target.url, headers=dict(target.headers), content=sample.content)
+        sent.raise_for_status()
+    return promise.key
 
 
 async def schedule(database: Database, keys: Collection[str]) -> None:
@@ -74,7 +82,7 @@ async def deletion_rows(database: Database) -> Sequence[Any]:
 async def test_once_does_what_is_due_and_ends(
     database: Database, database_url: str, surroundings: Surroundings, store: S3Store, tmp_path: Path
 ) -> None:
-    key = await stored(surroundings, store)
+    key = await stored(store)
     await schedule(database, [key])
     async with database.autocommit() as connection:
         await failed_events.record_failed_event(
@@ -88,6 +96,7 @@ async def test_once_does_what_is_due_and_ends(
     assert await deletion_rows(database) == []
 
 
+@ON_SQLITE
 async def test_once_says_that_a_part_did_not_answer(
     database: Database, database_url: str, surroundings: Surroundings, tmp_path: Path
 ) -> None:
@@ -99,6 +108,7 @@ async def test_once_says_that_a_part_did_not_answer(
     assert len(await deletion_rows(database)) == 1
 
 
+@ON_SQLITE
 def test_a_worker_sweeps_nothing_when_told_so(database_url: str, surroundings: Surroundings, tmp_path: Path) -> None:
     ended = outcome(["worker", "--once"], tmp_path, environ=surroundings.environ(database_url, SWEEP_SECONDS="0"))
     assert ended.status == 0
@@ -110,6 +120,7 @@ def test_a_worker_wants_the_newest_schema(surroundings: Surroundings, tmp_path: 
     assert "run `graphql-api migrate`" in refusal(["worker"], tmp_path, environ=environ)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_worker_ends_when_told_to(
     number: signal.Signals, database_url: str, surroundings: Surroundings, tmp_path: Path
@@ -150,6 +161,42 @@ async def test_what_a_killed_worker_was_sweeping_is_swept_by_another(
     ahead = SWEEP_LEASE
     assert await upkeep().sweep() == 2
     assert await deletion_rows(database) == []
+
+
+@pytest.mark.nightly
+@ON_SQLITE
+async def test_a_worker_that_waits_for_a_store_that_hangs_ends_all_the_same(
+    database: Database, database_url: str, surroundings: Surroundings, hanging_store: socket.socket, tmp_path: Path
+) -> None:
+    await schedule(database, ["o/one"])
+    endpoint_url = f"http://127.0.0.1:{hanging_store.getsockname()[1]}"
+    with worker(surroundings, database_url, tmp_path, S3_ENDPOINT_URL=endpoint_url) as program:
+        connection, _ = hanging_store.accept()
+        with connection:
+            assert program.stop(signal.SIGTERM) == 0
+    assert len(await deletion_rows(database)) == 1
+
+
+@ON_SQLITE
+async def test_a_worker_reads_the_queue_that_the_settings_name(
+    database: Database, database_url: str, surroundings: Surroundings, ministack: MiniStack, tmp_path: Path
+) -> None:
+    with watched(ministack.session(), ministack.endpoint_url, account="000000000000") as place:
+        place.send("no event")
+        environ = surroundings.environ(
+            database_url,
+            EVENTS_QUEUE_URL=place.queue_url,
+            EVENTS_ENDPOINT_URL=ministack.endpoint_url,
+            EVENTS_ACCESS_KEY_ID=ministack.access_key_id,
+            EVENTS_SECRET_ACCESS_KEY=ministack.secret_access_key,
+        )
+        ended = outcome(["worker", "--once"], tmp_path, environ=environ)
+        assert await place.source.receive(lease=timedelta(minutes=1)) == []
+    assert ended.status == 0, ended.err
+    assert len(events(ended.err, "store_event_given_up")) == 1
+    assert ministack.secret_access_key not in ended.err
+    async with database.autocommit() as connection:
+        assert await connection.scalar(select(FailedEventRow.body)) == "no event"
 
 
 @contextmanager
@@ -218,10 +265,11 @@ async def test_two_processes_share_the_jobs_and_do_each_once(
     assert await open_jobs(database) == []
 
 
+@ON_SQLITE
 async def test_serve_sweeps_beside_the_api_unless_told_not_to(
     database: Database, database_url: str, surroundings: Surroundings, store: S3Store, tmp_path: Path
 ) -> None:
-    key = await stored(surroundings, store)
+    key = await stored(store)
     await schedule(database, [key])
     for sweep_seconds in ("0", "60"):
         port = free_port()
