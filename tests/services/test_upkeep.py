@@ -12,8 +12,9 @@ from graphql_api.db.tables import ObjectDeletionRow
 from graphql_api.errors import Unavailable, UploadMismatch
 from graphql_api.model.upload import UploadStatus
 from graphql_api.services.upkeep import LEASE, Upkeep
+from tests.memory_store import MemoryStore
 from tests.services.stories import filed, promised, send, sent
-from tests.world import MemoryStore, World
+from tests.world import World
 
 LAST_ARRIVAL = timedelta(days=1, hours=1)  # the longest target and the grace for a transfer, see World
 
@@ -152,7 +153,11 @@ async def test_of_many_sweepers_each_object_is_removed_by_one(world: World) -> N
             return await world.store.delete(keys)
 
     watched = Upkeep(
-        world.database, Watched(), world.clock, longest_target=timedelta(days=1), transfer_grace=timedelta(hours=1)
+        world.database,
+        Watched(world.clock),
+        world.clock,
+        longest_target=timedelta(days=1),
+        transfer_grace=timedelta(hours=1),
     )
     assert await watched.sweep() == 6
     assert len(asked) == len(set(asked)) == 6

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from graphql_api.db import deletions, failed_events, jobs
 from graphql_api.db.engine import Database
 from graphql_api.db.tables import FailedEventRow, JobRow, ObjectDeletionRow
+from graphql_api.model.parts import Remains
 from graphql_api.services.clock import utc_now
 from graphql_api.services.outbox import LEASE, Outbox
 from graphql_api.services.turns import Turn
@@ -27,9 +28,9 @@ from tests.cli.program import MODULE, REPOSITORY, Program, outcome, refusal, wai
 from tests.contracts.queues import watched
 from tests.contracts.samples import SAMPLES
 from tests.e2e.service import Surroundings
+from tests.memory_store import MemoryStore
 from tests.ministack import MiniStack
 from tests.store import free_port, s3_store
-from tests.world import MemoryStore
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # a fact of processes, not of databases
 
@@ -71,7 +72,7 @@ async def stored(store: S3Store) -> str:
 async def schedule(database: Database, keys: Collection[str]) -> None:
     now = utc_now()
     async with database.transaction() as connection:
-        await deletions.schedule_deletions(connection, keys, due_at=now, final_at=now)
+        await deletions.schedule_deletions(connection, [Remains(key) for key in keys], due_at=now, final_at=now)
 
 
 async def deletion_rows(database: Database) -> Sequence[Any]:
@@ -127,7 +128,9 @@ def test_an_idle_worker_ends_when_told_to(
 ) -> None:
     with worker(surroundings, database_url, tmp_path) as program:
         assert program.stop(number) == 0
-        assert events(program.err, "worker_started") == ["worker_started loops=jobs,objects,records,dead_letters"]
+        assert events(program.err, "worker_started") == [
+            "worker_started loops=jobs,uploads,objects,records,dead_letters"
+        ]
         assert events(program.err, "worker_stopped") == ["worker_stopped"]
         levels = {json.loads(line)["level"] for line in program.err.splitlines()}
         assert levels == {"INFO"}
@@ -150,7 +153,7 @@ async def test_what_a_killed_worker_was_sweeping_is_swept_by_another(
         with connection:
             program.tell(signal.SIGKILL)
             assert program.end() == -signal.SIGKILL
-    memory, ahead = MemoryStore(), timedelta()
+    memory, ahead = MemoryStore(utc_now), timedelta()
 
     def upkeep() -> Upkeep:
         return Upkeep(
