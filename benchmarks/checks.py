@@ -84,9 +84,9 @@ def check_put(url: str, headers: Mapping[str, str]) -> tuple[str, list[tuple[str
     return parts.netloc, sorted(query.items())
 
 
-def checksum_header(sha256_hex: str) -> str:
-    """As S3 wants it."""
-    return b64encode(bytes.fromhex(sha256_hex)).decode()
+def checksum_header(checksum: str) -> str:
+    """As S3 wants it, from hex."""
+    return b64encode(bytes.fromhex(checksum)).decode()
 
 
 def _facts_of_page(page: Any) -> object:

@@ -1,8 +1,8 @@
-"""Signatures alone: a presigned PUT against botocore's, a link against the bare signature that is in it."""
+"""Signatures alone: presigned PUTs and parts against botocore's, a link against the bare signature that is in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
@@ -19,18 +19,25 @@ from graphql_api.localcloud.signature import SignatureVerifier
 from graphql_api.model.delivery import LinkWish
 from graphql_api.model.file import File
 from graphql_api.model.ids import FileId, FolderId, UserId
+from graphql_api.model.parts import MAX_PARTS, MIB, PromisedPart, StoreUpload
 from graphql_api.model.rule import PLAIN
 from graphql_api.model.stored_object import PromisedObject
 from graphql_api.settings import Settings
 
-NAMES: Final = ("presign", "link")
+if TYPE_CHECKING:  # stubs are installed for the checks only
+    from mypy_boto3_s3 import S3Client
+
+NAMES: Final = ("presign", "parts", "link")
 
 _SHA256: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _KEY: Final = "o/01kaqz6c4m0000000000000000"
+_UPLOAD_ID: Final = "VXBsb2FkIElEIGZvciA2aWWpbmcncyBteS1tb3ZpZS5tMnRzIHVwbG9hZA"
+_CRC64NVME: Final = "04b476a81a5b6129"
+_PART_SIZE: Final = 16 * MIB
 
 
 async def measure(name: str, place: Site, effort: Effort) -> Measurement:
-    return await (_presign(place, effort) if name == "presign" else _link(place, effort))
+    return await {"presign": _presign, "parts": _parts, "link": _link}[name](place, effort)
 
 
 async def _presign(place: Site, effort: Effort) -> Measurement:
@@ -44,14 +51,7 @@ async def _presign(place: Site, effort: Effort) -> Measurement:
         "ChecksumSHA256": checksum_header(_SHA256),
         "IfNoneMatch": "*",
     }
-    client = boto3.client(
-        "s3",
-        region_name=site.REGION,
-        endpoint_url=site.STORE,
-        aws_access_key_id=site.ACCESS_KEY_ID,
-        aws_secret_access_key=site.SECRET_ACCESS_KEY,
-        config=Config(signature_version="s3v4", s3={"addressing_style": "virtual"}),
-    )
+    client = _client()
     assembly = assemble(Settings.read(place.environment))
     lifetime = timedelta(seconds=site.TARGET_SECONDS)
 
@@ -72,6 +72,58 @@ async def _presign(place: Site, effort: Effort) -> Measurement:
     client.close()
     await assembly.close()
     return Measurement("presign", None, times["ours"], times["naive"], None, [Bound("naive/ours", at_least=10)])
+
+
+async def _parts(place: Site, effort: Effort) -> Measurement:
+    """``S3Store.presign_parts`` for all parts of the largest upload, against ``generate_presigned_url`` for each."""
+    upload = StoreUpload(_KEY, _UPLOAD_ID)
+    parts = [PromisedPart(number, _PART_SIZE, _CRC64NVME) for number in range(1, MAX_PARTS + 1)]
+    checksum = checksum_header(_CRC64NVME)
+    client, assembly = _client(), assemble(Settings.read(place.environment))
+    lifetime = timedelta(seconds=site.TARGET_SECONDS)
+
+    async def ours(wanted: Sequence[PromisedPart] = parts) -> list[str]:
+        targets = await assembly.store.presign_parts(upload, wanted, now=datetime.now(UTC), lifetime=lifetime)
+        return [target.url for target in targets]
+
+    async def botocore(wanted: Sequence[PromisedPart] = parts) -> list[str]:
+        return [
+            client.generate_presigned_url(
+                "upload_part",
+                Params={
+                    "Bucket": site.BUCKET,
+                    "Key": _KEY,
+                    "UploadId": _UPLOAD_ID,
+                    "PartNumber": part.number,
+                    "ContentLength": part.size,
+                    "ChecksumCRC64NVME": checksum,
+                },
+                ExpiresIn=site.TARGET_SECONDS,
+            )
+            for part in wanted
+        ]
+
+    headers = {"content-length": str(_PART_SIZE), "x-amz-checksum-crc64nvme": checksum}
+    sample = [parts[0], parts[-1]]
+    for one, other in zip(await ours(sample), await botocore(sample), strict=True):
+        assert check_put(one, headers) == check_put(other, headers)
+    if not effort.block_seconds:
+        del parts[100:]  # only to see that it works
+    times = await interleaved({"ours": ours, "naive": botocore}, effort)
+    client.close()
+    await assembly.close()
+    return Measurement("parts", None, times["ours"], times["naive"], None, [Bound("naive/ours", at_least=20)])
+
+
+def _client() -> "S3Client":
+    return boto3.client(
+        "s3",
+        region_name=site.REGION,
+        endpoint_url=site.STORE,
+        aws_access_key_id=site.ACCESS_KEY_ID,
+        aws_secret_access_key=site.SECRET_ACCESS_KEY,
+        config=Config(signature_version="s3v4", s3={"addressing_style": "virtual"}),
+    )
 
 
 async def _link(place: Site, effort: Effort) -> Measurement:

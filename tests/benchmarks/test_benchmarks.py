@@ -45,7 +45,9 @@ def test_requests_are_compared_on_both_databases(tmp_path: Path, name: str, data
     assert all(set(wanted) == {"bound", "is_met"} for wanted in one["wanted"])
 
 
-@pytest.mark.parametrize(("name", "ratios"), [("presign", {"naive/ours"}), ("link", {"naive/ours", "ours/floor"})])
+@pytest.mark.parametrize(
+    ("name", "ratios"), [("presign", {"naive/ours"}), ("parts", {"naive/ours"}), ("link", {"naive/ours", "ours/floor"})]
+)
 def test_signatures_are_compared_without_a_database(tmp_path: Path, name: str, ratios: set[str]) -> None:
     (one,) = run(tmp_path, name)["measurements"]
     assert (one["name"], one["database"]) == (name, None)

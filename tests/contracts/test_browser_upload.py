@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page
 
-from graphql_api.model.stored_object import PutUploadTarget
+from graphql_api.model.parts import StoreUpload
+from graphql_api.model.stored_object import PromisedObject, PutUploadTarget, StoreRequestKind
 from graphql_api.storage.s3 import S3Store
 from tests.browser import blank_pages, running_chromium
+from tests.contracts.parts import TAIL, Begun, begun_at, promise_of
 from tests.contracts.samples import SAMPLES, Sample
 
 pytestmark = pytest.mark.anyio
@@ -35,6 +37,30 @@ PROGRAMS = {
         request.send(new Blob([bytes]));
     })""",
 }
+
+# Each answers [status, what the page may read of the answer's headers], or ["blocked"].
+SEND_PART = """async ({url, headers, body}) => {
+    const bytes = Uint8Array.from(atob(body), c => c.charCodeAt(0));
+    try {
+        const sent = await fetch(url, {method: "PUT", headers, body: new Blob([bytes])});
+        return [sent.status, sent.headers.get("ETag"), sent.headers.get("x-amz-checksum-crc64nvme")];
+    } catch (error) { return ["blocked"]; }
+}"""
+SEND_FORM = """async ({url, fields, body}) => {
+    const form = new FormData();
+    for (const [name, value] of fields) form.append(name, value);
+    form.append("file", new Blob([Uint8Array.from(atob(body), c => c.charCodeAt(0))]));
+    try {
+        const sent = await fetch(url, {method: "POST", body: form});
+        return [sent.status, sent.headers.get("ETag"), sent.headers.get("Location")];
+    } catch (error) { return ["blocked"]; }
+}"""
+SEND_REQUEST = """async ({method, url, headers, body}) => {
+    try {
+        const sent = await fetch(url, {method, headers, body});
+        return [sent.status, await sent.text()];
+    } catch (error) { return ["blocked"]; }
+}"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -99,3 +125,77 @@ async def test_a_page_of_another_origin_is_blocked(
     assert await send(page, how, target, SAMPLES["jpeg"].content) == ["blocked"]
     assert await seaweed.find(promise.key) is None
     await page.close()
+
+
+@pytest.fixture(params=["seaweed", "mini"])
+def store(request: pytest.FixtureRequest) -> S3Store:
+    """For what both stores do alike."""
+    found: S3Store = request.getfixturevalue(request.param)
+    return found
+
+
+async def test_a_page_can_send_a_part_and_read_what_the_store_says_of_it(page: Page, store: S3Store) -> None:
+    begun = await begun_at(store)
+    target = await begun.target(1, TAIL)
+    sent = {"url": target.url, "headers": dict(target.headers), "body": b64encode(TAIL).decode()}
+    status, etag, checksum = await page.evaluate(SEND_PART, sent)
+    [part] = await begun.parts()
+    assert (status, etag, checksum) == (200, f'"{part.etag}"', dict(target.headers)["x-amz-checksum-crc64nvme"])
+    status, etag, _ = await page.evaluate(SEND_PART, sent | {"body": b64encode(TAIL[::-1]).decode()})
+    assert 400 <= status < 500
+    assert await begun.parts() == [part]
+
+
+async def test_a_page_can_send_a_form_and_read_where_the_object_is(page: Page, mini: S3Store) -> None:
+    """SeaweedFS sends no Location."""
+    promise = SAMPLES["jpeg"].promise()
+    status, etag, location = await send_form(page, mini, promise)
+    found = await mini.find(promise.key)
+    assert found
+    assert (status, etag) == (201, f'"{found.etag}"')
+    assert location.endswith(f"/{promise.key}")
+
+
+async def test_a_page_can_send_a_form_again(page: Page, seaweed: S3Store) -> None:
+    promise = SAMPLES["jpeg"].promise()
+    first = await send_form(page, seaweed, promise)
+    found = await seaweed.find(promise.key)
+    assert found
+    assert (found.size, found.sha256) == (promise.size, promise.sha256)
+    assert first[:2] == [201, f'"{found.etag}"']
+    assert await send_form(page, seaweed, promise) == first
+
+
+async def send_form(page: Page, store: S3Store, promise: PromisedObject) -> Any:
+    target = await store.presign_post(promise, now=datetime.now(UTC), lifetime=timedelta(minutes=5))
+    body = b64encode(SAMPLES["jpeg"].content).decode()
+    return await page.evaluate(SEND_FORM, {"url": target.url, "fields": [list(f) for f in target.fields], "body": body})
+
+
+async def test_a_page_can_drive_an_upload_in_parts(page: Page, store: S3Store) -> None:
+    """Every request of the protocol passes the browser's preflight."""
+    promise = promise_of(len(TAIL))
+
+    async def send(kind: StoreRequestKind, upload_id: str | None = None, body: str | None = None) -> tuple[int, str]:
+        request = await store.presign_request(
+            kind, promise, upload_id, now=datetime.now(UTC), lifetime=timedelta(minutes=5)
+        )
+        sent = {"method": request.method, "url": request.url, "headers": dict(request.headers), "body": body}
+        status, text = await page.evaluate(SEND_REQUEST, sent)
+        return status, text
+
+    status, text = await send(StoreRequestKind.CREATE_MULTIPART)
+    assert status == 200
+    upload = StoreUpload(promise.key, text.partition("<UploadId>")[2].partition("</UploadId>")[0])
+    await Begun(store, upload).send(TAIL)
+    status, text = await send(StoreRequestKind.LIST_PARTS, upload.id)
+    assert (status, "<PartNumber>1</PartNumber>" in text) == (200, True)
+    [part] = await Begun(store, upload).parts()
+    listed = f"<Part><PartNumber>1</PartNumber><ETag>{part.etag}</ETag></Part>"
+    body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>"
+    assert (await send(StoreRequestKind.COMPLETE_MULTIPART, upload.id, body))[0] == 200
+    assert await store.find(promise.key)
+    status, text = await send(StoreRequestKind.CREATE_MULTIPART)
+    upload = StoreUpload(promise.key, text.partition("<UploadId>")[2].partition("</UploadId>")[0])
+    assert (await send(StoreRequestKind.ABORT_MULTIPART, upload.id))[0] == 204
+    assert await store.list_parts(upload) is None
