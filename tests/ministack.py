@@ -15,6 +15,7 @@ import boto3
 import httpx
 import pytest
 
+from graphql_api.localcloud import die_with_parent
 from tests.cli.program import clean_environment, wait_for
 from tests.store import free_port
 from tests.web.conftest import missing
@@ -71,7 +72,9 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
         NO_PROXY=",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])),
     )
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([program], cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        # However this process ends, the server ends with it.
+        command = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), str(program)]
+        process = subprocess.Popen(command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def is_up() -> bool:
         assert process.poll() is None, (folder / "log").read_text()
