@@ -11,6 +11,7 @@ NOUNS = {"errors", "model"}
 ADAPTERS = {"storage", "events", "scanning"}  # never import one another; seen through their __init__ only
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "client": set(),
     "model": {"errors"},
     "setting_values": set(),
     "settings": {"errors", "setting_values"},

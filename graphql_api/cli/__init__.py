@@ -1,5 +1,6 @@
-"""The command line, ``graphql-api dev | serve | worker | migrate | policies | schema``. A failure is one clear line, or
-one for each fault, and exit code 1.
+"""The command line: ``graphql-api dev | serve | worker | migrate | policies | schema | upload | download``.
+
+A failure is one clear line, or one for each fault, and exit code 1.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from typing import Any
 import click
 
 from graphql_api.cli.policies import policies
+from graphql_api.cli.transfer import download, upload
 from graphql_api.errors import ConfigurationError, DeliveryError
 
 DEFAULT_DATA = Path(".graphql-api")
@@ -178,6 +180,8 @@ def migrate() -> None:
 
 
 main.add_command(policies)
+main.add_command(upload)
+main.add_command(download)
 
 
 @main.command()

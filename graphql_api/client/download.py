@@ -1,0 +1,172 @@
+"""One file: into a ``.part`` file beside its place, from where an earlier try ended; checked; then put in its place."""
+
+import fcntl
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from graphql_api.client.errors import Busy, StoreRefused, TransferFailed
+from graphql_api.client.patience import Patience, persist
+from graphql_api.client.progress import Outcome, Progress
+from graphql_api.client.protocol import RemoteFile
+from graphql_api.client.remote import Remote
+from graphql_api.client.source import Source
+from graphql_api.client.store import TIMEOUT, refusal
+from graphql_api.client.upload import is_same
+
+_RANGE: Final = re.compile(r"bytes (\d+)-\d+/\d+")
+
+
+class Downloader:
+    """Downloads files; safe to use for several at a time."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        http: httpx.AsyncClient,
+        slots: anyio.CapacityLimiter,
+        patience: Patience,
+        progress: Progress,
+        *,
+        overwrites: bool = False,
+    ) -> None:
+        self._remote = remote
+        self._http = http
+        self._slots = slots
+        self._patience = patience
+        self._progress = progress
+        self._overwrites = overwrites
+
+    async def download(self, file: RemoteFile, folder: Path) -> Outcome:
+        """Make ``file`` a local one of the same name in ``folder``. Whatever else has this name there is left as it is
+        unless the downloader overwrites.
+
+        Raises: TransferFailed, ServiceGone.
+        """
+        place = folder / local_name(file.name)
+        try:
+            if place.is_file():
+                with Source(place) as there:
+                    is_there = await is_same(file, there)
+                if is_there:
+                    self._progress.advance(file.size)
+                    return Outcome.THERE_ALREADY
+            if not self._overwrites and (place.exists() or place.is_symlink()):
+                raise TransferFailed("something else has this name here")
+            await self._fetch_to(place, file)
+        except OSError as error:
+            raise TransferFailed(error.strerror or "cannot be written") from None
+        return Outcome.FETCHED
+
+    async def _fetch_to(self, place: Path, file: RemoteFile) -> None:
+        part = place.parent / part_name(file)
+        opened = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            try:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise TransferFailed("is being downloaded to this place already") from None
+            await self._fetch(file, opened)
+            await anyio.to_thread.run_sync(os.fsync, opened)
+            await _require_intact(file, part)
+            self._put_in_place(part, place)
+        finally:
+            os.close(opened)  # which also unlocks it
+
+    async def _fetch(self, file: RemoteFile, opened: int) -> None:
+        """All bytes, those that are there already not again."""
+        self._progress.advance(os.fstat(opened).st_size)
+        refusals = 0
+
+        async def once() -> bool:
+            nonlocal refusals
+            start = os.fstat(opened).st_size
+            if start == file.size:
+                return True
+            try:
+                async with self._slots:
+                    await self._fetch_from(file, opened, start)
+            except StoreRefused:
+                refusals += 1
+                if refusals > 1:  # a fresh link did not help
+                    raise
+            except httpx.TransportError:
+                progressed = os.fstat(opened).st_size > start
+                raise Busy("the download was cut off", has_progressed=progressed) from None
+            return False
+
+        while not await persist(self._patience, once):
+            pass
+
+    async def _fetch_from(self, file: RemoteFile, opened: int, start: int) -> None:
+        link = await self._remote.link(file.id)  # new for each try: arithmetic for the API, and certainly not expired
+        if link is None:
+            raise TransferFailed("there is no link to it: it is gone, or may not be read")
+        headers = {"Accept-Encoding": "identity"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+            if file.etag:
+                headers["If-Range"] = f'"{file.etag}"'
+        async with self._http.stream("GET", link, headers=headers, timeout=TIMEOUT) as answer:
+            whence = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+            if start and (answer.status_code in (200, 416) or (whence and int(whence[1]) != start)):
+                os.ftruncate(opened, 0)  # not the rest, but all of it, or of another one: from the beginning
+                self._progress.advance(-start)
+                start = 0
+            if answer.status_code == 416 or (whence and int(whence[1]) != start):
+                raise Busy("the edge does not know this range")
+            if not answer.is_success:
+                raise refusal(answer, await answer.aread())
+            async for chunk in answer.aiter_raw():
+                if start + len(chunk) > file.size:
+                    os.ftruncate(opened, 0)
+                    raise TransferFailed("more bytes come than the file has")
+                await anyio.to_thread.run_sync(_write, opened, chunk, start)
+                start += len(chunk)
+                self._progress.advance(len(chunk))
+
+    def _put_in_place(self, part: Path, place: Path) -> None:
+        if self._overwrites:
+            part.replace(place)
+            return
+        try:
+            os.link(part, place)  # unlike a rename, it never replaces what came there meanwhile
+        except FileExistsError:
+            raise TransferFailed("something else has this name here") from None
+        part.unlink()
+
+
+def part_name(file: RemoteFile) -> str:
+    """The same for the same bytes of the same file, so that the rest of other bytes is never put behind them; hidden,
+    and short whatever the file is called.
+    """
+    identity = repr((file.id, file.size, file.sha256, file.crc64nvme, file.etag))
+    return f".{hashlib.sha256(identity.encode()).hexdigest()[:32]}.part"
+
+
+def local_name(name: str) -> str:
+    """Raises: TransferFailed: one that would lead elsewhere; the API has none such, but is not asked to be trusted."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise TransferFailed("cannot have this name here")
+    return name
+
+
+async def _require_intact(file: RemoteFile, part: Path) -> None:
+    """The length alone is checked where the API knows no checksum."""
+    with Source(part) as source:
+        is_known = file.sha256 is not None or file.crc64nvme is not None
+        if source.size != file.size or (is_known and not await is_same(file, source)):
+            part.unlink()
+            raise TransferFailed("its bytes arrived damaged: they were thrown away")
+
+
+def _write(opened: int, chunk: bytes, start: int) -> None:
+    while chunk:
+        written = os.pwrite(opened, chunk, start)
+        chunk, start = chunk[written:], start + written
