@@ -35,6 +35,9 @@ M = TypeVar("M", bound=BaseModel)
 
 PREFIX: Final = "GRAPHQL_API_"
 
+OF_THE_CLIENT: Final = frozenset({f"{PREFIX}URL", f"{PREFIX}TOKEN"})
+"""What ``graphql-api upload`` and ``download`` read. They are no settings, nor faults where the shell has them set."""
+
 MIB: Final = 1024**2
 MAX_PUT_BYTES: Final = 5 * 1024**3
 MAX_OBJECT_BYTES: Final = 10_000 * MAX_PUT_BYTES
@@ -73,7 +76,8 @@ CommaList = BeforeValidator(_split)
 
 
 def _given(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environ.items() if name.startswith(PREFIX) and value.strip()}
+    ours = {name: value for name, value in environ.items() if name.startswith(PREFIX) and name not in OF_THE_CLIENT}
+    return {name: value for name, value in ours.items() if value.strip()}
 
 
 class _Some(BaseModel):

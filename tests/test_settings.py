@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
 from graphql_api.errors import ConfigurationError
-from graphql_api.settings import PREFIX, Settings
+from graphql_api.settings import OF_THE_CLIENT, PREFIX, Settings
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "settings.md"
 
@@ -365,7 +365,11 @@ def test_the_document_has_a_row_for_every_setting_and_no_other() -> None:
 
 def test_the_document_names_no_setting_that_does_not_exist() -> None:
     named = set(re.findall(rf"{PREFIX}[A-Z0-9_]+", DOCUMENT.read_text(encoding="utf-8")))
-    assert named == set(names())
+    assert named == set(names()) | OF_THE_CLIENT
+
+
+def test_what_the_client_reads_is_no_fault() -> None:
+    read({"URL": "https://api.example.com/graphql", "TOKEN": "eyJ"})
 
 
 def test_a_command_that_needs_few_settings_looks_at_no_others() -> None:

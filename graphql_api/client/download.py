@@ -20,7 +20,7 @@ from graphql_api.client.source import Source
 from graphql_api.client.store import TIMEOUT, refusal
 from graphql_api.client.upload import is_same
 
-_RANGE: Final = re.compile(r"bytes (\d+)-\d+/\d+")
+_RANGE: Final = re.compile(r"bytes (\d+)-")
 
 
 class Downloader:
@@ -81,55 +81,27 @@ class Downloader:
 
     async def _fetch(self, file: RemoteFile, opened: int) -> None:
         """All bytes, those that are there already not again."""
+        if not file.has_checksum:  # whether what an earlier run left is the beginning of this could never be told
+            os.ftruncate(opened, 0)
         self._progress.advance(os.fstat(opened).st_size)
+        fetch = _Fetch(self._remote, self._http, self._progress, file, opened)
         refusals = 0
 
-        async def once() -> bool:
+        async def once() -> None:
             nonlocal refusals
-            start = os.fstat(opened).st_size
-            if start == file.size:
-                return True
-            try:
-                async with self._slots:
-                    await self._fetch_from(file, opened, start)
-            except StoreRefused:
-                refusals += 1
-                if refusals > 1:  # a fresh link did not help
-                    raise
-            except httpx.TransportError:
-                progressed = os.fstat(opened).st_size > start
-                raise Busy("the download was cut off", has_progressed=progressed) from None
-            return False
+            while (start := os.fstat(opened).st_size) != file.size:
+                try:
+                    async with self._slots:
+                        await fetch.rest(start)
+                except StoreRefused:
+                    refusals += 1
+                    if refusals > 1:  # a fresh link did not help
+                        raise
+                except httpx.TransportError:
+                    progressed = os.fstat(opened).st_size > start
+                    raise Busy("the download was cut off", has_progressed=progressed) from None
 
-        while not await persist(self._patience, once):
-            pass
-
-    async def _fetch_from(self, file: RemoteFile, opened: int, start: int) -> None:
-        link = await self._remote.link(file.id)  # new for each try: arithmetic for the API, and certainly not expired
-        if link is None:
-            raise TransferFailed("there is no link to it: it is gone, or may not be read")
-        headers = {"Accept-Encoding": "identity"}
-        if start:
-            headers["Range"] = f"bytes={start}-"
-            if file.etag:
-                headers["If-Range"] = f'"{file.etag}"'
-        async with self._http.stream("GET", link, headers=headers, timeout=TIMEOUT) as answer:
-            whence = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-            if start and (answer.status_code in (200, 416) or (whence and int(whence[1]) != start)):
-                os.ftruncate(opened, 0)  # not the rest, but all of it, or of another one: from the beginning
-                self._progress.advance(-start)
-                start = 0
-            if answer.status_code == 416 or (whence and int(whence[1]) != start):
-                raise Busy("the edge does not know this range")
-            if not answer.is_success:
-                raise refusal(answer, await answer.aread())
-            async for chunk in answer.aiter_raw():
-                if start + len(chunk) > file.size:
-                    os.ftruncate(opened, 0)
-                    raise TransferFailed("more bytes come than the file has")
-                await anyio.to_thread.run_sync(_write, opened, chunk, start)
-                start += len(chunk)
-                self._progress.advance(len(chunk))
+        await persist(self._patience, once)
 
     def _put_in_place(self, part: Path, place: Path) -> None:
         if self._overwrites:
@@ -142,11 +114,63 @@ class Downloader:
         part.unlink()
 
 
+class _Fetch:
+    """One file on its way; ``etag`` is what the edge called its bytes at first."""
+
+    def __init__(
+        self, remote: Remote, http: httpx.AsyncClient, progress: Progress, file: RemoteFile, opened: int
+    ) -> None:
+        self._remote = remote
+        self._http = http
+        self._progress = progress
+        self._file = file
+        self._opened = opened
+        self._etag: str | None = None
+
+    async def rest(self, start: int) -> None:
+        """What comes after the first ``start`` bytes, or all where the edge gives no rest.
+
+        Raises: httpx.TransportError: cut off; what came is kept. Busy, StoreRefused, TransferFailed.
+        """
+        link = await self._remote.link(self._file.id)  # new each time: arithmetic for the API, and it has not expired
+        if link is None:
+            raise TransferFailed("there is no link to it: it is gone, or may not be read")
+        headers = {"Accept-Encoding": "identity"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+            if self._etag:
+                headers["If-Range"] = self._etag
+        async with self._http.stream("GET", link, headers=headers, timeout=TIMEOUT) as answer:
+            if answer.status_code == 416:
+                self._begin_again(start)
+                raise Busy("the edge does not know this range")
+            if not answer.is_success:
+                raise refusal(answer, await answer.aread())
+            given = _RANGE.match(answer.headers.get("Content-Range", ""))
+            if start and (given is None or int(given[1]) != start):
+                self._begin_again(start)
+                if given is not None:
+                    raise Busy("the edge gives another range")
+                start = 0
+            self._etag = answer.headers.get("ETag")
+            async for chunk in answer.aiter_raw():
+                if start + len(chunk) > self._file.size:
+                    self._begin_again(start)
+                    raise TransferFailed("more bytes come than the file has")
+                await anyio.to_thread.run_sync(_write, self._opened, chunk, start)
+                start += len(chunk)
+                self._progress.advance(len(chunk))
+
+    def _begin_again(self, had: int) -> None:
+        os.ftruncate(self._opened, 0)
+        self._progress.advance(-had)
+
+
 def part_name(file: RemoteFile) -> str:
     """The same for the same bytes of the same file, so that the rest of other bytes is never put behind them; hidden,
     and short whatever the file is called.
     """
-    identity = repr((file.id, file.size, file.sha256, file.crc64nvme, file.etag))
+    identity = repr((file.id, file.size, file.sha256, file.crc64nvme))
     return f".{hashlib.sha256(identity.encode()).hexdigest()[:32]}.part"
 
 
@@ -160,8 +184,7 @@ def local_name(name: str) -> str:
 async def _require_intact(file: RemoteFile, part: Path) -> None:
     """The length alone is checked where the API knows no checksum."""
     with Source(part) as source:
-        is_known = file.sha256 is not None or file.crc64nvme is not None
-        if source.size != file.size or (is_known and not await is_same(file, source)):
+        if source.size != file.size or (file.has_checksum and not await is_same(file, source)):
             part.unlink()
             raise TransferFailed("its bytes arrived damaged: they were thrown away")
 

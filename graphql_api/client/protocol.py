@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-FILE: Final = "id name path size sha256 etag integrity { algorithm value }"
+FILE: Final = "id name path size sha256 integrity { algorithm value }"
 TARGET: Final = (
     "target { __typename ... on PutUploadTarget { url headers { name value } }"
     " ... on MultipartUploadTarget { partSize partCount } }"
 )
-UPLOAD: Final = (
-    f"id status method sha256 crc64nvme {TARGET} parts {{ partNumber size etag crc64nvme }}"
-    f" failure {{ message }} folder {{ id }} file {{ {FILE} }}"
-)
+UPLOAD: Final = f"id status {TARGET} failure {{ message }}"
+PARTS: Final = "parts { partNumber size etag crc64nvme }"
 ERRORS: Final = "userErrors { code message ... on UploadStateError { status } ... on ConflictError { conflictingId } }"
 PAGE: Final = "pageInfo { endCursor hasNextPage }"
 
@@ -31,10 +29,11 @@ mutation ($input: AbortUploadInput!) {{ abortUpload(input: $input) {{ upload {{ 
 CREATE_FOLDER: Final = f"""
 mutation ($input: CreateFolderInput!) {{ createFolder(input: $input) {{ folder {{ id name path }} {ERRORS} }} }}"""
 
-FIND_UPLOADS: Final = f"""
-query ($status: [UploadStatus!], $fingerprint: UploadFingerprintInput) {{
-  uploads(first: 100, status: $status, fingerprint: $fingerprint) {{ nodes {{ {UPLOAD} }} }} }}"""
-GET_UPLOAD: Final = f"query ($id: ID!) {{ node(id: $id) {{ ... on Upload {{ {UPLOAD} }} }} }}"
+FIND_UPLOADS: Final = """
+query ($status: [UploadStatus!], $fingerprint: UploadFingerprint) {
+  uploads(first: 100, status: $status, fingerprint: $fingerprint) {
+    nodes { id status method sha256 crc64nvme folder { id } } } }"""
+GET_UPLOAD: Final = f"query ($id: ID!) {{ node(id: $id) {{ ... on Upload {{ {UPLOAD} {PARTS} }} }} }}"
 FIND_FILE: Final = f"query ($by: FileLocator!) {{ file(by: $by) {{ {FILE} }} }}"
 GET_LINK: Final = "query ($id: ID!) { file(by: {id: $id}) { signedUrl(disposition: ATTACHMENT) { url } } }"
 GET_FOLDER: Final = "query ($id: ID!) { folder(id: $id) { id name path } }"
@@ -74,7 +73,11 @@ class RemoteFile:
     size: int  # bytes
     sha256: str | None
     crc64nvme: str | None
-    etag: str | None  # without quotes
+
+    @property
+    def has_checksum(self) -> bool:
+        """Whether bytes can be told to be this file's."""
+        return self.sha256 is not None or self.crc64nvme is not None
 
     @classmethod
     def of(cls, found: Json) -> "RemoteFile":
@@ -87,7 +90,6 @@ class RemoteFile:
             size=found["size"],
             sha256=found["sha256"] or proven.get("SHA256"),
             crc64nvme=proven.get("CRC64NVME"),
-            etag=found["etag"],
         )
 
 
@@ -122,36 +124,39 @@ class StoredPart:
 
 @dataclass(frozen=True, slots=True)
 class RemoteUpload:
-    """An upload as the API sees it; ``target`` is None once it is over, ``parts`` is by number."""
+    """An upload as the API sees it; ``target`` is None once it is over, ``parts`` are those there, by number."""
+
+    id: str
+    status: str
+    target: SignedPut | InParts | None
+    failure: str | None
+    parts: Mapping[int, StoredPart]
+
+    @classmethod
+    def of(cls, found: Json) -> "RemoteUpload":
+        parts = {
+            part["partNumber"]: StoredPart(part["size"], part["etag"].strip('"'), part["crc64nvme"])
+            for part in found.get("parts", ())
+        }
+        failure = found["failure"] and found["failure"]["message"]
+        return cls(found["id"], found["status"], _target(found["target"]), failure, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An upload to go on with, perhaps, and what was promised of it."""
 
     id: str
     status: str
     method: str
     sha256: str | None
     crc64nvme: str | None
-    target: SignedPut | InParts | None
-    parts: Mapping[int, StoredPart]
-    failure: str | None
-    folder_id: str | None
-    file: RemoteFile | None
+    folder_id: str | None  # None: the folder is gone
 
     @classmethod
-    def of(cls, found: Json) -> "RemoteUpload":
-        return cls(
-            id=found["id"],
-            status=found["status"],
-            method=found["method"],
-            sha256=found["sha256"],
-            crc64nvme=found["crc64nvme"],
-            target=_target(found["target"]),
-            parts={
-                part["partNumber"]: StoredPart(part["size"], part["etag"].strip('"'), part["crc64nvme"])
-                for part in found["parts"] or ()
-            },
-            failure=found["failure"] and found["failure"]["message"],
-            folder_id=found["folder"] and found["folder"]["id"],
-            file=found["file"] and RemoteFile.of(found["file"]),
-        )
+    def of(cls, found: Json) -> "Unfinished":
+        folder_id = found["folder"] and found["folder"]["id"]
+        return cls(found["id"], found["status"], found["method"], found["sha256"], found["crc64nvme"], folder_id)
 
 
 def _target(found: Any) -> SignedPut | InParts | None:

@@ -23,6 +23,7 @@ from graphql_api.client.protocol import (
     RemoteFolder,
     RemoteUpload,
     SignedPut,
+    Unfinished,
 )
 
 OnConflict = Literal["FAIL", "RENAME"]
@@ -38,11 +39,11 @@ class Remote:
         """``wish`` is a ``CreateUploadInput``."""
         return RemoteUpload.of((await self._api.tell(CREATE_UPLOAD, input=wish))["upload"])
 
-    async def find_uploads(self, filename: str, size: int, sha256: str | None) -> list[RemoteUpload]:
-        """The newest first: those of the viewer that were promised so and are not over."""
+    async def find_unfinished(self, filename: str, size: int, sha256: str | None) -> list[Unfinished]:
+        """Uploads of the viewer that were promised so and are not over, the newest first."""
         fingerprint = {"filename": filename, "size": size} | ({"sha256": sha256} if sha256 else {})
         found = await self._api.ask(FIND_UPLOADS, status=["PENDING", "PROCESSING"], fingerprint=fingerprint)
-        return [RemoteUpload.of(node) for node in found["uploads"]["nodes"]]
+        return [Unfinished.of(node) for node in found["uploads"]["nodes"]]
 
     async def get_upload(self, upload_id: str) -> RemoteUpload:
         """As it is now, with a fresh target. Raises: TransferFailed: there is none of this id."""

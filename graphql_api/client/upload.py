@@ -82,12 +82,13 @@ class Uploader:
         self, name: str, folder: RemoteFolder, source: Source, sha256: str | None
     ) -> RemoteUpload | None:
         """One that was promised for the same bytes; in parts, for as many: what differs in a part is sent again."""
-        for found in await self._remote.find_uploads(name, source.size, sha256):
+        for found in await self._remote.find_unfinished(name, source.size, sha256):
             in_parts = found.method == "MULTIPART" and found.sha256 is None and found.crc64nvme is None
             fits = found.sha256 == sha256 if sha256 else in_parts and found.status == "PENDING"
-            is_open = found.target is not None or found.status == "PROCESSING"
-            if fits and is_open and found.folder_id == folder.id:
-                return found
+            if fits and found.folder_id == folder.id:
+                upload = await self._remote.get_upload(found.id)
+                if upload.target or upload.status == "PROCESSING":
+                    return upload
         return None
 
     async def _promise(self, name: str, folder: RemoteFolder, source: Source, sha256: str | None) -> RemoteUpload:
