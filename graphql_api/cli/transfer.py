@@ -41,12 +41,28 @@ _quiet = click.option("--quiet", is_flag=True, help="Say only what failed.")
     show_default=True,
     help="What to do when another file has the name. One with the same bytes is left alone and counts as arrived.",
 )
+@click.option(
+    "--parts-above",
+    metavar="MIB",
+    type=click.IntRange(0, 5 * 1024),
+    default=64,
+    show_default=True,
+    help="Send larger files in parts, of which an interruption costs one.",
+)
 @_api
 @_jobs
 @_tries
 @_quiet
 def upload(
-    paths: tuple[Path, ...], to: str, on_conflict: str, url: str | None, jobs: int, tries: int, *, quiet: bool
+    paths: tuple[Path, ...],
+    to: str,
+    on_conflict: str,
+    parts_above: int,
+    url: str | None,
+    jobs: int,
+    tries: int,
+    *,
+    quiet: bool,
 ) -> None:
     """Upload files, and folders with all below. The token is taken from GRAPHQL_API_TOKEN.
 
@@ -55,7 +71,11 @@ def upload(
 
     async def work(client: "Client") -> None:
         await client.upload(
-            paths, to, on_conflict="RENAME" if on_conflict == "rename" else "FAIL", skips_taken=on_conflict == "skip"
+            paths,
+            to,
+            on_conflict="RENAME" if on_conflict == "rename" else "FAIL",
+            skips_taken=on_conflict == "skip",
+            parts_above=parts_above * 1024**2,
         )
 
     _run(work, url=url, jobs=jobs, tries=tries, quiet=quiet)

@@ -92,7 +92,9 @@ def _raise(error: Mapping[str, Any]) -> NoReturn:
 
 def _raise_of_request(error: Mapping[str, Any]) -> NoReturn:
     extensions = error.get("extensions") or {}
-    if extensions.get("code") == "SERVICE_UNAVAILABLE":
+    code = extensions.get("code")
+    if code == "SERVICE_UNAVAILABLE":
         raise Busy(error["message"])
-    request = f" (request {extensions['requestId']})" if "requestId" in extensions else ""
-    raise TransferFailed(f"the API says: {error['message']}{request}")
+    if code == "INTERNAL_SERVER_ERROR":
+        raise TransferFailed(f"the API has a fault of its own (request {extensions.get('requestId')})")
+    raise TransferFailed(error["message"])

@@ -145,7 +145,7 @@ class _Fetch:
                 self._begin_again(start)
                 raise Busy("the edge does not know this range")
             if not answer.is_success:
-                raise refusal(answer, await answer.aread())
+                raise refusal("edge", answer, await answer.aread())
             given = _RANGE.match(answer.headers.get("Content-Range", ""))
             if start and (given is None or int(given[1]) != start):
                 self._begin_again(start)

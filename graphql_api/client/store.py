@@ -40,7 +40,7 @@ async def put(
         answer = await http.put(target.url, content=body(), headers=headers, timeout=TIMEOUT)
         is_there = answer.is_success or answer.status_code == 412
         if not is_there:
-            raise refusal(answer, answer.content)
+            raise refusal("store", answer, answer.content)
     except httpx.TransportError:
         raise Busy("the store does not answer") from None
     finally:
@@ -49,11 +49,11 @@ async def put(
     progress.advance(length - sent)  # a store that has the bytes may say so before they are sent
 
 
-def refusal(answer: httpx.Response, body: bytes) -> StoreRefused | Busy:
+def refusal(who: str, answer: httpx.Response, body: bytes) -> StoreRefused | Busy:
     """What an answer that is no success means."""
     found = _CODE.search(body[:4096])
     code = found[1].decode() if found else ""
-    said = f"the store answers {answer.status_code} {code}".rstrip()
+    said = f"the {who} answers {answer.status_code} {code}".rstrip()
     if answer.status_code in NOT_NOW or code == "RequestTimeout":  # Amazon's, for bytes that came too slowly: a 400
         return Busy(said, retry_after=retry_after(answer))
     if answer.status_code == 404:

@@ -16,7 +16,7 @@ from graphql_api.client.progress import Progress
 from graphql_api.client.protocol import RemoteFile, RemoteFolder
 from graphql_api.client.remote import OnConflict, Remote
 from graphql_api.client.tree import LocalFile, LocalFolder, Unreadable, below, find_folder
-from graphql_api.client.upload import Uploader
+from graphql_api.client.upload import ONE_REQUEST, Uploader
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,16 @@ class Client:
     progress: Progress
 
     async def upload(
-        self, paths: Sequence[Path], to: str, *, on_conflict: OnConflict = "FAIL", skips_taken: bool = False
+        self,
+        paths: Sequence[Path],
+        to: str,
+        *,
+        on_conflict: OnConflict = "FAIL",
+        skips_taken: bool = False,
+        parts_above: int = ONE_REQUEST,
     ) -> None:
         """Bring files, and folders with all below, into the remote folder ``to``, which is made if it is not there.
+        Files of more than ``parts_above`` bytes are sent in parts.
 
         Raises: ServiceGone. TransferFailed: ``to`` can be no folder.
         """
@@ -44,6 +51,7 @@ class Client:
             self.progress,
             on_conflict=on_conflict,
             skips_taken=skips_taken,
+            parts_above=parts_above,
         )
         folders: dict[tuple[str, ...], RemoteFolder] = {}
         folders[()] = await find_folder(self.remote, to, makes_missing=True)
@@ -80,10 +88,11 @@ class Client:
 
     async def download(self, names: Sequence[str], to: Path, *, overwrites: bool = False) -> None:
         """Bring remote files, and folders with all below, into the local folder ``to``. Each name is a path as the
-        viewer sees the tree, or an id.
+        viewer sees the tree, or an id. ``to`` is made if it is not there.
 
-        Raises: ServiceGone.
+        Raises: ServiceGone. OSError: ``to`` can be no folder.
         """
+        to.mkdir(parents=True, exist_ok=True)
         downloader = Downloader(
             self.remote, self.store, self.slots, self.patience, self.progress, overwrites=overwrites
         )

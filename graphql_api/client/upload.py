@@ -40,7 +40,9 @@ class Uploader:
         *,
         on_conflict: OnConflict = "FAIL",
         skips_taken: bool = False,
+        parts_above: int = ONE_REQUEST,
     ) -> None:
+        """``parts_above``: bytes."""
         self._remote = remote
         self._http = http
         self._slots = slots
@@ -49,6 +51,7 @@ class Uploader:
         self._parts = PartSender(remote, http, slots, patience, progress)
         self._on_conflict = on_conflict
         self._skips_taken = skips_taken
+        self._parts_above = parts_above
 
     async def upload(self, path: Path, folder: RemoteFolder) -> Outcome:
         """Make ``path`` a file of the same name in ``folder``. What is there already with the same bytes is left alone,
@@ -58,7 +61,7 @@ class Uploader:
         """
         with Source(path) as source:
             name = _unicode_name(path)
-            sha256 = await source.sha256() if source.size <= ONE_REQUEST else None
+            sha256 = await source.sha256() if source.size <= self._parts_above else None
             taken = await self._remote.find_file(path=f"{folder.path.rstrip('/')}/{name}")
             if taken:
                 if await is_same(taken, source, sha256):
