@@ -1,5 +1,6 @@
 """One file: into a ``.part`` file beside its place, from where an earlier try ended; checked; then put in its place."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -20,6 +21,7 @@ from graphql_api.client.source import Source
 from graphql_api.client.store import TIMEOUT, refusal
 from graphql_api.client.upload import is_same
 
+TAKEN: Final = "something else has this name here"
 _RANGE: Final = re.compile(r"bytes (\d+)-")
 
 
@@ -58,7 +60,7 @@ class Downloader:
                     self._progress.advance(file.size)
                     return Outcome.THERE_ALREADY
             if not self._overwrites and (place.exists() or place.is_symlink()):
-                raise TransferFailed("something else has this name here")
+                raise TransferFailed(TAKEN)
             await self._fetch_to(place, file)
         except OSError as error:
             raise TransferFailed(error.strerror or "cannot be written") from None
@@ -72,7 +74,11 @@ class Downloader:
                 fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise TransferFailed("is being downloaded to this place already") from None
-            await self._fetch(file, opened)
+            try:
+                await self._fetch(file, opened)
+            finally:
+                if file.size and not os.fstat(opened).st_size:
+                    part.unlink(missing_ok=True)  # nothing came, so there is nothing to go on with
             await anyio.to_thread.run_sync(os.fsync, opened)
             await _require_intact(file, part)
             self._put_in_place(part, place)
@@ -109,9 +115,13 @@ class Downloader:
             return
         try:
             os.link(part, place)  # unlike a rename, it never replaces what came there meanwhile
+            part.unlink()
         except FileExistsError:
-            raise TransferFailed("something else has this name here") from None
-        part.unlink()
+            raise TransferFailed(TAKEN) from None
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
+                raise
+            part.rename(place)  # a file system without hard links, such as FAT
 
 
 class _Fetch:

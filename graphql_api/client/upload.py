@@ -1,6 +1,7 @@
 """One file: is it there already? is there an upload to go on with? else promise it; send; say that it is sent."""
 
 import mimetypes
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -77,7 +78,8 @@ class Uploader:
             try:
                 await self._bring(upload, source)
             except FileChanged:
-                await self._remote.abort_upload(upload.id)
+                with suppress(TransferFailed):  # then it ends by itself, in time
+                    await self._remote.abort_upload(upload.id)
                 raise
             return Outcome.SENT
 
@@ -109,6 +111,7 @@ class Uploader:
             except Refused as refused:
                 if refused.status != "PENDING" or not rounds_left:
                     raise
+                self._progress.advance(-source.size)
                 upload = await self._remote.get_upload(upload.id)  # the bytes, or some parts, are not there after all
                 continue
             await self._await_verdict(done)
@@ -121,6 +124,8 @@ class Uploader:
                 return await self._parts.send(upload, upload.target, source)
             if isinstance(upload.target, SignedPut):
                 await self._put(upload, upload.target, source)
+            else:
+                self._progress.advance(source.size)  # all of it is there, and is being checked
         except UploadGone:
             pass  # somebody else completed it, or gave it up: completing tells which
         return None

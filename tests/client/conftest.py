@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def files_of(alice: Client) -> FilesOf:
     return find
 
 
-Connect = Callable[[], AbstractAsyncContextManager[ClientOfOurs]]
+Connect = Callable[..., AbstractAsyncContextManager[ClientOfOurs]]
 
 
 @pytest.fixture
@@ -126,4 +127,4 @@ def connect(dev_stack: DevStack, proxy: FaultyProxy, progress: Remembered, monke
     monkeypatch.setenv("http_proxy", proxy.address)
     monkeypatch.setenv("no_proxy", "")
     patience = Patience(tries=4, first=0.001, longest=0.001)
-    return lambda: connected(dev_stack.graphql, dev_stack.token("alice"), progress, jobs=2, patience=patience)
+    return partial(connected, dev_stack.graphql, dev_stack.token("alice"), progress, jobs=2, patience=patience)

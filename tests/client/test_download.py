@@ -145,9 +145,9 @@ async def test_a_download_goes_on_in_the_same_run_although_no_checksum_is_known(
 async def test_what_is_not_there_or_not_for_the_viewer_is_said_and_the_rest_arrives(
     connect: Connect, dev_stack: DevStack, progress: Remembered, here: Path, file_id: str, remote: str
 ) -> None:
-    bob = Client(dev_stack.graphql, dev_stack.token("bob"))
-    foreign = bob.upload(f"{remote.rpartition('/')[2]}.txt", "text/plain", b"bob's")["id"]
-    bob.close()
+    admin = Client(dev_stack.graphql, dev_stack.token("admin"))
+    foreign = admin.upload(f"{remote.rpartition('/')[2]}.txt", "text/plain", b"not for alice")["id"]
+    admin.close()
     async with connect() as client:
         await client.download([foreign, "/Alice/not/there", "/Nobody", file_id], here)
     assert progress.failures == {
@@ -172,6 +172,7 @@ async def test_files_that_go_away_meanwhile_are_said(
     async with connect() as client:
         await client.download([file_id], here)
     assert list(progress.failures.values()) == ["there is no link to it: it is gone, or may not be read"]
+    assert list(here.iterdir()) == []
 
 
 async def test_a_folder_arrives_as_it_was_sent(

@@ -209,7 +209,7 @@ async def test_only_parts_that_differ_are_sent_when_the_file_has_become_another(
     connect: Connect, proxy: FaultyProxy, progress: Remembered, files_of: FilesOf, large: Path, remote: str
 ) -> None:
     proxy.plan(Answer(503), times=99, which=lambda request: is_put(request) and "partNumber=3" in request.query)
-    async with connect() as client:
+    async with connect(jobs=1) as client:  # else the failure could end a part that is still on its way
         await client.upload([large], remote, parts_above=MIB)
     assert progress.failures == {str(large): "the store answers 503"}
     changed = content(1, PART) + content(9, PART) + content(3, 1000)
@@ -218,7 +218,11 @@ async def test_only_parts_that_differ_are_sent_when_the_file_has_become_another(
     sent = part_numbers(proxy)
     async with connect() as client:
         await client.upload([large], remote, parts_above=MIB)
-    assert part_numbers(proxy) == sorted([*sent, 2, 3])
+        assert part_numbers(proxy) == sorted([*sent, 2, 3])
+        # SeaweedFS lists a part that was sent twice within a second twice, and nobody can tell which is the later one:
+        # if the wrong one was taken, the checksum of the whole has shown it, and a further run begins anew.
+        await client.upload([large], remote, parts_above=MIB)
+    assert set(progress.outcomes) == {str(large)}
     assert files_of(remote)["large.bin"]["size"] == SIZE
 
 

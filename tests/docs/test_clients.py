@@ -10,13 +10,16 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from playwright.async_api import Page
 
+from graphql_api.cli import main
 from graphql_api.schema.errors import USER_ERRORS
 from graphql_api.web.graphql_view import MAX_BODY_SIZE
 from tests.browser import blank_pages, running_chromium
 from tests.cli.program import DevStack
-from tests.docs.markdown import ROOT, blocks, blocks_in
+from tests.docs.markdown import ROOT, blocks, blocks_in, section
+from tests.docs.test_blocks import NOT_RUN
 from tests.docs.test_tour import matches
 
 CLIENTS = ROOT / "docs" / "clients.md"
@@ -150,6 +153,43 @@ async def test_the_browser_examples_do_not_take_a_refusal_for_success(page: Page
         }"""
     )
     assert outcome == ["the store answered 403"] * 2
+
+
+async def test_the_example_in_parts_goes_on_after_a_reload(page: Page) -> None:
+    await page.evaluate(
+        """() => {
+            window.parts = [], window.fails = true;
+            const real = window.fetch;
+            window.fetch = (url, request) => {
+                const number = new URL(url, location).searchParams.get("partNumber");
+                if (number) window.parts.push(number);
+                const refuses = number === "2" && window.fails;
+                return refuses ? Promise.resolve(new Response("", {status: 403})) : real(url, request);
+            };
+            const bytes = new Uint8Array(17 * 2 ** 20).fill(7);
+            window.file = new File([bytes], "parts.bin", {type: "application/octet-stream", lastModified: 1});
+        }"""
+    )
+    refused = await page.evaluate("uploadInParts(window.file, 1).catch((error) => error.message)")
+    assert refused == "the store answered 403"
+    file = await page.evaluate("(window.fails = false, uploadInParts(window.file))")
+    assert file["path"] == "/Alice/parts.bin"
+    assert await page.evaluate("window.parts") == ["1", "2", "2"]
+    assert await page.evaluate("localStorage.length") == 0
+
+
+def test_every_option_of_the_client_that_the_document_names_exists() -> None:
+    start, end = section(CLIENTS, "Command line")
+    named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", "\n".join(TEXT.splitlines()[start:end])))
+    offered = "".join(CliRunner().invoke(main, [command, "--help"]).output for command in ("upload", "download"))
+    assert named
+    assert {option for option in named if option not in offered} == set()
+
+
+def test_what_no_test_runs_is_said_to_be_so() -> None:
+    languages = {block.language for block in blocks(CLIENTS)} & NOT_RUN
+    assert languages == NOT_RUN
+    assert "but for those in Swift and Kotlin" in TEXT
 
 
 def test_every_error_that_the_document_names_exists() -> None:

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
@@ -41,9 +42,11 @@ def answers(dev: DevStack, tmp_path_factory: pytest.TempPathFactory) -> dict[int
     text = printed(graphql=dev.graphql, edge=dev.edge, store=dev.store, **dev.line["tokens"])
     functions = text[text.index("export ALICE") : text.index("# 1.")]
     steps = "\n".join(f"{block.text}\necho '{FENCE}'" for block in STEPS)
+    folder = tmp_path_factory.mktemp("tour")
+    (folder / ".venv").symlink_to(sys.prefix)
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", f"{functions}\n{steps}"],
-        cwd=tmp_path_factory.mktemp("tour"),
+        cwd=folder,
         env=clean_environment(no_proxy="127.0.0.1"),
         capture_output=True,
         text=True,
