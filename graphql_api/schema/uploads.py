@@ -44,6 +44,9 @@ class Upload(Node, Timestamped):
     filename: str = strawberry.field(description="Name the file will have.")
     size: ByteSize = strawberry.field(description="Announced length.")
     content_type: str = strawberry.field(description="Announced media type.")
+    part_size: ByteSize | None = strawberry.field(
+        description="Bytes in every part but the last; null unless they are sent in parts."
+    )
     sha256: str | None = strawberry.field(description="Announced SHA-256 in hex.")
     crc64nvme: str | None = strawberry.field(description="Announced CRC-64/NVME of the whole as 16 hex digits.")
     failure: UploadFailure | None = strawberry.field(description="Why it failed; null otherwise.")
