@@ -19,14 +19,19 @@ function counting(size) {
   return new Blob([words]);
 }
 
+const outcome = ({ successful, failed }) => ({
+  files: successful.map(({ meta }) => meta.completed.file),
+  failures: failed.map(({ error }) => error),
+});
+
 // Begins to upload; `sent` is what comes of it, and `onePart` comes when the store has taken a part.
 function begin(name, size, method) {
-  const uppy = client.uploader({ ask, folderId: FOLDER, method });
+  window.uppy = client.uploader({ ask, folderId: FOLDER, method });
   uppy.addFile({ name, type: "application/octet-stream", data: counting(size) });
-  window.uppy = uppy;
   window.onePart = new Promise((resolve) => uppy.once("s3-multipart:part-uploaded", () => resolve()));
-  window.sent = uppy.upload().then(({ successful, failed }) => ({
-    files: successful.map(({ meta }) => meta.completed.file),
-    failures: failed.map(({ error }) => error),
-  }));
+  window.sent = uppy.upload().then(outcome);
+}
+
+function retry() {
+  window.sent = uppy.retryAll().then(outcome);
 }

@@ -4,22 +4,23 @@ import hashlib
 import json
 import subprocess
 from array import array
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, Route
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, Response, Route
 
 from graphql_api.localcloud.store import StoreCredentials, connect
 from tests.browser import blank_pages, running_chromium
 from tests.cli.program import DevStack
-from tests.clients.npm import CLIENTS, node_with_packages
+from tests.web.conftest import CLIENTS, node_with_packages
 
 MIB = 1024**2
 FIRST = 0x53454544  # as in page.js
-THREE_PARTS = 40 * MIB  # of 16 MiB each, but for the last
+TWO_PARTS, THREE_PARTS = 18 * MIB, 34 * MIB  # of 16 MiB each, but for the last
+NO_LOCATION = "@uppy/aws-s3: Could not read the Location header."
 
 FILE = "query ($id: ID!) { file(by: {id: $id}) { signedUrl { url } } }"
 UPLOADS = """query ($fingerprint: UploadFingerprint!) {
@@ -71,7 +72,9 @@ class Api:
         return body["data"]
 
     def uploads(self, name: str, size: int) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.ask(UPLOADS, fingerprint={"filename": name, "size": size})["uploads"]["nodes"]
+        found: list[dict[str, Any]] = self.ask(UPLOADS, fingerprint={"filename": name, "size": size})["uploads"][
+            "nodes"
+        ]
         return found
 
     def digest_at_the_edge(self, file_id: str) -> str:
@@ -145,14 +148,18 @@ class Client:
 
         await self.page.route(f"{self._store}/**", hold)
 
+    async def refuse(self) -> None:
+        """What the store does with the parts that are held, and from now on with none."""
+        for route in self._held:
+            await route.fulfill(status=403, headers={"Access-Control-Allow-Origin": "*"})
+        await self.let_go()
+
     async def let_go(self) -> None:
         await self.page.unroute_all(behavior="ignoreErrors")
 
 
 @pytest.fixture
-async def uppy(
-    browser: Browser, pages: str, client: str, dev_stack: DevStack, api: Api
-) -> AsyncIterator[Client]:
+async def uppy(browser: Browser, pages: str, client: str, dev_stack: DevStack, api: Api) -> AsyncIterator[Client]:
     """Its page must have had nothing to complain of at the end."""
     home = api.ask("{ viewer { homeFolder { id } } }")["viewer"]["homeFolder"]["id"]
     constants = {"GRAPHQL_URL": dev_stack.graphql, "TOKEN": api.token, "FOLDER": home}
@@ -189,12 +196,14 @@ async def test_uppy_sends_a_file_in_one_request(uppy: Client, api: Api, name: st
     await uppy.begin(name, MIB, method)
     await assert_uploaded(uppy, api, name, MIB)
     assert uppy.sent == [method]
+    # SeaweedFS answers a form without it; S3 does not, and the bucket's rules let a page see it.
+    uppy.errors = [error for error in uppy.errors if method == "PUT" or not error.startswith(NO_LOCATION)]
 
 
 async def test_uppy_sends_a_file_in_parts(uppy: Client, api: Api, name: str) -> None:
     await uppy.begin(name, THREE_PARTS, "MULTIPART")
     await assert_uploaded(uppy, api, name, THREE_PARTS)
-    assert [sent for sent in uppy.sent if sent.startswith("PUT")] == [f"PUT partNumber={n}" for n in (1, 2, 3)]
+    assert sorted(sent for sent in uppy.sent if "partNumber" in sent) == [f"PUT partNumber={n}" for n in (1, 2, 3)]
 
 
 @pytest.mark.nightly
@@ -207,61 +216,89 @@ async def test_uppy_sends_100_megabytes_without_being_told_how(uppy: Client, api
 
 async def after_one_part(uppy: Client, name: str) -> None:
     await uppy.hold_all_but_part_1()
-    await uppy.begin(name, THREE_PARTS, "MULTIPART")
-    await uppy.page.evaluate("onePart")
+    await uppy.begin(name, TWO_PARTS, "MULTIPART")
+    async with uppy.page.expect_request(lambda request: "partNumber=2&" in request.url):
+        await uppy.page.evaluate("onePart")
 
 
 async def test_a_pause_keeps_the_parts_that_are_there(uppy: Client, api: Api, name: str) -> None:
     await after_one_part(uppy, name)
     await uppy.page.evaluate("uppy.pauseAll()")
-    [upload] = api.uploads(name, THREE_PARTS)
+    [upload] = api.uploads(name, TWO_PARTS)
     assert (upload["status"], upload["parts"]) == ("PENDING", [{"partNumber": 1}])
     await uppy.let_go()
     await uppy.page.evaluate("uppy.resumeAll()")
-    await assert_uploaded(uppy, api, name, THREE_PARTS)
+    await assert_uploaded(uppy, api, name, TWO_PARTS)
     assert uppy.sent.count("PUT partNumber=1") == 1
 
 
 async def test_an_upload_goes_on_after_the_page_was_loaded_again(uppy: Client, api: Api, name: str) -> None:
     await after_one_part(uppy, name)
-    await uppy.let_go()
     await uppy.open()
-    await uppy.begin(name, THREE_PARTS, "MULTIPART")
-    await assert_uploaded(uppy, api, name, THREE_PARTS)
+    await uppy.let_go()
+    await uppy.begin(name, TWO_PARTS, "MULTIPART")
+    await assert_uploaded(uppy, api, name, TWO_PARTS)
     assert uppy.sent.count("PUT partNumber=1") == 1
-    assert len(api.uploads(name, THREE_PARTS)) == 1
+    assert len(api.uploads(name, TWO_PARTS)) == 1
 
 
-@pytest.mark.parametrize("method", ["PUT", "MULTIPART"])
-async def test_a_cancelled_upload_leaves_nothing(uppy: Client, api: Api, name: str, method: str) -> None:
+async def test_an_upload_that_failed_goes_on_when_it_is_tried_again(uppy: Client, api: Api, name: str) -> None:
+    await after_one_part(uppy, name)
+    await uppy.refuse()
+    [failure] = (await uppy.result())["failures"]
+    assert failure
+    await uppy.page.evaluate("retry()")
+    await assert_uploaded(uppy, api, name, TWO_PARTS)
+    assert uppy.sent.count("PUT partNumber=1") == 1
+    uppy.errors.clear()  # the browser and Uppy tell of the refusal
+
+
+@pytest.mark.parametrize(("method", "size"), [("PUT", MIB), ("MULTIPART", TWO_PARTS)])
+async def test_a_cancelled_upload_leaves_nothing(uppy: Client, api: Api, name: str, method: str, size: int) -> None:
     before = api.stored()
     if method == "MULTIPART":
         await after_one_part(uppy, name)
+        assert not api.stored() <= before
     else:
         await uppy.hold_all_but_part_1()
         async with uppy.page.expect_request(lambda request: request.method == "PUT"):
-            await uppy.begin(name, MIB, method)
-    [upload] = api.uploads(name, THREE_PARTS if method == "MULTIPART" else MIB)
-    assert upload["status"] == "PENDING"
-    async with uppy.page.expect_response(lambda answer: "abortUpload" in (answer.request.post_data or "")):
+            await uppy.begin(name, size, method)
+    async with uppy.page.expect_response(is_of("abortUpload")):
         await uppy.page.evaluate("uppy.cancelAll()")
-    [upload] = api.uploads(name, THREE_PARTS if method == "MULTIPART" else MIB)
+    [upload] = api.uploads(name, size)
     assert upload["status"] == "ABORTED"
     assert api.stored() <= before
 
 
-async def test_an_answer_of_the_store_that_gets_lost_does_no_harm(uppy: Client, api: Api, name: str) -> None:
+def is_of(mutation: str) -> Callable[[Response], bool]:
+    """Whether it is the answer to this mutation."""
+    return lambda answer: answer.url.endswith("/graphql") and mutation in (answer.request.post_data or "")
+
+
+async def test_an_answer_of_the_store_that_gets_lost_does_no_harm(
+    uppy: Client, api: Api, dev_stack: DevStack, name: str
+) -> None:
     async def lose(route: Route) -> None:
-        if route.request.method == "PUT" and not lost:
+        if lost:
+            await route.continue_()
+        else:
             lost.append((await route.fetch()).status)
             await route.abort()
-        else:
-            await route.continue_()
 
     lost: list[int] = []
-    await uppy.page.route("**/*If-None-Match*", lose)
-    await uppy.page.route("**/*if-none-match*", lose)
+    await uppy.page.route(f"{dev_stack.store}/**", lose)
     await uppy.begin(name, MIB, "PUT")
     await assert_uploaded(uppy, api, name, MIB)
     assert lost == [200]
     uppy.errors.clear()  # the browser tells of the lost answer, and Uppy of what it took for a failure
+
+
+async def test_what_the_service_refuses_fails_and_is_not_sent(uppy: Client, api: Api, name: str) -> None:
+    await uppy.begin(name, MIB)
+    await assert_uploaded(uppy, api, name, MIB)
+    await uppy.begin(name, MIB)
+    result = await uppy.result()
+    assert result["files"] == []
+    assert "taken" in result["failures"][0]
+    assert uppy.sent == ["PUT"]
+    uppy.errors.clear()  # Uppy tells of the refusal

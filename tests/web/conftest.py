@@ -31,6 +31,20 @@ def tool(name: str) -> str:
     return name
 
 
+def node_with_packages() -> str:
+    """The path of ``node``, with what ``tests/clients`` needs of npm installed there."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        missing("node with npm")
+    installed = CLIENTS / "node_modules" / ".package-lock.json"
+    wanted = [CLIENTS / "package.json", *CLIENTS.glob("*/package.json")]
+    if not installed.exists() or installed.stat().st_mtime < max(path.stat().st_mtime for path in wanted):
+        command = [str(npm), "install", "--no-audit", "--no-fund", "--loglevel=error"]
+        subprocess.run(command, cwd=CLIENTS, check=True, timeout=100)
+        installed.touch()  # npm leaves it as it is when nothing was to be done
+    return str(node)
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -74,14 +88,8 @@ class Provider:
 
 @pytest.fixture(scope="session")
 def provider_process() -> Iterator[Provider]:
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        missing("node with npm")
-    if not (CLIENTS / "node_modules").exists():
-        subprocess.run([str(npm), "install", "--no-audit", "--no-fund"], cwd=CLIENTS, check=True, timeout=100)
-    with subprocess.Popen(
-        [str(node), "oidc_provider.mjs"], cwd=CLIENTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    command = [node_with_packages(), "oidc_provider.mjs"]
+    with subprocess.Popen(command, cwd=CLIENTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         yield Provider(process.stdout.readline().strip())
