@@ -122,7 +122,8 @@ async def page(dev: DevStack, recipes_port: int) -> AsyncIterator[Page]:
         with blank_pages(recipes_port) as address:
             await opened.goto(address)
         constants = f"const GRAPHQL_URL = {json.dumps(dev.graphql)}, TOKEN = {json.dumps(dev.token('alice'))};"
-        examples = [block.text for block in blocks(CLIENTS, "js")]
+        sections = ("Browsers, with fetch", "Browsers, with progress")
+        examples = [block.text for title in sections for block in blocks_in(CLIENTS, title, "js")]
         await opened.add_script_tag(content="\n".join([constants, *examples, PROMISE]))
         yield opened
 
@@ -190,6 +191,12 @@ def test_what_no_test_runs_is_said_to_be_so() -> None:
     languages = {block.language for block in blocks(CLIENTS)} & NOT_RUN
     assert languages == NOT_RUN
     assert "but for those in Swift and Kotlin" in TEXT
+
+
+def test_the_uppy_examples_are_the_ones_that_are_tried_with_uppy() -> None:
+    shown = [block.text for block in blocks_in(CLIENTS, "Browsers, with Uppy", "js")]
+    folder = ROOT / "tests" / "clients"
+    assert shown == [(folder / name).read_text() for name in ("uploads.js", "uppy5/uploader.js", "uppy6/uploader.js")]
 
 
 def test_every_error_that_the_document_names_exists() -> None:

@@ -55,3 +55,13 @@ async def test_a_promised_file_exists_once_its_bytes_are_there(world: World) -> 
     [node] = listed["files"]["nodes"]
     assert node["signedUrl"]["url"].startswith(f"https://cdn.test/{key}?response-content-disposition=inline")
     assert listed["files"]["totalCount"] == 1
+
+
+async def test_an_upload_in_parts_tells_their_size_without_being_begun_at_the_store(world: World) -> None:
+    alice = await world.principal("alice")
+    query = "mutation ($input: CreateUploadInput!) { createUpload(input: $input) { upload { method partSize } } }"
+    wish = {"filename": "film.bin", "size": 40 * 1024**2, "contentType": "application/octet-stream"}
+    for method, part_size in (("MULTIPART", 5 * 1024**2), ("PUT", None)):
+        created = await world.data(query, {"input": wish | {"method": method}}, as_=alice)
+        assert created["createUpload"]["upload"] == {"method": method, "partSize": part_size}
+    assert not world.store.begun
