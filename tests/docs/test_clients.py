@@ -116,13 +116,13 @@ PROMISE = """async function promise(filename, size) {
 
 @pytest.fixture
 async def page(dev: DevStack, recipes_port: int) -> AsyncIterator[Page]:
-    """An empty page at the origin that ``dev`` was told to let in, with the functions of both browser examples."""
+    """An empty page at the origin that ``dev`` was told to let in, with the functions of the browser examples."""
     async with running_chromium() as browser:
         opened = await browser.new_page()
         with blank_pages(recipes_port) as address:
             await opened.goto(address)
         constants = f"const GRAPHQL_URL = {json.dumps(dev.graphql)}, TOKEN = {json.dumps(dev.token('alice'))};"
-        sections = ("Browsers, with fetch", "Browsers, with progress")
+        sections = ("Browsers, with fetch", "Browsers, with progress", "Browsers, in parts")
         examples = [block.text for title in sections for block in blocks_in(CLIENTS, title, "js")]
         await opened.add_script_tag(content="\n".join([constants, *examples, PROMISE]))
         yield opened
