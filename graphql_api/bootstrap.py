@@ -16,6 +16,8 @@ from graphql_api.db.engine import Database
 from graphql_api.db.migration import require_newest_schema
 from graphql_api.db.seal import CursorSeal
 from graphql_api.events.sqs import SqsEventSource
+from graphql_api.model.scan import Judge
+from graphql_api.scanning.clamd import ClamdScanner
 from graphql_api.schema import build_schema
 from graphql_api.services import Services
 from graphql_api.services.accounts import Accounts
@@ -33,12 +35,15 @@ from graphql_api.services.notes import Notes
 from graphql_api.services.outbox import Outbox
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
+from graphql_api.services.scans import Scans
+from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.standings import Standings
 from graphql_api.services.store_events import StoreEvents
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.upload_wishes import UploadLimits
 from graphql_api.services.uploads import Uploads
+from graphql_api.services.verdicts import Verdicts
 from graphql_api.settings import Settings
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import HashAlgorithm, Keyring, SigningKey
@@ -53,6 +58,8 @@ JOBS_INTERVAL: Final = timedelta(seconds=1)  # a job waits no longer for its beg
 EVENTS_INTERVAL: Final = timedelta(seconds=1)  # after a request that has waited for some seconds and got nothing
 STOP_DEADLINE_BESIDE: Final = timedelta(seconds=5)  # for loops beside the API, whose requests have come to their end
 
+JUDGES: Final = {"none": Judge.NOBODY, "clamd": Judge.SCANNER, "guardduty": Judge.EVENTS}
+
 GC_THRESHOLDS = (50_000, 20, 50)  # a page makes thousands of short-lived objects; the default collects in the middle
 
 
@@ -64,6 +71,7 @@ class Assembly:
     store: S3Store
     services: Services
     outbox: Outbox
+    scans: Outbox | None
     dead_letters: DeadLetters
     event_source: SqsEventSource | None
     store_events: StoreEvents | None
@@ -111,7 +119,9 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         longest_lifetime=settings.upload_longest_lifetime,
     )
     uploads = Uploads(database, standings, accounts, upkeep, clock, limits)
-    completion = Completion(database, standings, uploads, store, upkeep, clock)
+    settling = Settling(database, JUDGES[settings.scan], settings.scan_patience)
+    verdicts = Verdicts(database, standings, settling, store, upkeep, clock)
+    completion = Completion(database, standings, uploads, store, upkeep, settling, verdicts, clock)
     services = Services(
         accounts=accounts,
         audit_log=AuditLog(database, standings, clock, retention=settings.audit_retention or None),
@@ -123,7 +133,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         folders=Folders(database, standings, upkeep, clock),
         groups=Groups(database, standings, clock),
         health=Health(database, store),
-        lookout=Lookout(database, completion, upkeep, clock),
+        lookout=Lookout(database, completion, verdicts, upkeep, clock),
         notes=Notes(database, standings, clock),
         people=People(database, standings, clock, issuer=settings.auth_issuer),
         policies=Policies(
@@ -135,12 +145,18 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
     )
     event_source, store_events = _event_source(settings), None
     if event_source is not None:
-        store_events = StoreEvents(database, event_source, clock, arrived=completion.arrived, judged=_nothing_of_ours)
+        store_events = StoreEvents(database, event_source, clock, arrived=completion.arrived, judged=verdicts.judged)
+    scans = None
+    if settings.scan == "clamd" and settings.clamd_address is not None:
+        scanner = ClamdScanner(settings.clamd_address)
+        # Apart from the other jobs, of which each turn waits for its slowest.
+        scans = Outbox(database, clock, handlers={SCAN_JOB: Scans(database, store, scanner, verdicts).scan})
     return Assembly(
         database,
         store,
         services,
         outbox=Outbox(database, clock, handlers={}),
+        scans=scans,
         dead_letters=DeadLetters(database, clock),
         event_source=event_source,
         store_events=store_events,
@@ -161,10 +177,6 @@ def _event_source(settings: Settings) -> SqsEventSource | None:
         access_key_id=key_id,
         secret_access_key=None if secret is None else secret.get_secret_value(),
     )
-
-
-async def _nothing_of_ours(_told: object) -> None:
-    """What becomes of events while no use case takes them: upkeep finds the bytes."""
 
 
 def token_policy(settings: Settings) -> TokenPolicy:
@@ -221,6 +233,8 @@ def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
 def _standing_loops(assembly: Assembly, settings: Settings) -> list[Loop]:
     """What a worker does whether or not there is a queue. Nothing is swept if the settings say so."""
     loops = [Loop("jobs", assembly.outbox.turn, JOBS_INTERVAL)]
+    if assembly.scans is not None:
+        loops.append(Loop("scans", assembly.scans.turn, JOBS_INTERVAL))
     if settings.sweep_interval:
         services, interval = assembly.services, settings.sweep_interval
         loops += [

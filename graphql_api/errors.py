@@ -9,7 +9,7 @@
     ├── Conflict                  something is in the way, such as a taken name
     ├── UploadStateConflict       the upload is not in a state that allows this
     │   └── BytesMissing          the store does not hold the bytes yet: send them, then ask again
-    ├── UploadMismatch            the store holds something else than was promised; the upload has failed
+    ├── UploadMismatch            the store holds something else than was promised, or malware; the upload has failed
     ├── Unauthenticated           the credentials are bad (never: absent)
     ├── Unavailable               a part we depend on does not answer; nothing is half-done, ask again
     └── ConfigurationError        the operator's settings, keys or schema are at fault; lists every fault found
@@ -105,7 +105,9 @@ class BytesMissing(UploadStateConflict):
 
 
 class UploadMismatch(DeliveryError):
-    """What the store holds is not what was promised. The upload is FAILED and its bytes are being removed."""
+    """What the store holds is not what was promised, or was not called clean. The upload is FAILED and its bytes are
+    being removed.
+    """
 
     code = "UPLOAD_MISMATCH"
 

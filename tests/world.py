@@ -1,6 +1,6 @@
 """The services on a real database, with a store in memory and a clock that tests turn."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,8 +10,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from graphql_api.db.engine import Database
 from graphql_api.db.seal import CursorSeal
+from graphql_api.errors import Unavailable
 from graphql_api.model.parts import MAX_OBJECT_SIZE, MIB
 from graphql_api.model.principal import ANONYMOUS, Identity, Principal
+from graphql_api.model.scan import Judge, ScanResult, ScanVerdict
+from graphql_api.scanning import Scanner
 from graphql_api.schema import Context, build_schema
 from graphql_api.services import Services
 from graphql_api.services.accounts import Accounts
@@ -24,13 +27,17 @@ from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
 from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
+from graphql_api.services.outbox import Outbox
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
+from graphql_api.services.scans import Scans
+from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.standings import Standings
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.upload_wishes import UploadLimits
 from graphql_api.services.uploads import Uploads
+from graphql_api.services.verdicts import Verdicts
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import HashAlgorithm, Keyring, KeyStatus, SigningKey
 from tests.memory_store import MemoryStore
@@ -39,6 +46,7 @@ SCHEMA = build_schema()
 KEY = SigningKey("K2JCJMDEHXQW5F", ec.generate_private_key(ec.SECP256R1()), HashAlgorithm.SHA256, KeyStatus.ACTIVE)
 CURSOR_SEAL = CursorSeal(b"a secret of this service")
 ISSUER = "https://issuer.test"
+SCAN_PATIENCE = timedelta(days=1)
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
@@ -55,15 +63,40 @@ class Clock:
         self.now += timedelta(**by)
 
 
+class Reader:
+    """A ``Scanner`` that reads to the end and finds whatever a test wants found."""
+
+    def __init__(self) -> None:
+        self.verdict = ScanVerdict(ScanResult.CLEAN)
+        self.is_up = True
+        self.read: list[bytes] = []
+
+    async def scan(self, content: AsyncIterator[bytes]) -> ScanVerdict:
+        await self.check()
+        self.read.append(b"".join([piece async for piece in content]))
+        return self.verdict
+
+    async def check(self) -> None:
+        if not self.is_up:
+            raise Unavailable("scanner")
+
+
 @dataclass
 class World:
-    """Everything a test of the services or the schema needs; principals are made on first use."""
+    """Everything a test of the services or the schema needs; principals are made on first use.
+
+    ``scanner``: who is asked by the ``scans``, if ``judge`` is SCANNER.
+    """
 
     database: Database
     clock: Clock = field(default_factory=Clock)
+    judge: Judge = Judge.NOBODY
+    scanner: Scanner = field(default_factory=Reader)
     store: MemoryStore = field(init=False)
     standings: Standings = field(init=False)
     services: Services = field(init=False)
+    verdicts: Verdicts = field(init=False)
+    scans: Outbox = field(init=False)
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.clock)
@@ -85,7 +118,13 @@ class World:
             longest_lifetime=timedelta(days=7),
         )
         uploads = Uploads(self.database, self.standings, accounts, upkeep, self.clock, limits)
-        completion = Completion(self.database, self.standings, uploads, self.store, upkeep, self.clock)
+        settling = Settling(self.database, self.judge, SCAN_PATIENCE)
+        verdicts = Verdicts(self.database, self.standings, settling, self.store, upkeep, self.clock)
+        completion = Completion(
+            self.database, self.standings, uploads, self.store, upkeep, settling, verdicts, self.clock
+        )
+        scans = Scans(self.database, self.store, self.scanner, verdicts)
+        self.verdicts, self.scans = verdicts, Outbox(self.database, self.clock, {SCAN_JOB: scans.scan})
         self.services = Services(
             accounts=accounts,
             audit_log=AuditLog(self.database, self.standings, self.clock, retention=timedelta(days=400)),
@@ -97,7 +136,7 @@ class World:
             folders=Folders(self.database, self.standings, upkeep, self.clock),
             groups=Groups(self.database, self.standings, self.clock),
             health=Health(self.database, self.store),
-            lookout=Lookout(self.database, completion, upkeep, self.clock),
+            lookout=Lookout(self.database, completion, verdicts, upkeep, self.clock),
             notes=Notes(self.database, self.standings, self.clock),
             people=People(self.database, self.standings, self.clock, issuer=ISSUER),
             policies=Policies(

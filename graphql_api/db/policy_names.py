@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import orjson
-from sqlalchemy import select, tuple_
+from sqlalchemy import exists, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.among import among, texts
@@ -50,6 +50,9 @@ async def find_entries(connection: AsyncConnection, paths: Collection[NamePath])
         for portion in _portions(list(pairs)):
             place = tuple_(FolderEntryRow.folder_id, FolderEntryRow.name_key)
             statement = select(FolderEntryRow.folder_id, FolderEntryRow.name_key, FolderEntryRow.entry_id)
+            is_folder_row = exists().where(FolderRow.id == FolderEntryRow.entry_id)
+            is_file_row = exists().where(FileRow.id == FolderEntryRow.entry_id)
+            statement = statement.where(or_(is_folder_row, is_file_row))  # a name may wait for a verdict on its file
             for folder_id, key, entry_id in await connection.execute(statement.where(place.in_(portion))):
                 found[pairs[folder_id, key]] = entry_id
     return {path: found[path_keys] for path, path_keys in keys.items() if path_keys in found}

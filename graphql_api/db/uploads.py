@@ -10,8 +10,10 @@ from sqlalchemy.orm import aliased
 
 from graphql_api.access.standing import Standing
 from graphql_api.db.among import among, texts
+from graphql_api.db.folders import release_names
 from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
 from graphql_api.db.tables import FolderEntryRow, FolderRow, UploadRow
+from graphql_api.model.file import Evidence
 from graphql_api.model.ids import FOLDER_PREFIX, FileId, FolderId, UploadId, UserId
 from graphql_api.model.names import name_key
 from graphql_api.model.page import Page, PageRequest
@@ -52,8 +54,10 @@ COLUMNS: tuple[Any, ...] = (
     UploadRow.created_at,
     UploadRow.updated_at,
     UploadRow.expires_at,
+    UploadRow.evidence,
+    UploadRow.clean_etag,
 )
-_LATER = {"failure_code", "failure_message", "store_upload_id"}
+_LATER = {"failure_code", "failure_message", "store_upload_id", "evidence", "clean_etag"}
 _RESERVED = [*(column for column in COLUMNS if column.key not in _LATER), UploadRow.look_at]
 
 
@@ -84,6 +88,8 @@ def upload_of(row: Any) -> Upload:
         created_at=row.created_at,
         updated_at=row.updated_at,
         expires_at=row.expires_at,
+        evidence=None if row.evidence is None else Evidence(row.evidence),
+        clean_etag=row.clean_etag,
     )
 
 
@@ -218,7 +224,7 @@ async def move_upload(
 
 
 async def rename_upload(connection: AsyncConnection, upload_id: UploadId, filename: str) -> None:
-    """The file got another name than was asked for."""
+    """What becomes of it has another name than was asked for."""
     await connection.execute(update(UploadRow).where(UploadRow.id == upload_id).values(filename=filename))
 
 
@@ -230,9 +236,11 @@ async def abort_uploads_into(
         update(UploadRow)
         .where(UploadRow.folder_id.in_(folder_ids), UploadRow.status.in_(_UNFINISHED))
         .values(status=UploadStatus.ABORTED, updated_at=now)
-        .returning(*_REMAINS)
+        .returning(*_REMAINS, UploadRow.file_id)
     )
-    return [Remains(*row) for row in await connection.execute(statement)]
+    gone = (await connection.execute(statement)).all()
+    await release_names(connection, [row.file_id for row in gone])  # PROCESSING ones have theirs
+    return [Remains(row.object_key, row.store_upload_id) for row in gone]
 
 
 async def abort_uploads_for(
@@ -246,6 +254,26 @@ async def abort_uploads_for(
         .returning(*_REMAINS)
     )
     return [Remains(*row) for row in await connection.execute(statement)]
+
+
+async def await_verdict(
+    connection: AsyncConnection, upload_id: UploadId, *, evidence: Evidence | None, look_at: datetime
+) -> None:
+    """What is to be known of a PROCESSING upload until it has its verdict."""
+    statement = update(UploadRow).where(UploadRow.id == upload_id)
+    await connection.execute(statement.values(evidence=evidence, look_at=look_at))
+
+
+async def record_clean(connection: AsyncConnection, upload_id: UploadId, etag: str) -> Upload | None:
+    """The bytes with this ETag were called clean; None when the upload is over."""
+    statement = (
+        update(UploadRow)
+        .where(UploadRow.id == upload_id, UploadRow.status.in_(_UNFINISHED))
+        .values(clean_etag=etag)
+        .returning(*COLUMNS)
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else upload_of(row)
 
 
 async def record_begun(connection: AsyncConnection, upload_id: UploadId, store_upload_id: str) -> Upload | None:
@@ -284,16 +312,25 @@ async def _change_pending(
 async def claim_to_look_at(
     connection: AsyncConnection, *, now: datetime, until: datetime, limit: int
 ) -> Sequence[Upload]:
-    """At most ``limit`` PENDING uploads at which it is time to look. Nobody else gets them before ``until``."""
-    is_due = or_(UploadRow.look_at <= now, and_(UploadRow.look_at.is_(None), UploadRow.expires_at <= now))
-    due = select(UploadRow.id).where(UploadRow.status == UploadStatus.PENDING, is_due)
-    # A CTE that locks is computed once. A subquery in its place may be run again for each row, and lock others.
-    chosen = due.order_by(UploadRow.look_at).limit(limit).with_for_update(skip_locked=True).cte("due")
-    is_chosen = UploadRow.id.in_(select(chosen.c.id))
-    statement = update(UploadRow).where(is_chosen).values(look_at=until).returning(*COLUMNS)
-    return [upload_of(row) for row in await connection.execute(statement)]
+    """PENDING and PROCESSING uploads at which it is time to look, at most ``limit`` of each. Nobody else gets them
+    before ``until``.
+    """
+    is_over = and_(UploadRow.look_at.is_(None), UploadRow.expires_at <= now)
+    claimed: list[Upload] = []
+    for status, is_due in (
+        (UploadStatus.PENDING, or_(UploadRow.look_at <= now, is_over)),
+        (UploadStatus.PROCESSING, UploadRow.look_at <= now),
+    ):
+        due = select(UploadRow.id).where(UploadRow.status == status, is_due)
+        # A CTE that locks is computed once. A subquery in its place may be run again for each row, and lock others.
+        chosen = due.order_by(UploadRow.look_at).limit(limit).with_for_update(skip_locked=True).cte("due")
+        is_chosen = UploadRow.id.in_(select(chosen.c.id))
+        statement = update(UploadRow).where(is_chosen).values(look_at=until).returning(*COLUMNS)
+        claimed += [upload_of(row) for row in await connection.execute(statement)]
+    return claimed
 
 
-async def look_again(connection: AsyncConnection, upload_id: UploadId, look_at: datetime) -> None:
-    """Nothing was there: look again at ``look_at``."""
-    await connection.execute(update(UploadRow).where(UploadRow.id == upload_id).values(look_at=look_at))
+async def look_again(connection: AsyncConnection, upload: Upload, look_at: datetime) -> None:
+    """It is as it was: look again at ``look_at``."""
+    statement = update(UploadRow).where(UploadRow.id == upload.id, UploadRow.status == upload.status)
+    await connection.execute(statement.values(look_at=look_at))

@@ -1,4 +1,4 @@
-"""What a scanner says about an object's bytes."""
+"""What a scanner says about an object's bytes, and who is asked."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +10,17 @@ class ScanResult(StrEnum):
     CLEAN = "CLEAN"
     INFECTED = "INFECTED"
     UNSCANNABLE = "UNSCANNABLE"
+
+
+class Judge(StrEnum):
+    """Who must call an upload's bytes clean before they become a file.
+
+    SCANNER: one that we ask, by a job. EVENTS: one that looks at the bucket by itself and tells by event.
+    """
+
+    NOBODY = "NOBODY"
+    SCANNER = "SCANNER"
+    EVENTS = "EVENTS"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from graphql_api.model.file import Evidence
 from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
 from graphql_api.model.parts import PartPlan, Remains, StoreUpload
 from graphql_api.model.stored_object import PromisedObject
@@ -93,6 +94,8 @@ class Upload:
     created_at: datetime
     updated_at: datetime
     expires_at: datetime
+    evidence: Evidence | None = None  # for the CRC-64/NVME of the whole, once PROCESSING
+    clean_etag: str | None = None  # of the bytes that were called clean; they become a file once PROCESSING
 
     @property
     def result_id(self) -> FileId:

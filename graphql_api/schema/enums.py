@@ -47,7 +47,7 @@ _describe(
     UploadStatus,
     "State of an upload.",
     PENDING="Waiting for bytes.",
-    PROCESSING="The bytes are in and are being judged.",
+    PROCESSING="The bytes are in and as announced; a scanner is to call them clean. The name is reserved.",
     COMPLETED="The file exists.",
     FAILED="Rejected; see `failure`.",
     ABORTED="Given up by the client.",
@@ -60,7 +60,7 @@ _describe(
     CHECKSUM_MISMATCH="Other checksum than announced.",
     CONTENT_TYPE_MISMATCH="Not the announced type.",
     INFECTED="Malware.",
-    NOT_SCANNED="Nothing could say whether it is malware.",
+    NOT_SCANNED="No scanner could say, or none has said in time, whether it is malware.",
     NOT_ALLOWED="The folder no longer takes files like this.",
 )
 _describe(

@@ -81,9 +81,9 @@ class UploadStateError(UserError):
     )
 
 
-@strawberry.type(description="The store holds something else than was announced; the upload has failed.")
+@strawberry.type(description="The store holds something else than was announced, or malware; the upload has failed.")
 class UploadMismatchError(UserError):
-    failure_code: UploadFailureCode = strawberry.field(description="What differs.")
+    failure_code: UploadFailureCode = strawberry.field(description="What differs, or what else is wrong.")
 
 
 @strawberry.type(description="A part of the service does not answer. Nothing is half-done; asking again is safe.")

@@ -2,47 +2,35 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
-from graphql_api.db import files, folders, rules, upload_parts, uploads, versions
+from graphql_api.db import files, uploads
 from graphql_api.db.engine import Database
 from graphql_api.errors import (
     BytesMissing,
     DeliveryError,
-    NotFound,
     Unavailable,
     UploadMismatch,
     UploadStateConflict,
 )
 from graphql_api.model.file import File, FileVersion
-from graphql_api.model.ids import FileId, UploadId, new_version_id
-from graphql_api.model.principal import Permission, Principal
+from graphql_api.model.ids import FileId, UploadId
+from graphql_api.model.principal import Principal
 from graphql_api.model.upload import OnConflict, Upload, UploadFailure, UploadMethod, UploadStatus
 from graphql_api.services.clock import Clock
 from graphql_api.services.joining import Joining
-from graphql_api.services.naming import claim
-from graphql_api.services.requirements import lock_writable, require
-from graphql_api.services.sniffing import SNIFFED_BYTES, recognised_type
+from graphql_api.services.settling import Completer, Settling
 from graphql_api.services.standings import Standings
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_wishes import checked_crc64
 from graphql_api.services.uploads import Uploads
-from graphql_api.services.verification import integrity_of, mismatch
+from graphql_api.services.verdicts import Verdicts
+from graphql_api.services.verification import verify
 from graphql_api.storage import ObjectStore
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Completer:
-    """By whose right an upload is completed, and what they say of it."""
-
-    standing: Callable[[AsyncConnection], Awaitable[Standing]]
-    on_conflict: OnConflict | None = None  # as was wished at the beginning if None
-    crc64nvme: str | None = None  # hex, of the whole
 
 
 class Completion:
@@ -55,6 +43,8 @@ class Completion:
         uploads: Uploads,
         store: ObjectStore,
         upkeep: Upkeep,
+        settling: Settling,
+        verdicts: Verdicts,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -63,6 +53,8 @@ class Completion:
         self._store = store
         self._joining = Joining(database, store)
         self._upkeep = upkeep
+        self._settling = settling
+        self._verdicts = verdicts
         self._clock = clock
 
     async def complete(
@@ -73,17 +65,19 @@ class Completion:
         on_conflict: OnConflict | None = None,
         crc64nvme: str | None = None,
     ) -> tuple[Upload, File | None]:
-        """Make the file exist if the store holds what was promised. Idempotent; the file is None while the upload is
-        PROCESSING, and if it was deleted since. ``crc64nvme``: hex, of the whole, for one who did not know it before.
+        """Make the file exist if the store holds what was promised; where bytes are judged, have that done first.
+        Idempotent; the file is None while the upload is PROCESSING, and if it was deleted since. ``crc64nvme``: hex, of
+        the whole, for one who did not know it before.
 
         Raises: InvalidInput. NotFound: no such upload of ``principal``, or they see its folder or file no more.
         Forbidden: they may not WRITE there any more. BytesMissing: not there yet, or not all parts: send them and ask
-        again. UploadMismatch: not what was promised; the upload has failed and its bytes are gone. UploadStateConflict:
-        aborted or expired. Conflict: the name was taken meanwhile; the upload stays PENDING. Unavailable: ask again.
+        again. UploadMismatch: not what was promised, or not called clean; the upload has failed and its bytes are gone.
+        UploadStateConflict: aborted or expired. Conflict: the name was taken meanwhile; the upload stays PENDING.
+        Unavailable: ask again.
         """
         crc64nvme = checked_crc64(crc64nvme, "crc64nvme")
         upload = await self._uploads.get(principal, upload_id)
-        completer = _Completer(
+        completer = Completer(
             lambda connection: self._standings.of(connection, principal), on_conflict, upload.crc64nvme or crc64nvme
         )
         return await self._complete(upload, completer)
@@ -98,7 +92,7 @@ class Completion:
             upload = await uploads.find_upload_of(connection, object_key)
         if upload is None:
             return None
-        completer = _Completer(self._right_of_owner(upload), crc64nvme=upload.crc64nvme)
+        completer = Completer(self._right_of_owner(upload), crc64nvme=upload.crc64nvme)
         try:
             done, _ = await self._complete(upload, completer)
         except Unavailable:
@@ -112,9 +106,9 @@ class Completion:
     def _right_of_owner(self, upload: Upload) -> Callable[[AsyncConnection], Awaitable[Standing]]:
         return lambda connection: self._standings.of_absent(connection, upload.owner_id, is_admin=upload.by_admin)
 
-    async def _complete(self, upload: Upload, completer: _Completer) -> tuple[Upload, File | None]:
+    async def _complete(self, upload: Upload, completer: Completer) -> tuple[Upload, File | None]:
         if upload.status is not UploadStatus.PENDING:
-            return await self._outcome(upload, completer)
+            return await self._outcome(await self._judged(upload), completer)
         joined = None
         found = await self._store.find(upload.object_key)
         if found is None and upload.method is UploadMethod.MULTIPART:
@@ -129,28 +123,19 @@ class Completion:
             found = await self._store.find(upload.object_key)
         if found is None:
             return await self._nothing_there(upload, completer)
-        start = await self._store.read_start(upload.object_key, SNIFFED_BYTES) if found.size else b""
-        recognised = recognised_type(start)
-        promised = completer.crc64nvme or (joined.crc64nvme if joined else None)
-        if (failure := mismatch(upload, found, recognised, crc64nvme=promised)) is not None:
-            return await self._fail(upload, failure, completer)
-        known = integrity_of(upload, found, promised=completer.crc64nvme, combined=joined.crc64nvme if joined else None)
-        version = FileVersion(
-            id=new_version_id(self._clock()),
-            file_id=upload.result_id,
-            number=1,
-            object_key=upload.object_key,
-            size=upload.size,
-            content_type=upload.content_type,
-            detected_content_type=recognised,
-            integrity=known,
-            etag=found.etag,
-            created_by=upload.owner_id,
-            created_at=self._clock(),
+        verified = await verify(
+            self._store,
+            upload,
+            found,
+            now=self._clock(),
+            promised=completer.crc64nvme,
+            combined=joined.crc64nvme if joined else None,
         )
-        return await self._settle(upload, version, completer)
+        if isinstance(verified, UploadFailure):
+            return await self._fail(upload, verified, completer)
+        return await self._settle(upload, verified, completer)
 
-    async def _nothing_there(self, upload: Upload, completer: _Completer) -> tuple[Upload, File | None]:
+    async def _nothing_there(self, upload: Upload, completer: Completer) -> tuple[Upload, File | None]:
         if upload.expires_at <= self._clock():
             ended = await self._upkeep.end(upload, UploadStatus.EXPIRED)
             return await self._outcome(ended or await self._again(upload), completer)
@@ -159,74 +144,22 @@ class Completion:
             return await self._outcome(again, completer)
         raise BytesMissing("the store does not hold the bytes yet", status=upload.status, path=("uploadId",))
 
-    async def _settle(self, upload: Upload, version: FileVersion, completer: _Completer) -> tuple[Upload, File | None]:
-        """Claim the upload, the name and the file in one transaction; whoever comes second gets what the first made."""
-        now = version.created_at
-        async with self._database.transaction() as connection:
-            await rules.hold_version(connection)  # the new file's scopes depend on where its folder stands
-            standing = await completer.standing(connection)
-            if upload.replaces is None:
-                place = None
-                if upload.folder_id is not None:
-                    place = await folders.lock_folder(connection, standing, upload.folder_id)
-            else:
-                locked = await lock_writable(connection, standing, upload.replaces, field="uploadId")
-            ended = await uploads.move_upload(connection, upload.id, UploadStatus.COMPLETED, now=now)
-            if ended is not None:
-                if upload.replaces is None:
-                    if place is None:
-                        raise NotFound("the folder of this upload is gone", path=("uploadId",))
-                    require(standing, Permission.WRITE, place.scopes, "uploadId")
-                    mode = completer.on_conflict or upload.on_conflict
-                    file = await self._new_file(connection, standing, upload, place, version, mode)
-                else:
-                    file = await self._new_version(connection, standing, locked.file, version)
-                if upload.method is UploadMethod.MULTIPART:
-                    await upload_parts.forget_promises(connection, upload.id)
-        if ended is None:
+    async def _settle(self, upload: Upload, version: FileVersion, completer: Completer) -> tuple[Upload, File | None]:
+        settled = await self._settling.settle(upload, version, completer)
+        if settled is None:
             return await self._outcome(await self._again(upload), completer)
-        return replace(ended, filename=file.name if upload.replaces is None else ended.filename), file
+        moved, file = settled
+        if moved.status is UploadStatus.PROCESSING:
+            return await self._outcome(await self._judged(moved), completer)
+        return moved, file
 
-    async def _new_file(
-        self,
-        connection: AsyncConnection,
-        standing: Standing,
-        upload: Upload,
-        place: folders.PlacedFolder,
-        version: FileVersion,
-        mode: OnConflict,
-    ) -> File:
-        name = await claim(connection, standing, place.folder.id, upload.filename, upload.file_id, mode)
-        file = File(
-            id=upload.file_id,
-            folder_id=place.folder.id,
-            owner_id=upload.owner_id,
-            name=name,
-            size=version.size,
-            content_type=version.content_type,
-            stored_content_type=version.content_type,
-            sha256=version.sha256,
-            object_key=version.object_key,
-            created_at=version.created_at,
-            updated_at=version.created_at,
-            terms=standing.read_terms({upload.file_id, upload.owner_id, *place.chain}),
-        )
-        await files.insert_file(connection, file, detected_content_type=version.detected_content_type)
-        await versions.insert_version(connection, version)
-        if name != upload.filename:
-            await uploads.rename_upload(connection, upload.id, name)
-        return file
+    async def _judged(self, upload: Upload) -> Upload:
+        """Its verdict may have come before it was complete."""
+        if upload.status is UploadStatus.PROCESSING and upload.clean_etag is not None:
+            return await self._verdicts.heed(upload)
+        return upload
 
-    async def _new_version(
-        self, connection: AsyncConnection, standing: Standing, file: File, version: FileVersion
-    ) -> File:
-        """The file has other bytes from now on: who found it before gets the old ones, and nobody a mixture."""
-        number = await versions.newest_number(connection, file.id) + 1
-        version = replace(version, number=number)
-        await versions.insert_version(connection, version)
-        return await files.switch_version(connection, standing, version)
-
-    async def _fail(self, upload: Upload, failure: UploadFailure, completer: _Completer) -> tuple[Upload, File | None]:
+    async def _fail(self, upload: Upload, failure: UploadFailure, completer: Completer) -> tuple[Upload, File | None]:
         ended = await self._upkeep.end(upload, UploadStatus.FAILED, failure)
         return await self._outcome(ended or await self._again(upload), completer)
 
@@ -236,7 +169,7 @@ class Completion:
         assert found is not None, "rows of uploads stay"
         return found
 
-    async def _outcome(self, upload: Upload, completer: _Completer) -> tuple[Upload, File | None]:
+    async def _outcome(self, upload: Upload, completer: Completer) -> tuple[Upload, File | None]:
         """What completing an upload that is over, or about to be, comes to."""
         match upload.status:
             case UploadStatus.COMPLETED:

@@ -192,6 +192,7 @@ class Folders:
             subtree = await folders.list_subtree(connection, found, limit=limit)
             ids = list(subtree)
             await folders.lock_folders(connection, ids)
+            remains = list(await uploads.abort_uploads_into(connection, ids, now=now))  # they may have names in it
             if not is_recursive and await folders.has_entries(connection, folder_id):
                 raise Conflict("the folder is not empty", conflicting_id=folder_id, path=("isRecursive",))
             below = await files.lock_files_in(connection, ids, limit=MAX_DELETED + 1)
@@ -203,8 +204,7 @@ class Folders:
                         "something below may not be deleted", required_permission=Permission.DELETE, path=("folderId",)
                     )
             file_ids = [file_id for file_id, *_ in below]
-            remains = [Remains(key) for key in await versions.list_keys(connection, file_ids)]
-            remains += await uploads.abort_uploads_into(connection, ids, now=now)
+            remains += [Remains(key) for key in await versions.list_keys(connection, file_ids)]
             remains += await uploads.abort_uploads_for(connection, file_ids, now=now)
             await folders.release_names(connection, file_ids)
             gone = await files.delete_files(connection, file_ids)

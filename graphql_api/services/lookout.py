@@ -1,5 +1,5 @@
 """Uploads that nobody completes: the bytes may be there all the same; those that are not when its time is over make an
-upload expire.
+upload expire. And those whose verdict does not come.
 """
 
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from graphql_api.services.completion import Completion
 from graphql_api.services.turns import Turn
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.uploads import FIRST_LOOK
+from graphql_api.services.verdicts import Verdicts
 
 BATCH: Final = 100  # uploads that one look claims
 AT_ONCE: Final = 8  # questions to the store
@@ -25,38 +26,41 @@ class Lookout:
     """Any number of processes may look: each upload is claimed by one at a time, and completing it twice is harmless.
 
     The first look comes five minutes after the upload was promised, each further one when it is twice as old, and the
-    last when it expires.
+    last when it expires. While it waits for a verdict the looks are as ``Verdicts`` wants them.
     """
 
-    def __init__(self, database: Database, completion: Completion, upkeep: Upkeep, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, completion: Completion, verdicts: Verdicts, upkeep: Upkeep, clock: Clock
+    ) -> None:
         self._database = database
         self._completion = completion
+        self._verdicts = verdicts
         self._upkeep = upkeep
         self._clock = clock
 
     async def look(self) -> int:
-        """Complete what is there and expire what is over, until nothing is due; how many uploads ended.
+        """Complete what is there and end what is over, until nothing is due; how many uploads moved on.
 
         Raises: Unavailable: those that were claimed are looked at again by whoever comes after the lease.
         """
-        ended, is_more = 0, True
+        moved, is_more = 0, True
         while is_more:
             turn = await self.turn()
-            ended, is_more = ended + turn.done, turn.is_more
-        return ended
+            moved, is_more = moved + turn.done, turn.is_more
+        return moved
 
     async def turn(self) -> Turn:
         """A batch of what ``look`` does. Raises: Unavailable."""
         now = self._clock()
         async with self._database.transaction() as connection:
             claimed = await uploads.claim_to_look_at(connection, now=now, until=now + LEASE, limit=BATCH)
-        ended: list[Upload] = []
+        moved: list[Upload] = []
         limiter = anyio.CapacityLimiter(AT_ONCE)
 
         async def look_at(upload: Upload) -> None:
             async with limiter:
                 if await self._look_at(upload):
-                    ended.append(upload)
+                    moved.append(upload)
 
         try:
             async with anyio.create_task_group() as group:
@@ -64,10 +68,12 @@ class Lookout:
                     group.start_soon(look_at, upload)
         except* Exception as errors:
             raise errors.exceptions[0] from None  # the first: callers know the typed errors, not groups of them
-        return Turn(len(ended), is_more=bool(claimed))
+        return Turn(len(moved), is_more=bool(claimed))
 
     async def _look_at(self, upload: Upload) -> bool:
-        """Whether the upload has ended."""
+        """Whether the upload has moved on."""
+        if upload.status is UploadStatus.PROCESSING:
+            return (await self._verdicts.look(upload)).status is not UploadStatus.PROCESSING
         found = await self._completion.arrived(upload.object_key)
         if found is None or found.status is not UploadStatus.PENDING:
             return True
@@ -75,7 +81,7 @@ class Lookout:
         if found.expires_at <= now:  # what is there cannot become a file, such as for want of a name, or is not all
             return await self._upkeep.end(found, UploadStatus.EXPIRED) is not None
         async with self._database.autocommit() as connection:
-            await uploads.look_again(connection, upload.id, _next_look(found, now))
+            await uploads.look_again(connection, found, _next_look(found, now))
         return False
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.db import deletions, uploads
+from graphql_api.db import deletions, folders, uploads
 from graphql_api.db.engine import Database
 from graphql_api.errors import Unavailable
 from graphql_api.model.parts import Remains
@@ -44,8 +44,8 @@ class Upkeep:
         self._last_arrival = longest_target + transfer_grace
 
     async def end(self, upload: Upload, status: UploadStatus, failure: UploadFailure | None = None) -> Upload | None:
-        """Move an upload from the state that it is in to an end without a file, and remove its bytes; None when
-        somebody else was first. Raises: Unavailable.
+        """Move an upload from the state that it is in to an end without a file, remove its bytes and let go of its
+        name; None when somebody else was first. Raises: Unavailable.
         """
         now = self._clock()
         async with self._database.transaction() as connection:
@@ -53,6 +53,8 @@ class Upkeep:
                 connection, upload.id, status, now=now, come_from=upload.status, failure=failure
             )
             if ended is not None:
+                if upload.status is UploadStatus.PROCESSING:
+                    await folders.release_names(connection, [ended.file_id])
                 await self.schedule_removal(connection, [ended.remains])
         if ended is not None:
             await self.remove([ended.remains])

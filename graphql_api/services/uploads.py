@@ -128,7 +128,9 @@ class Uploads:
             ended = await self._upkeep.end(upload, UploadStatus.ABORTED)
             upload = ended or await self.get(principal, upload_id)
         if upload.status in (UploadStatus.COMPLETED, UploadStatus.PROCESSING):
-            raise UploadStateConflict("the upload is complete", status=upload.status, path=("uploadId",))
+            raise UploadStateConflict(
+                "all bytes are in: the upload can no longer be given up", status=upload.status, path=("uploadId",)
+            )
         return upload
 
     async def find(self, principal: Principal, ids: Sequence[UploadId]) -> Mapping[UploadId, Upload]:

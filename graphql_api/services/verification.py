@@ -1,9 +1,46 @@
 """Whether what the store holds is what was promised, and what is known of it then."""
 
-from graphql_api.model.file import ChecksumAlgorithm, Evidence, Integrity
+from datetime import datetime
+
+from graphql_api.model.file import ChecksumAlgorithm, Evidence, FileVersion, Integrity
+from graphql_api.model.ids import new_version_id
 from graphql_api.model.stored_object import StoredObject
 from graphql_api.model.upload import Upload, UploadFailure, UploadFailureCode, UploadMethod
-from graphql_api.services.sniffing import contradicts
+from graphql_api.services.sniffing import SNIFFED_BYTES, contradicts, recognised_type
+from graphql_api.storage import ObjectStore
+
+
+async def verify(
+    store: ObjectStore,
+    upload: Upload,
+    found: StoredObject,
+    *,
+    now: datetime,
+    promised: str | None = None,
+    combined: str | None = None,
+) -> FileVersion | UploadFailure:
+    """What will be kept of ``found``, which the store holds, if it is what was promised. ``promised``, ``combined``:
+    CRC-64/NVME (hex) of the whole, as its uploader and as the parts say.
+
+    Raises: Unavailable.
+    """
+    start = await store.read_start(upload.object_key, SNIFFED_BYTES) if found.size else b""
+    recognised = recognised_type(start)
+    if (failure := mismatch(upload, found, recognised, crc64nvme=promised or combined)) is not None:
+        return failure
+    return FileVersion(
+        id=new_version_id(now),
+        file_id=upload.result_id,
+        number=1,
+        object_key=upload.object_key,
+        size=upload.size,
+        content_type=upload.content_type,
+        detected_content_type=recognised,
+        integrity=integrity_of(upload, found, promised=promised, combined=combined),
+        etag=found.etag,
+        created_by=upload.owner_id,
+        created_at=now,
+    )
 
 
 def mismatch(

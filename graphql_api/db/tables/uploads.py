@@ -14,7 +14,8 @@ from graphql_api.model.upload import OnConflict, UploadFailureCode, UploadMethod
 class UploadRow(Base):
     """One upload. ``status`` moves by conditional UPDATE and never back. ``folder_id`` goes when the folder goes.
 
-    ``look_at``: when to look whether the bytes are there although nobody said so; None: not before it expires.
+    ``look_at``: when to look whether the bytes are there although nobody said so, and, while PROCESSING, whether their
+    verdict is; None: not before it expires.
     """
 
     __tablename__ = "uploads"
@@ -43,6 +44,12 @@ class UploadRow(Base):
             "look_at",
             sqlite_where=text("status = 'PENDING'"),
             postgresql_where=text("status = 'PENDING'"),
+        ),
+        Index(
+            "ix_uploads_processing_look_at",
+            "look_at",
+            sqlite_where=text("status = 'PROCESSING'"),
+            postgresql_where=text("status = 'PROCESSING'"),
         ),
         Index(
             "ix_uploads_pending_owner_id_size",
@@ -76,6 +83,8 @@ class UploadRow(Base):
     updated_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     look_at: Mapped[datetime | None]
+    evidence: Mapped[str | None] = mapped_column(binary_text(16))
+    clean_etag: Mapped[str | None] = mapped_column(binary_text())
 
 
 class UploadPartRow(Base):

@@ -1,0 +1,142 @@
+"""The one step of an upload whose bytes are as promised: to a file, or to whoever must call them clean first."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from graphql_api.access.standing import Standing
+from graphql_api.db import files, folders, jobs, rules, upload_parts, uploads, versions
+from graphql_api.db.engine import Database
+from graphql_api.errors import NotFound
+from graphql_api.model.file import File, FileVersion
+from graphql_api.model.principal import Permission
+from graphql_api.model.scan import Judge
+from graphql_api.model.upload import OnConflict, Upload, UploadMethod, UploadStatus
+from graphql_api.services.naming import claim
+from graphql_api.services.requirements import lock_writable, require
+
+SCAN_JOB: Final = "scan"  # its subject is an object key
+LOOK_AGAIN: Final = timedelta(hours=1)  # while a verdict does not come
+
+
+@dataclass(frozen=True, slots=True)
+class Completer:
+    """By whose right an upload is completed, and what they say of it."""
+
+    standing: Callable[[AsyncConnection], Awaitable[Standing]]
+    on_conflict: OnConflict | None = None  # as was wished at the beginning if None
+    crc64nvme: str | None = None  # hex, of the whole
+
+
+class Settling:
+    """``patience``: how long an upload waits for a verdict of ``judge``."""
+
+    def __init__(self, database: Database, judge: Judge, patience: timedelta) -> None:
+        self._database = database
+        self.judge = judge
+        self._patience = patience
+
+    def waits_until(self, upload: Upload) -> datetime:
+        """When a PROCESSING upload fails for want of a verdict."""
+        return upload.updated_at + self._patience
+
+    async def settle(
+        self, upload: Upload, version: FileVersion, completer: Completer
+    ) -> tuple[Upload, File | None] | None:
+        """Claim the upload, and the name and the file with it, in one transaction. PENDING becomes PROCESSING where
+        bytes are judged, and has its name from then on; else, and from PROCESSING, it becomes COMPLETED.
+
+        The upload as it is then, and its file; None when somebody else was first. Raises: NotFound, Forbidden,
+        Conflict. Unavailable.
+        """
+        now, is_admitted = version.created_at, upload.status is UploadStatus.PROCESSING
+        becomes_file = is_admitted or self.judge is Judge.NOBODY
+        goal = UploadStatus.COMPLETED if becomes_file else UploadStatus.PROCESSING
+        file: File | None = None
+        async with self._database.transaction() as connection:
+            await rules.hold_version(connection)  # the new file's scopes depend on where its folder stands
+            standing = await completer.standing(connection)
+            if upload.replaces is None:
+                place = None
+                if upload.folder_id is not None:
+                    place = await folders.lock_folder(connection, standing, upload.folder_id)
+            else:
+                locked = await lock_writable(connection, standing, upload.replaces, field="uploadId")
+            moved = await uploads.move_upload(connection, upload.id, goal, now=now, come_from=upload.status)
+            if moved is None:
+                return None
+            if upload.replaces is None:
+                if place is None:
+                    raise NotFound("the folder of this upload is gone", path=("uploadId",))
+                require(standing, Permission.WRITE, place.scopes, "uploadId")
+                if not is_admitted:
+                    mode = completer.on_conflict or upload.on_conflict
+                    moved = await self._named(connection, standing, moved, place, mode)
+                if becomes_file:
+                    file = await self._new_file(connection, standing, moved, place, version)
+            elif becomes_file:
+                file = await self._new_version(connection, standing, locked.file, version)
+            if not becomes_file:
+                moved = await self._await_verdict(connection, moved, version)
+            if upload.method is UploadMethod.MULTIPART:
+                await upload_parts.forget_promises(connection, upload.id)
+        return moved, file
+
+    async def _named(
+        self,
+        connection: AsyncConnection,
+        standing: Standing,
+        upload: Upload,
+        place: folders.PlacedFolder,
+        mode: OnConflict,
+    ) -> Upload:
+        name = await claim(connection, standing, place.folder.id, upload.filename, upload.file_id, mode)
+        if name != upload.filename:
+            await uploads.rename_upload(connection, upload.id, name)
+        return replace(upload, filename=name)
+
+    async def _await_verdict(self, connection: AsyncConnection, upload: Upload, version: FileVersion) -> Upload:
+        now, evidence = version.created_at, None if version.integrity is None else version.integrity.evidence
+        look_at = min(now + LOOK_AGAIN, self.waits_until(upload))
+        await uploads.await_verdict(connection, upload.id, evidence=evidence, look_at=look_at)
+        if self.judge is Judge.SCANNER:
+            await jobs.enqueue(connection, SCAN_JOB, upload.object_key, now=now)
+        return replace(upload, evidence=evidence)
+
+    async def _new_file(
+        self,
+        connection: AsyncConnection,
+        standing: Standing,
+        upload: Upload,
+        place: folders.PlacedFolder,
+        version: FileVersion,
+    ) -> File:
+        file = File(
+            id=upload.file_id,
+            folder_id=place.folder.id,
+            owner_id=upload.owner_id,
+            name=upload.filename,
+            size=version.size,
+            content_type=version.content_type,
+            stored_content_type=version.content_type,
+            sha256=version.sha256,
+            object_key=version.object_key,
+            created_at=version.created_at,
+            updated_at=version.created_at,
+            terms=standing.read_terms({upload.file_id, upload.owner_id, *place.chain}),
+        )
+        await files.insert_file(connection, file, detected_content_type=version.detected_content_type)
+        await versions.insert_version(connection, version)
+        return file
+
+    async def _new_version(
+        self, connection: AsyncConnection, standing: Standing, file: File, version: FileVersion
+    ) -> File:
+        """The file has other bytes from now on: who found it before gets the old ones, and nobody a mixture."""
+        number = await versions.newest_number(connection, file.id) + 1
+        version = replace(version, number=number)
+        await versions.insert_version(connection, version)
+        return await files.switch_version(connection, standing, version)
