@@ -31,24 +31,9 @@ from tests.e2e.service import Surroundings
 from tests.memory_store import MemoryStore
 from tests.ministack import MiniStack
 from tests.store import free_port, s3_store
+from tests.workers.running import events, worker
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # a fact of processes, not of databases
-
-
-@contextmanager
-def worker(around: Surroundings, url: str, folder: Path, **changes: str) -> Iterator[Program]:
-    """``graphql-api worker`` that has begun to work."""
-    environ = around.environ(url, **changes)
-    with Program([*MODULE, "worker"], folder, cwd=folder, environ=environ) as program:
-        wait_for(lambda: events(program.err, "worker_started") or program.process.poll() is not None)
-        assert program.process.poll() is None, program.err
-        yield program
-
-
-def events(log: str, name: str) -> list[str]:
-    """Lines of this event, in a log of JSON."""
-    messages = [str(json.loads(line)["message"]) for line in log.splitlines()]
-    return [message for message in messages if message.startswith(name)]
 
 
 @pytest.fixture
