@@ -192,9 +192,9 @@ def test_scan_results_go_where_their_queue_lets_them_in() -> None:
     target = json.loads(JSON["scan-target.json"])[0]["Arn"]
     statement = json.loads(JSON["scan-queue-statement.json"])
     assert statement["Resource"] == target
-    rule = next(command for command in aws_commands() if command[1:3] == ["events", "put-rule"])
-    name = rule[rule.index("--name") + 1]
-    assert statement["Condition"]["ArnEquals"]["aws:SourceArn"].endswith(f":rule/{name}")
+    rules = [command for command in aws_commands() if command[1:3] == ["events", "put-rule"]]
+    names = [rule[rule.index("--name") + 1] for rule in rules if "file://scan-results.json" in rule]
+    assert names == [statement["Condition"]["ArnEquals"]["aws:SourceArn"].rpartition(":rule/")[2]]
 
 
 def test_the_examples_stand_in_their_sections() -> None:
