@@ -175,6 +175,7 @@ async def switch_version(connection: AsyncConnection, standing: Standing, versio
             detected_content_type=version.detected_content_type,
             sha256=version.sha256,
             updated_at=version.created_at,
+            altered_at=None,
         )
         .returning(*COLUMNS)
     )

@@ -23,6 +23,7 @@ class File:
     object_key: str
     created_at: datetime
     updated_at: datetime
+    altered_at: datetime | None = None  # when its bytes were found to differ from what was uploaded
     terms: ReadTerms | None = None  # on which the one it was found for may download it; None: not at all
 
 

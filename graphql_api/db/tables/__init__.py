@@ -16,6 +16,7 @@ from graphql_api.db.tables.tree import (
     FolderEntryRow,
     FolderRow,
 )
+from graphql_api.db.tables.upkeep import ObjectCheckRow, PeriodicTaskRow
 from graphql_api.db.tables.uploads import ObjectDeletionRow, UploadPartRow, UploadRow
 
 __all__ = [
@@ -34,7 +35,9 @@ __all__ = [
     "GroupRow",
     "IdempotencyKeyRow",
     "JobRow",
+    "ObjectCheckRow",
     "ObjectDeletionRow",
+    "PeriodicTaskRow",
     "PolicyStateRow",
     "UploadPartRow",
     "UploadRow",

@@ -45,7 +45,9 @@ class FolderEntryRow(Base):
 
 
 class FileRow(Base):
-    """A file and the object that holds its bytes."""
+    """A file and the object that holds its bytes. ``altered_at``: those are not what was uploaded, and nobody gets
+    them.
+    """
 
     __tablename__ = "files"
     __table_args__ = (
@@ -71,10 +73,14 @@ class FileRow(Base):
     object_key: Mapped[str] = mapped_column(binary_text(), unique=True)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    altered_at: Mapped[datetime | None]
 
 
 class FileVersionRow(Base):
-    """Bytes that a file has or had. ``files`` repeats what lists and links need of the newest."""
+    """Bytes that a file has or had. ``files`` repeats what lists and links need of the newest.
+
+    ``altered_at``: when the store was found to hold others.
+    """
 
     __tablename__ = "file_versions"
     __table_args__ = (
@@ -99,6 +105,7 @@ class FileVersionRow(Base):
     etag: Mapped[str | None] = mapped_column(binary_text())
     created_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime]
+    altered_at: Mapped[datetime | None]
 
 
 class FileScopeRow(Base):
