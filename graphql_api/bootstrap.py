@@ -24,6 +24,7 @@ from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
 from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.live import Live
 from graphql_api.services.notes import Notes
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
@@ -93,6 +94,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         folders=Folders(database, standings, upkeep, clock),
         groups=Groups(database, standings, clock),
         health=Health(database, store),
+        live=Live(database, standings),
         notes=Notes(database, standings, clock),
         people=People(database, standings, clock, issuer=settings.auth_issuer),
         policies=Policies(

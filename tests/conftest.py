@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # pytest imports the plugin itself, to rewrite its assertions
 
 PATIENCE = 60.0  # seconds: what a service would call no answer is, in a run of all tests, a busy machine
 
-pytest_plugins = ["tests.postgres", "tests.store", "tests.cli.program", "tests.e2e.service"]
+pytest_plugins = ["tests.watching", "tests.postgres", "tests.store", "tests.cli.program", "tests.e2e.service"]
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
 from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.live import Live
 from graphql_api.services.notes import Notes
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
@@ -122,6 +123,7 @@ class World:
             folders=Folders(self.database, self.standings, upkeep, self.clock),
             groups=Groups(self.database, self.standings, self.clock),
             health=Health(self.database, self.store),
+            live=Live(self.database, self.standings, retry_after=0.01),
             notes=Notes(self.database, self.standings, self.clock),
             people=People(self.database, self.standings, self.clock, issuer=ISSUER),
             policies=Policies(

@@ -1,6 +1,6 @@
 """Uploads: reservation, the one change of state, and what is due to be swept."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -173,18 +173,18 @@ async def rename_upload(connection: AsyncConnection, upload_id: UploadId, filena
 
 async def abort_uploads_into(
     connection: AsyncConnection, folder_ids: Collection[FolderId], *, now: datetime
-) -> Sequence[str]:
+) -> Mapping[UploadId, str]:
     """Give up all PENDING uploads into these folders; their object keys."""
     statement = (
         update(UploadRow)
         .where(UploadRow.folder_id.in_(folder_ids), UploadRow.status == UploadStatus.PENDING)
         .values(status=UploadStatus.ABORTED, updated_at=now)
-        .returning(UploadRow.object_key)
+        .returning(UploadRow.id, UploadRow.object_key)
     )
-    return list(await connection.scalars(statement))
+    return {UploadId(id_): key for id_, key in await connection.execute(statement)}
 
 
-async def expire_uploads(connection: AsyncConnection, *, now: datetime, limit: int) -> Sequence[str]:
+async def expire_uploads(connection: AsyncConnection, *, now: datetime, limit: int) -> Mapping[UploadId, str]:
     """Move at most ``limit`` uploads that are PENDING past their time to EXPIRED; their object keys."""
     due = (
         select(UploadRow.id)
@@ -196,6 +196,6 @@ async def expire_uploads(connection: AsyncConnection, *, now: datetime, limit: i
         update(UploadRow)
         .where(UploadRow.id.in_(due), UploadRow.status == UploadStatus.PENDING)
         .values(status=UploadStatus.EXPIRED, updated_at=now)
-        .returning(UploadRow.object_key)
+        .returning(UploadRow.id, UploadRow.object_key)
     )
-    return list(await connection.scalars(statement))
+    return {UploadId(id_): key for id_, key in await connection.execute(statement)}

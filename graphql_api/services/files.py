@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db import audit, files, folders, rules, scopes
 from graphql_api.db.engine import Database
+from graphql_api.db.files import LockedFile
 from graphql_api.db.rulebooks import chains_of
 from graphql_api.db.seal import CursorSeal
 from graphql_api.errors import Conflict, Forbidden, InputFault, InvalidInput, NotFound
@@ -19,6 +20,7 @@ from graphql_api.model.names import name_key
 from graphql_api.model.page import Count, Page, PageRequest
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.upload import OnConflict
+from graphql_api.services.announcements import file_moved, file_updated, files_deleted
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim
 from graphql_api.services.requirements import chains_in, lock_writable, no_file, require, require_to_refile
@@ -113,6 +115,7 @@ class Files:
                 changes["content_type"] = content_type
             if not changes:
                 return file
+            file_updated(connection, file)
             return await files.update_file(connection, standing, file.id, now=self._clock(), **changes)
 
     async def move(self, principal: Principal, file_id: FileId, folder_id: FolderId) -> File:
@@ -157,6 +160,7 @@ class Files:
                 after={"folderId": folder_id},
             )
             await audit.insert_events(connection, [event])
+            file_moved(connection, locked, folder_id)
             return await files.update_file(connection, standing, file.id, now=now, folder_id=folder_id)
 
     async def delete(self, principal: Principal, file_ids: Sequence[FileId]) -> Sequence[FileId | NotFound | Forbidden]:
@@ -167,7 +171,7 @@ class Files:
         """
         now = self._clock()
         results: dict[FileId, FileId | NotFound | Forbidden] = {}
-        going: list[File] = []
+        going: list[LockedFile] = []
         async with self._database.transaction() as connection:
             await rules.hold_version(connection)  # so that nobody makes a rule about what is going
             standing = await self._standings.of(connection, principal)
@@ -178,14 +182,16 @@ class Files:
                     results[file_id] = refusal
                 else:
                     results[file_id] = file_id
-                    going.append(locked.file)
-            ids = [file.id for file in going]
+                    going.append(locked)
+            ids = [locked.file.id for locked in going]
             await folders.release_names(connection, ids)
             gone = await files.delete_files(connection, ids)
-            events = [_deletion(principal, file, now) for file in going]
+            events = [_deletion(principal, locked.file, now) for locked in going]
             await audit.insert_events(connection, [*events, *rules_gone(principal, gone, now)])
-            await self._upkeep.schedule_removal(connection, [file.object_key for file in going])
-        await self._upkeep.remove([file.object_key for file in going])
+            files_deleted(connection, going, gone)
+            keys = [locked.file.object_key for locked in going]
+            await self._upkeep.schedule_removal(connection, keys)
+        await self._upkeep.remove(keys)
         return [results.get(file_id) or no_file() for file_id in file_ids]
 
     async def visibility(self, principal: Principal, ids: Sequence[FileId]) -> Mapping[FileId, bool]:

@@ -18,6 +18,7 @@ from graphql_api.model.names import name_key
 from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.upload import OnConflict
+from graphql_api.services.announcements import folders_deleted, upload_changed
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim
 from graphql_api.services.requirements import chains_in, require, require_to_refile
@@ -202,7 +203,8 @@ class Folders:
                         "something below may not be deleted", required_permission=Permission.DELETE, path=("folderId",)
                     )
             keys = [key for _, key, _ in below]
-            keys += await uploads.abort_uploads_into(connection, ids, now=now)
+            aborted = await uploads.abort_uploads_into(connection, ids, now=now)
+            keys += aborted.values()
             file_ids = [file_id for file_id, *_ in below]
             await folders.release_names(connection, file_ids)
             gone = await files.delete_files(connection, file_ids)
@@ -217,6 +219,8 @@ class Folders:
             event = audit_event(principal, AuditAction.FOLDER_DELETED, folder_id, now=now, before=before)
             await audit.insert_events(connection, [event, *rules_gone(principal, gone, now)])
             await self._upkeep.schedule_removal(connection, keys)
+            upload_changed(connection, *aborted)
+            folders_deleted(connection, ids)
         await self._upkeep.remove(keys)
         return folder_id
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from graphql_api.db import deletions, uploads
 from graphql_api.db.engine import Database
 from graphql_api.errors import Unavailable
+from graphql_api.services.announcements import upload_changed
 from graphql_api.services.clock import Clock
 from graphql_api.storage import ObjectStore
 
@@ -62,7 +63,8 @@ class Upkeep:
         now = self._clock()
         async with self._database.transaction() as connection:
             expired = await uploads.expire_uploads(connection, now=now, limit=BATCH)
-            await self.schedule_removal(connection, expired)
+            await self.schedule_removal(connection, expired.values())
+            upload_changed(connection, *expired)
         removed = 0
         while True:
             async with self._database.autocommit() as connection:

@@ -28,6 +28,7 @@ from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.stored_object import PromisedObject, PutUploadTarget, StoredObject
 from graphql_api.model.upload import OnConflict, Upload, UploadFailure, UploadFailureCode, UploadStatus
 from graphql_api.services.accounts import Accounts
+from graphql_api.services.announcements import file_created, upload_changed
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim, free_names, taken
 from graphql_api.services.requirements import require
@@ -201,6 +202,8 @@ class Uploads:
                 await files.insert_file(connection, file, detected_content_type=recognised)
                 if name != upload.filename:
                     await uploads.rename_upload(connection, upload.id, name)
+                upload_changed(connection, upload.id)
+                file_created(connection, file)
         if ended is None:
             return await self._outcome(principal, await self._get(principal, upload.id))
         return replace(ended, filename=name), file
@@ -244,6 +247,7 @@ class Uploads:
             ended = await uploads.end_upload(connection, upload.id, status, now=self._clock(), failure=failure)
             if ended is not None:
                 await self._upkeep.schedule_removal(connection, [ended.object_key])
+                upload_changed(connection, ended.id)
         if ended is None:
             return await self._get(principal, upload.id)
         await self._upkeep.remove([ended.object_key])
