@@ -14,6 +14,7 @@ from graphql_api.schema.mutation import Mutation
 from graphql_api.schema.query import Query
 from graphql_api.schema.scalars import SCALARS
 from graphql_api.schema.shortcuts import take_shortcuts
+from graphql_api.schema.subscription import Subscription
 from graphql_api.schema.uploads import PutUploadTarget, Upload
 
 __all__ = ["Context", "build_schema"]
@@ -34,11 +35,14 @@ def build_schema() -> strawberry.Schema:
     return take_shortcuts(build_stock_schema())
 
 
-def build_stock_schema(query: type = Query, mutation: type = Mutation) -> strawberry.Schema:
+def build_stock_schema(
+    query: type = Query, mutation: type = Mutation, subscription: type = Subscription
+) -> strawberry.Schema:
     """The schema as strawberry resolves it: what the shortcuts must agree with."""
     return DeliverySchema(
         query=query,
         mutation=mutation,
+        subscription=subscription,
         types=[*USER_ERRORS, PutUploadTarget, Upload],
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[

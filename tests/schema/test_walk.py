@@ -213,6 +213,7 @@ async def test_the_walk_reaches_every_field_of_every_type(town: Town) -> None:
         for name in type_.fields
     }
     left = {way.partition(".")[0] for way in every - reached}
+    left.discard("Subscription")  # see test_subscriptions: what they tell are the same types
     assert all(name.endswith(("Payload", "Result", "Error")) for name in left), left
 
 
