@@ -11,6 +11,7 @@ from datetime import timedelta
 from starlette.applications import Starlette
 
 from graphql_api.db.engine import Database
+from graphql_api.db.listener import Listener
 from graphql_api.db.migration import require_newest_schema
 from graphql_api.db.seal import CursorSeal
 from graphql_api.errors import DeliveryError
@@ -37,6 +38,7 @@ from graphql_api.signing.keyring import HashAlgorithm, Keyring, SigningKey
 from graphql_api.storage.s3 import S3Store
 from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator, TokenPolicy
+from graphql_api.web.server import CLOSING
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +50,12 @@ class Assembly:
     """The wired parts of one process."""
 
     database: Database
+    listener: Listener
     store: S3Store
     services: Services
 
     async def close(self) -> None:
+        await self.listener.close()
         await self.database.close()
         self.store.close()
 
@@ -103,7 +107,9 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         uploads=Uploads(database, standings, store, accounts, upkeep, clock, limits),
         upkeep=upkeep,
     )
-    return Assembly(database, store, services)
+    listen_url = settings.listen_database_url or settings.database_url
+    listener = Listener(Database(listen_url.get_secret_value()), database.signals)
+    return Assembly(database, listener, store, services)
 
 
 def token_policy(settings: Settings) -> TokenPolicy:
@@ -132,17 +138,21 @@ def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
     assembly = assemble(settings, clock=clock)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, asyncio.Event]]:
         await require_newest_schema(assembly.database)
-        sweeper = asyncio.create_task(_sweep_forever(assembly.services, settings.sweep_interval))
+        background = [
+            asyncio.create_task(assembly.listener.run()),
+            asyncio.create_task(_sweep_forever(assembly.services, settings.sweep_interval)),
+        ]
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         try:
-            yield
+            yield {CLOSING: asyncio.Event()}
         finally:
-            sweeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeper
+            for task in background:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             await assembly.close()
 
     return create_app(

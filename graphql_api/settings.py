@@ -183,6 +183,8 @@ class Settings(BaseSettings):
 
     database_url: Annotated[SecretStr, AfterValidator(_database_url)]
     """`sqlite:///path` (four slashes: absolute) or `postgresql://user:password@host:port/name`. *Secret.*"""
+    listen_database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
+    """The same database past a connection pooler, for live events: LISTEN needs a session of its own. *Secret.*"""
 
     s3_bucket: Annotated[str, AfterValidator(_bucket_name)]
     """Bucket that holds the files."""
