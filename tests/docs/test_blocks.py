@@ -11,7 +11,7 @@ from tests.docs.markdown import ROOT, Block, blocks, documents
 
 SCHEMA = build_schema((ROOT / "schema.graphql").read_text())
 BLOCKS = [block for path in documents() for block in blocks(path)]
-LANGUAGES = {"bash", "graphql", "ini", "json", "js", "mermaid", "python", "sh", "text", "yaml"}
+LANGUAGES = {"bash", "graphql", "ini", "json", "js", "mermaid", "mjs", "python", "sh", "text", "yaml"}
 
 
 def of(*languages: str) -> list[Block]:

@@ -1,5 +1,6 @@
 """Fixtures of this room."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -47,6 +48,17 @@ async def client(services: FewServices, clock: Clock) -> AsyncIterator[httpx.Asy
         yield client
 
 
+def node_with_clients() -> str:
+    """Node, to be run in ``CLIENTS``, where what ``package.json`` names is installed."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        missing("node with npm")
+    wanted = json.loads((CLIENTS / "package.json").read_text())["dependencies"]
+    if not all((CLIENTS / "node_modules" / name).exists() for name in wanted):
+        subprocess.run([str(npm), "install", "--no-audit", "--no-fund"], cwd=CLIENTS, check=True, timeout=100)
+    return str(node)
+
+
 @dataclass
 class Provider:
     """A real OpenID provider; see ``tests/clients/oidc_provider.mjs`` for what it can be told."""
@@ -74,13 +86,12 @@ class Provider:
 
 @pytest.fixture(scope="session")
 def provider_process() -> Iterator[Provider]:
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        missing("node with npm")
-    if not (CLIENTS / "node_modules").exists():
-        subprocess.run([str(npm), "install", "--no-audit", "--no-fund"], cwd=CLIENTS, check=True, timeout=100)
     with subprocess.Popen(
-        [str(node), "oidc_provider.mjs"], cwd=CLIENTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [node_with_clients(), "oidc_provider.mjs"],
+        cwd=CLIENTS,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
