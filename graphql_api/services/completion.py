@@ -180,7 +180,7 @@ class Completion:
                     mode = completer.on_conflict or upload.on_conflict
                     file = await self._new_file(connection, standing, upload, place, version, mode)
                 else:
-                    file = await self._new_version(connection, standing, locked.file, version)
+                    file = await self._new_version(connection, standing, locked.file, upload, version)
                 if upload.method is UploadMethod.MULTIPART:
                     await upload_parts.forget_promises(connection, upload.id)
         if ended is None:
@@ -212,18 +212,18 @@ class Completion:
             terms=standing.read_terms({upload.file_id, upload.owner_id, *place.chain}),
         )
         await files.insert_file(connection, file, detected_content_type=version.detected_content_type)
-        await versions.insert_version(connection, version)
         if name != upload.filename:
             await uploads.rename_upload(connection, upload.id, name)
+        await versions.insert_version(connection, version, upload)
         return file
 
     async def _new_version(
-        self, connection: AsyncConnection, standing: Standing, file: File, version: FileVersion
+        self, connection: AsyncConnection, standing: Standing, file: File, upload: Upload, version: FileVersion
     ) -> File:
         """The file has other bytes from now on: who found it before gets the old ones, and nobody a mixture."""
         number = await versions.newest_number(connection, file.id) + 1
         version = replace(version, number=number)
-        await versions.insert_version(connection, version)
+        await versions.insert_version(connection, version, upload)
         return await files.switch_version(connection, standing, version)
 
     async def _fail(self, upload: Upload, failure: UploadFailure, completer: _Completer) -> tuple[Upload, File | None]:

@@ -16,6 +16,7 @@ from graphql_api.db.tables.tree import (
     FolderRow,
 )
 from graphql_api.db.tables.uploads import ObjectDeletionRow, UploadPartRow, UploadRow
+from graphql_api.db.tables.usage import FolderGateRow, StorageUsageRow
 
 __all__ = [
     "AccessRuleRow",
@@ -27,12 +28,14 @@ __all__ = [
     "FileVersionRow",
     "FileWordRow",
     "FolderEntryRow",
+    "FolderGateRow",
     "FolderRow",
     "GroupMemberRow",
     "GroupRow",
     "IdempotencyKeyRow",
     "ObjectDeletionRow",
     "PolicyStateRow",
+    "StorageUsageRow",
     "UploadPartRow",
     "UploadRow",
     "UserRow",
