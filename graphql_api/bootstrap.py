@@ -17,6 +17,7 @@ from graphql_api.errors import DeliveryError
 from graphql_api.schema import build_schema
 from graphql_api.services import Services
 from graphql_api.services.accounts import Accounts
+from graphql_api.services.admission import Admission
 from graphql_api.services.audit_log import AuditLog
 from graphql_api.services.clock import Clock, utc_now
 from graphql_api.services.completion import Completion
@@ -29,6 +30,7 @@ from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
+from graphql_api.services.quotas import Quotas
 from graphql_api.services.standings import Standings
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
@@ -94,8 +96,9 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         upload_lifetime=settings.upload_lifetime,
         longest_lifetime=settings.upload_longest_lifetime,
     )
-    uploads = Uploads(database, standings, accounts, upkeep, clock, limits)
-    completion = Completion(database, standings, uploads, store, upkeep, clock)
+    admission = Admission(user_quota=settings.user_quota_bytes)
+    uploads = Uploads(database, standings, accounts, upkeep, clock, limits, admission)
+    completion = Completion(database, standings, uploads, store, upkeep, clock, admission)
     services = Services(
         accounts=accounts,
         audit_log=AuditLog(database, standings, clock, retention=settings.audit_retention or None),
@@ -103,8 +106,10 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         delivery=Delivery(
             CloudFrontSigner(settings.cdn_base_url, Keyring([key])), clock, max_lifetime=settings.link_max_lifetime
         ),
-        files=Files(database, standings, upkeep, clock, CursorSeal(pem.encode())),  # a secret that all processes have
-        folders=Folders(database, standings, upkeep, clock),
+        files=Files(  # sealed with a secret that all processes have
+            database, standings, upkeep, clock, CursorSeal(pem.encode()), admission
+        ),
+        folders=Folders(database, standings, upkeep, clock, admission),
         groups=Groups(database, standings, clock),
         health=Health(database, store),
         lookout=Lookout(database, completion, upkeep, clock),
@@ -113,6 +118,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         policies=Policies(
             database, standings, clock, issuer=settings.auth_issuer, link_max_lifetime=settings.link_max_lifetime
         ),
+        quotas=Quotas(database, standings, admission, clock, max_file_size=settings.max_upload_bytes),
         upkeep=upkeep,
         upload_targets=UploadTargets(database, uploads, store, clock, limits),
         uploads=uploads,

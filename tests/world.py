@@ -15,6 +15,7 @@ from graphql_api.model.principal import ANONYMOUS, Identity, Principal
 from graphql_api.schema import Context, build_schema
 from graphql_api.services import Services
 from graphql_api.services.accounts import Accounts
+from graphql_api.services.admission import Admission
 from graphql_api.services.audit_log import AuditLog
 from graphql_api.services.completion import Completion
 from graphql_api.services.delivery import Delivery
@@ -26,6 +27,7 @@ from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
+from graphql_api.services.quotas import Quotas
 from graphql_api.services.standings import Standings
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
@@ -61,6 +63,7 @@ class World:
 
     database: Database
     clock: Clock = field(default_factory=Clock)
+    user_quota: int | None = None  # bytes
     store: MemoryStore = field(init=False)
     standings: Standings = field(init=False)
     services: Services = field(init=False)
@@ -84,8 +87,9 @@ class World:
             upload_lifetime=timedelta(days=1),
             longest_lifetime=timedelta(days=7),
         )
-        uploads = Uploads(self.database, self.standings, accounts, upkeep, self.clock, limits)
-        completion = Completion(self.database, self.standings, uploads, self.store, upkeep, self.clock)
+        admission = Admission(user_quota=self.user_quota)
+        uploads = Uploads(self.database, self.standings, accounts, upkeep, self.clock, limits, admission)
+        completion = Completion(self.database, self.standings, uploads, self.store, upkeep, self.clock, admission)
         self.services = Services(
             accounts=accounts,
             audit_log=AuditLog(self.database, self.standings, self.clock, retention=timedelta(days=400)),
@@ -93,8 +97,8 @@ class World:
             delivery=Delivery(
                 CloudFrontSigner("https://cdn.test", Keyring([KEY])), self.clock, max_lifetime=timedelta(days=1)
             ),
-            files=Files(self.database, self.standings, upkeep, self.clock, CURSOR_SEAL),
-            folders=Folders(self.database, self.standings, upkeep, self.clock),
+            files=Files(self.database, self.standings, upkeep, self.clock, CURSOR_SEAL, admission),
+            folders=Folders(self.database, self.standings, upkeep, self.clock, admission),
             groups=Groups(self.database, self.standings, self.clock),
             health=Health(self.database, self.store),
             lookout=Lookout(self.database, completion, upkeep, self.clock),
@@ -103,6 +107,7 @@ class World:
             policies=Policies(
                 self.database, self.standings, self.clock, issuer=ISSUER, link_max_lifetime=timedelta(days=1)
             ),
+            quotas=Quotas(self.database, self.standings, admission, self.clock, max_file_size=MAX_OBJECT_SIZE),
             upkeep=upkeep,
             upload_targets=UploadTargets(self.database, uploads, self.store, self.clock, limits),
             uploads=uploads,

@@ -245,9 +245,7 @@ async def abort_uploads_for(
     return await _abort(connection, UploadRow.replaces.in_(file_ids), now)
 
 
-async def _abort(
-    connection: AsyncConnection, are_meant: ColumnElement[bool], now: datetime
-) -> Sequence[Remains]:
+async def _abort(connection: AsyncConnection, are_meant: ColumnElement[bool], now: datetime) -> Sequence[Remains]:
     statement = (
         update(UploadRow)
         .where(are_meant, UploadRow.status.in_(_UNFINISHED))

@@ -74,7 +74,9 @@ _MORE: Final = {
 
 def _count() -> Any:
     """One statement for the owner and all folders above, so that no folder is moved between reading and counting."""
-    start = select(FolderRow.id, FolderRow.parent_id).where(FolderRow.id == bindparam("folder_id", type_=FolderRow.id.type))
+    start = select(FolderRow.id, FolderRow.parent_id).where(
+        FolderRow.id == bindparam("folder_id", type_=FolderRow.id.type)
+    )
     chain = start.cte("chain", recursive=True)
     upper, held = aliased(FolderRow), aliased(StorageUsageRow)
     chain = chain.union_all(select(upper.id, upper.parent_id).where(upper.id == chain.c.parent_id))

@@ -18,9 +18,10 @@ from graphql_api.errors import (
     UploadStateConflict,
 )
 from graphql_api.model.file import File, FileVersion
-from graphql_api.model.ids import FileId, UploadId, new_version_id
+from graphql_api.model.ids import FileId, FolderId, UploadId, new_version_id
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.upload import OnConflict, Upload, UploadFailure, UploadMethod, UploadStatus
+from graphql_api.services.admission import Admission
 from graphql_api.services.clock import Clock
 from graphql_api.services.joining import Joining
 from graphql_api.services.naming import claim
@@ -45,6 +46,14 @@ class _Completer:
     crc64nvme: str | None = None  # hex, of the whole
 
 
+class _NotAllowed(Exception):
+    """The folder does not take files like this any more: the transaction is undone, and the upload fails."""
+
+    def __init__(self, failure: UploadFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 class Completion:
     """Any number of completions of one upload may run at once, in any number of processes, and make one file."""
 
@@ -56,6 +65,7 @@ class Completion:
         store: ObjectStore,
         upkeep: Upkeep,
         clock: Clock,
+        admission: Admission,
     ) -> None:
         self._database = database
         self._standings = standings
@@ -64,6 +74,7 @@ class Completion:
         self._joining = Joining(database, store)
         self._upkeep = upkeep
         self._clock = clock
+        self._admission = admission
 
     async def complete(
         self,
@@ -148,7 +159,10 @@ class Completion:
             created_by=upload.owner_id,
             created_at=self._clock(),
         )
-        return await self._settle(upload, version, completer)
+        try:
+            return await self._settle(upload, version, completer)
+        except _NotAllowed as refusal:
+            return await self._fail(upload, refusal.failure, completer)
 
     async def _nothing_there(self, upload: Upload, completer: _Completer) -> tuple[Upload, File | None]:
         if upload.expires_at <= self._clock():
@@ -160,7 +174,10 @@ class Completion:
         raise BytesMissing("the store does not hold the bytes yet", status=upload.status, path=("uploadId",))
 
     async def _settle(self, upload: Upload, version: FileVersion, completer: _Completer) -> tuple[Upload, File | None]:
-        """Claim the upload, the name and the file in one transaction; whoever comes second gets what the first made."""
+        """Claim the upload, the name and the file in one transaction; whoever comes second gets what the first made.
+
+        Raises: _NotAllowed.
+        """
         now = version.created_at
         async with self._database.transaction() as connection:
             await rules.hold_version(connection)  # the new file's scopes depend on where its folder stands
@@ -177,15 +194,23 @@ class Completion:
                     if place is None:
                         raise NotFound("the folder of this upload is gone", path=("uploadId",))
                     require(standing, Permission.WRITE, place.scopes, "uploadId")
+                    await self._require_allowed(connection, place.folder.id, version)
                     mode = completer.on_conflict or upload.on_conflict
                     file = await self._new_file(connection, standing, upload, place, version, mode)
                 else:
+                    await self._require_allowed(connection, locked.file.folder_id, version)
                     file = await self._new_version(connection, standing, locked.file, upload, version)
                 if upload.method is UploadMethod.MULTIPART:
                     await upload_parts.forget_promises(connection, upload.id)
         if ended is None:
             return await self._outcome(await self._again(upload), completer)
         return replace(ended, filename=file.name if upload.replaces is None else ended.filename), file
+
+    async def _require_allowed(self, connection: AsyncConnection, folder_id: FolderId, version: FileVersion) -> None:
+        """The gates may be newer than the promise, or the folder stands elsewhere. Raises: _NotAllowed."""
+        failure = await self._admission.failure(connection, folder_id, version.size, version.content_type)
+        if failure is not None:
+            raise _NotAllowed(failure)
 
     async def _new_file(
         self,

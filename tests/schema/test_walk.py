@@ -301,6 +301,9 @@ EXCEPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     # Uploads are visible to who made them, and to administrators.
     "completeUpload": {"reader": "NOT_FOUND"},
     "abortUpload": {"reader": "NOT_FOUND"},
+    # How much is for administrators to say.
+    "setUserQuota": dict.fromkeys(("anonymous", "stranger", "reader", "owner"), "FORBIDDEN"),
+    "setFolderGate": {"owner": "FORBIDDEN"},
     # Members see a group; only administrators change it.
     "updateGroup": {"owner": "FORBIDDEN"},
     "deleteGroup": {"owner": "FORBIDDEN"},
