@@ -39,6 +39,7 @@ from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.upload_wishes import UploadLimits
 from graphql_api.services.uploads import Uploads
+from graphql_api.services.versions import Versions
 from graphql_api.settings import Settings
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import HashAlgorithm, Keyring, SigningKey
@@ -111,7 +112,8 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         longest_lifetime=settings.upload_longest_lifetime,
     )
     uploads = Uploads(database, standings, accounts, upkeep, clock, limits)
-    completion = Completion(database, standings, uploads, store, upkeep, clock)
+    versions = Versions(database, standings, upkeep, clock, max_versions=settings.max_file_versions)
+    completion = Completion(database, standings, uploads, store, upkeep, versions, clock)
     services = Services(
         accounts=accounts,
         audit_log=AuditLog(database, standings, clock, retention=settings.audit_retention or None),
@@ -132,6 +134,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         upkeep=upkeep,
         upload_targets=UploadTargets(database, uploads, store, clock, limits),
         uploads=uploads,
+        versions=versions,
     )
     event_source, store_events = _event_source(settings), None
     if event_source is not None:

@@ -31,6 +31,7 @@ from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.upload_wishes import UploadLimits
 from graphql_api.services.uploads import Uploads
+from graphql_api.services.versions import Versions
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import HashAlgorithm, Keyring, KeyStatus, SigningKey
 from tests.memory_store import MemoryStore
@@ -39,6 +40,7 @@ SCHEMA = build_schema()
 KEY = SigningKey("K2JCJMDEHXQW5F", ec.generate_private_key(ec.SECP256R1()), HashAlgorithm.SHA256, KeyStatus.ACTIVE)
 CURSOR_SEAL = CursorSeal(b"a secret of this service")
 ISSUER = "https://issuer.test"
+MAX_VERSIONS = 5  # of a file
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
@@ -85,7 +87,8 @@ class World:
             longest_lifetime=timedelta(days=7),
         )
         uploads = Uploads(self.database, self.standings, accounts, upkeep, self.clock, limits)
-        completion = Completion(self.database, self.standings, uploads, self.store, upkeep, self.clock)
+        versions = Versions(self.database, self.standings, upkeep, self.clock, max_versions=MAX_VERSIONS)
+        completion = Completion(self.database, self.standings, uploads, self.store, upkeep, versions, self.clock)
         self.services = Services(
             accounts=accounts,
             audit_log=AuditLog(self.database, self.standings, self.clock, retention=timedelta(days=400)),
@@ -106,6 +109,7 @@ class World:
             upkeep=upkeep,
             upload_targets=UploadTargets(self.database, uploads, self.store, self.clock, limits),
             uploads=uploads,
+            versions=versions,
         )
 
     async def sweep(self) -> int:

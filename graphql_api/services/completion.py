@@ -1,7 +1,7 @@
 """How an upload becomes a file: by its client's word, the store's event or upkeep's look, all through one method."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +19,7 @@ from graphql_api.errors import (
 )
 from graphql_api.model.file import File, FileVersion
 from graphql_api.model.ids import FileId, UploadId, new_version_id
+from graphql_api.model.parts import Remains
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.upload import OnConflict, Upload, UploadFailure, UploadMethod, UploadStatus
 from graphql_api.services.clock import Clock
@@ -31,6 +32,7 @@ from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_wishes import checked_crc64
 from graphql_api.services.uploads import Uploads
 from graphql_api.services.verification import integrity_of, mismatch
+from graphql_api.services.versions import Versions
 from graphql_api.storage import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -38,8 +40,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Completer:
-    """By whose right an upload is completed, and what they say of it."""
+    """Who completes an upload, by what right, and what they say of it."""
 
+    principal: Principal
     standing: Callable[[AsyncConnection], Awaitable[Standing]]
     on_conflict: OnConflict | None = None  # as was wished at the beginning if None
     crc64nvme: str | None = None  # hex, of the whole
@@ -55,11 +58,13 @@ class Completion:
         uploads: Uploads,
         store: ObjectStore,
         upkeep: Upkeep,
+        versions: Versions,
         clock: Clock,
     ) -> None:
         self._database = database
         self._standings = standings
         self._uploads = uploads
+        self._versions = versions
         self._store = store
         self._joining = Joining(database, store)
         self._upkeep = upkeep
@@ -84,7 +89,10 @@ class Completion:
         crc64nvme = checked_crc64(crc64nvme, "crc64nvme")
         upload = await self._uploads.get(principal, upload_id)
         completer = _Completer(
-            lambda connection: self._standings.of(connection, principal), on_conflict, upload.crc64nvme or crc64nvme
+            principal,
+            lambda connection: self._standings.of(connection, principal),
+            on_conflict,
+            upload.crc64nvme or crc64nvme,
         )
         return await self._complete(upload, completer)
 
@@ -98,7 +106,7 @@ class Completion:
             upload = await uploads.find_upload_of(connection, object_key)
         if upload is None:
             return None
-        completer = _Completer(self._right_of_owner(upload), crc64nvme=upload.crc64nvme)
+        completer = _Completer(Principal(upload.owner_id), self._right_of_owner(upload), crc64nvme=upload.crc64nvme)
         try:
             done, _ = await self._complete(upload, completer)
         except Unavailable:
@@ -142,11 +150,13 @@ class Completion:
             object_key=upload.object_key,
             size=upload.size,
             content_type=upload.content_type,
+            stored_content_type=upload.content_type,
             detected_content_type=recognised,
             integrity=known,
             etag=found.etag,
             created_by=upload.owner_id,
             created_at=self._clock(),
+            is_current=True,
         )
         return await self._settle(upload, version, completer)
 
@@ -162,6 +172,7 @@ class Completion:
     async def _settle(self, upload: Upload, version: FileVersion, completer: _Completer) -> tuple[Upload, File | None]:
         """Claim the upload, the name and the file in one transaction; whoever comes second gets what the first made."""
         now = version.created_at
+        remains: Sequence[Remains] = ()
         async with self._database.transaction() as connection:
             await rules.hold_version(connection)  # the new file's scopes depend on where its folder stands
             standing = await completer.standing(connection)
@@ -180,11 +191,14 @@ class Completion:
                     mode = completer.on_conflict or upload.on_conflict
                     file = await self._new_file(connection, standing, upload, place, version, mode)
                 else:
-                    file = await self._new_version(connection, standing, locked.file, version)
+                    file, remains = await self._versions.replace(
+                        connection, completer.principal, standing, locked.file, version
+                    )
                 if upload.method is UploadMethod.MULTIPART:
                     await upload_parts.forget_promises(connection, upload.id)
         if ended is None:
             return await self._outcome(await self._again(upload), completer)
+        await self._upkeep.remove(remains)
         return replace(ended, filename=file.name if upload.replaces is None else ended.filename), file
 
     async def _new_file(
@@ -204,7 +218,7 @@ class Completion:
             name=name,
             size=version.size,
             content_type=version.content_type,
-            stored_content_type=version.content_type,
+            stored_content_type=version.stored_content_type,
             sha256=version.sha256,
             object_key=version.object_key,
             created_at=version.created_at,
@@ -216,15 +230,6 @@ class Completion:
         if name != upload.filename:
             await uploads.rename_upload(connection, upload.id, name)
         return file
-
-    async def _new_version(
-        self, connection: AsyncConnection, standing: Standing, file: File, version: FileVersion
-    ) -> File:
-        """The file has other bytes from now on: who found it before gets the old ones, and nobody a mixture."""
-        number = await versions.newest_number(connection, file.id) + 1
-        version = replace(version, number=number)
-        await versions.insert_version(connection, version)
-        return await files.switch_version(connection, standing, version)
 
     async def _fail(self, upload: Upload, failure: UploadFailure, completer: _Completer) -> tuple[Upload, File | None]:
         ended = await self._upkeep.end(upload, UploadStatus.FAILED, failure)
