@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ if TYPE_CHECKING:  # pytest imports the plugin itself, to rewrite its assertions
     from tests.postgres import PostgresCluster
 
 PATIENCE = 60.0  # seconds: what a service would call no answer is, in a run of all tests, a busy machine
+
+# A run that was started in the background ignores Ctrl-C, and so would every program that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
     "tests.postgres",

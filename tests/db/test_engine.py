@@ -91,7 +91,9 @@ async def test_an_instant_comes_back_in_utc_to_the_microsecond_and_a_naive_one_i
 async def test_what_the_tables_forbid_is_refused_and_is_not_unavailable(database: Database) -> None:
     await write(database, UserRow, **USER)
     for row, values in (
-        (UploadRow, UPLOAD | {"status": "PROCESSING"}),
+        (UploadRow, UPLOAD | {"status": "HALFWAY"}),
+        (UploadRow, UPLOAD | {"method": "MULTIPART"}),  # and does not say how large its parts are
+        (UploadRow, UPLOAD | {"method": "CARRIER_PIGEON"}),
         (UploadRow, UPLOAD | {"status": "pending"}),
         (UploadRow, UPLOAD | {"status": "FAILED"}),  # and does not say why
         (UploadRow, UPLOAD | {"failure_code": "SIZE_MISMATCH", "failure_message": "but is PENDING"}),
