@@ -81,6 +81,8 @@ def _syntax_fault(error: yaml.YAMLError, text: str, name: str) -> str:
     lines = text.split("\n")
     is_tab = mark.line < len(lines) and lines[mark.line][mark.column : mark.column + 1] == "\t"
     problem = "a tab cannot indent; use spaces" if is_tab else f"is not YAML: {error.problem}"
+    if error.problem == "exceeded maximum nesting depth":  # libyaml's own limit, which newer versions reach first
+        problem = "is nested too deeply"
     return f"{name}:{mark.line + 1}: {problem}"
 
 
