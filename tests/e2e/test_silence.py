@@ -87,7 +87,8 @@ def test_a_database_that_goes_away_is_said(installed: Path, surroundings: Surrou
 
 def end_connections(cluster: PostgresCluster, database_url: str) -> None:
     ending = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IS NOT NULL AND pid <> pg_backend_pid()"
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "  # returns when they are gone
+        "WHERE datname IS NOT NULL AND pid <> pg_backend_pid()"
     )
     where = [f"--host={cluster.folder}", "--port=5432", "--username=postgres", database_name(database_url)]
     subprocess.run(
