@@ -17,6 +17,7 @@ from graphql_api.db.migration import downgrade, migrate, newest_revision, requir
 from graphql_api.db.tables import Base, FolderRow
 from graphql_api.errors import ConfigurationError
 from graphql_api.model.ids import ROOT_FOLDER_ID
+from tests.conftest import PATIENCE
 from tests.postgres import PostgresCluster
 
 TABLES = set(Base.metadata.tables)
@@ -131,7 +132,7 @@ async def test_a_newer_schema_is_served_and_not_migrated(database: Database, cap
 
 
 async def test_many_may_migrate_at_once(empty: Database, empty_urls: list[str]) -> None:
-    others = [Database(empty_urls[0]) for _ in range(6)]
+    others = [Database(empty_urls[0], patience=PATIENCE) for _ in range(6)]
     await asyncio.gather(*map(migrate, others))
     for other in others:
         await other.close()

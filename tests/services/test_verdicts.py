@@ -25,7 +25,7 @@ from graphql_api.services.outbox import MAX_ATTEMPTS
 from graphql_api.services.settling import LOOK_AGAIN
 from graphql_api.services.turns import Turn
 from tests.memory_store import crc_of
-from tests.services.rulefiles import faults
+from tests.services.rulefiles import faults, planned_and_applied
 from tests.services.stories import CONTENT, denied, filed, foldered, home_of, promised, send, sent
 from tests.world import SCAN_PATIENCE, Reader, World
 
@@ -387,10 +387,11 @@ async def test_of_all_that_happens_at_once_one_thing_comes_out(world: World) -> 
 async def test_a_policy_file_cannot_name_what_is_no_file_yet(world: World) -> None:
     alice = await world.principal("alice")
     upload = await waiting(world, alice)
-    text = "resources:\n- file: /Alice/cat.txt\n  rules: []"
-    assert await faults(world, text) != []
+    text = "resources:\n- file: /Alice/cat.txt\n  rules: [{allow: [read], to: anyone}]"
+    assert await faults(world, text) == ["3: resources[0].file: there is no file here"]
     await world.scans.turn()
     assert await file_of(world, alice, upload) is not None
+    await planned_and_applied(world, text)
 
 
 async def test_good_news_come_by_event(told: World) -> None:
