@@ -54,7 +54,7 @@ class Versions:
         async with self._database.autocommit() as connection:
             seen = await files.find_scopes(connection, await self._standings.of(connection, principal), file_ids)
             pages = await versions.page_versions(connection, file_ids, request)
-        empty = Page[FileVersion]((), lambda _: "", has_next_page=False, has_previous_page=False)
+        empty: Page[FileVersion] = Page((), lambda _: "", has_next_page=False, has_previous_page=False)
         return {file_id: page if file_id in seen else empty for file_id, page in pages.items()}
 
     async def replace(
