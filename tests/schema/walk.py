@@ -38,7 +38,6 @@ KIND_OF: Final = {
     "folderId": "folder",
     "parentId": "other_folder",
     "uploadId": "upload",
-    "replaceFileId": "file",
     "versionId": "version",
     "versionIds": "version",
     "ruleId": "rule",
