@@ -44,6 +44,7 @@ from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.upload_wishes import UploadLimits
 from graphql_api.services.uploads import Uploads
 from graphql_api.services.verdicts import Verdicts
+from graphql_api.services.versions import Versions
 from graphql_api.settings import Settings
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import HashAlgorithm, Keyring, SigningKey
@@ -119,7 +120,8 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         longest_lifetime=settings.upload_longest_lifetime,
     )
     uploads = Uploads(database, standings, accounts, upkeep, clock, limits)
-    settling = Settling(database, JUDGES[settings.scan], settings.scan_patience)
+    versions = Versions(database, standings, upkeep, clock, max_versions=settings.max_file_versions)
+    settling = Settling(database, versions, upkeep, JUDGES[settings.scan], settings.scan_patience)
     verdicts = Verdicts(database, standings, settling, store, upkeep, clock)
     completion = Completion(database, standings, uploads, store, upkeep, settling, verdicts, clock)
     services = Services(
@@ -142,6 +144,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         upkeep=upkeep,
         upload_targets=UploadTargets(database, uploads, store, clock, limits),
         uploads=uploads,
+        versions=versions,
     )
     event_source, store_events = _event_source(settings), None
     if event_source is not None:

@@ -167,6 +167,8 @@ class Settings(BaseSettings):
 
     max_upload_bytes: int = Field(default=1024**4, ge=1, le=MAX_OBJECT_BYTES)
     """Largest file, in bytes; at most 53687091200000, which is as large as an object at S3 can be (48.8 TiB)."""
+    max_file_versions: int = Field(default=100, ge=1, le=1000)
+    """How many versions of a file are kept, the current one included; the oldest go. 1 to 1000."""
     multipart_above_bytes: int = Field(default=64 * MIB, ge=0, le=MAX_PUT_BYTES)
     """Files larger than this are sent in parts if their client does not say how; at most 5 GiB."""
     part_bytes: int = Field(default=16 * MIB, ge=5 * MIB, le=MAX_PUT_BYTES)

@@ -38,6 +38,7 @@ from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.upload_wishes import UploadLimits
 from graphql_api.services.uploads import Uploads
 from graphql_api.services.verdicts import Verdicts
+from graphql_api.services.versions import Versions
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import HashAlgorithm, Keyring, KeyStatus, SigningKey
 from tests.memory_store import MemoryStore
@@ -47,6 +48,7 @@ KEY = SigningKey("K2JCJMDEHXQW5F", ec.generate_private_key(ec.SECP256R1()), Hash
 CURSOR_SEAL = CursorSeal(b"a secret of this service")
 ISSUER = "https://issuer.test"
 SCAN_PATIENCE = timedelta(days=1)
+MAX_VERSIONS = 5  # of a file
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
@@ -118,7 +120,8 @@ class World:
             longest_lifetime=timedelta(days=7),
         )
         uploads = Uploads(self.database, self.standings, accounts, upkeep, self.clock, limits)
-        settling = Settling(self.database, self.judge, SCAN_PATIENCE)
+        versions = Versions(self.database, self.standings, upkeep, self.clock, max_versions=MAX_VERSIONS)
+        settling = Settling(self.database, versions, upkeep, self.judge, SCAN_PATIENCE)
         verdicts = Verdicts(self.database, self.standings, settling, self.store, upkeep, self.clock)
         completion = Completion(
             self.database, self.standings, uploads, self.store, upkeep, settling, verdicts, self.clock
@@ -145,6 +148,7 @@ class World:
             upkeep=upkeep,
             upload_targets=UploadTargets(self.database, uploads, self.store, self.clock, limits),
             uploads=uploads,
+            versions=versions,
         )
 
     async def sweep(self) -> int:

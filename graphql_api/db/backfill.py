@@ -3,17 +3,16 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from sqlalchemy import bindparam, case, func, insert, literal, null, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.db.among import among, texts
 from graphql_api.db.engine import Database
 from graphql_api.db.notes import insert_words
 from graphql_api.db.rules import hold_version
 from graphql_api.db.scopes import insert_scopes
 from graphql_api.db.tables import FileRow, FileScopeRow, FileVersionRow
-from graphql_api.model.file import Evidence
-from graphql_api.model.ids import FILE_PREFIX, VERSION_PREFIX, FileId
+from graphql_api.db.versions import insert_first_versions
+from graphql_api.model.ids import FileId
 
 BATCH: Final = 1_000  # files of one transaction
 
@@ -35,26 +34,6 @@ _UNVERSIONED: Final = (
     .limit(bindparam("size"))
     .with_for_update(read=True, key_share=True)
 )
-_FIRST_VERSIONS: Final = insert(FileVersionRow).from_select(
-    [
-        *("id", "file_id", "number", "object_key", "size", "content_type", "detected_content_type", "sha256"),
-        *("evidence", "created_by", "created_at"),
-    ],
-    select(
-        # The file's own ULID: unique among versions, and no other version has it.
-        literal(VERSION_PREFIX) + func.substr(FileRow.id, len(FILE_PREFIX) + 1),
-        FileRow.id,
-        literal(1),
-        FileRow.object_key,
-        FileRow.size,
-        FileRow.stored_content_type,
-        FileRow.detected_content_type,
-        FileRow.sha256,
-        case((FileRow.sha256.is_not(None), Evidence.PROMISED.value), else_=null()),
-        FileRow.owner_id,
-        FileRow.created_at,
-    ).where(among(FileRow.id, texts("ids"))),
-)
 
 
 async def backfill(
@@ -69,9 +48,9 @@ async def _backfill_versions(database: Database, alone: Callable[[AsyncConnectio
     while True:
         async with database.transaction() as connection:
             await alone(connection)
-            ids = list(await connection.scalars(_UNVERSIONED, {"size": size}))
+            ids = [FileId(id_) for id_ in await connection.scalars(_UNVERSIONED, {"size": size})]
             if ids:
-                await connection.execute(_FIRST_VERSIONS, {"ids": ids})
+                await insert_first_versions(connection, ids)
         number += len(ids)
         if len(ids) < size:
             return number

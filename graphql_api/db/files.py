@@ -162,7 +162,9 @@ async def update_file(
     return await with_terms(connection, standing, File(*row))
 
 
-async def switch_version(connection: AsyncConnection, standing: Standing, version: FileVersion) -> File:
+async def switch_version(
+    connection: AsyncConnection, standing: Standing, version: FileVersion, *, now: datetime
+) -> File:
     """The file with these bytes instead of those it had. The caller holds its lock."""
     statement = (
         update(FileRow)
@@ -171,10 +173,10 @@ async def switch_version(connection: AsyncConnection, standing: Standing, versio
             object_key=version.object_key,
             size=version.size,
             content_type=version.content_type,
-            stored_content_type=version.content_type,
+            stored_content_type=version.stored_content_type,
             detected_content_type=version.detected_content_type,
             sha256=version.sha256,
-            updated_at=version.created_at,
+            updated_at=now,
         )
         .returning(*COLUMNS)
     )

@@ -276,6 +276,12 @@ async def record_clean(connection: AsyncConnection, upload_id: UploadId, etag: s
     return None if row is None else upload_of(row)
 
 
+async def refile_uploads_for(connection: AsyncConnection, file_id: FileId, folder_id: FolderId) -> None:
+    """The file moves, and with it what would bring it new bytes."""
+    statement = update(UploadRow).where(UploadRow.replaces == file_id, UploadRow.status.in_(_UNFINISHED))
+    await connection.execute(statement.values(folder_id=folder_id))
+
+
 async def record_begun(connection: AsyncConnection, upload_id: UploadId, store_upload_id: str) -> Upload | None:
     """The store has begun the upload; None when it is over or another was begun meanwhile."""
     return await _change_pending(

@@ -11,7 +11,9 @@ from graphql_api.model.principal import Principal
 
 
 class AuditAction(StrEnum):
-    """What was done. Everything that can change who may do what is here."""
+    """What was done. Everything that can change who may do what is here, and what changes or removes the bytes that
+    somebody was allowed to read.
+    """
 
     RULE_CREATED = "RULE_CREATED"
     RULE_UPDATED = "RULE_UPDATED"
@@ -23,6 +25,9 @@ class AuditAction(StrEnum):
     MEMBER_REMOVED = "MEMBER_REMOVED"
     USER_INVITED = "USER_INVITED"
     FILE_MOVED = "FILE_MOVED"
+    FILE_REPLACED = "FILE_REPLACED"
+    FILE_VERSION_RESTORED = "FILE_VERSION_RESTORED"
+    FILE_VERSION_DELETED = "FILE_VERSION_DELETED"
     FILE_DELETED = "FILE_DELETED"
     FOLDER_MOVED = "FOLDER_MOVED"
     FOLDER_DELETED = "FOLDER_DELETED"

@@ -1,6 +1,6 @@
 """The thing users see, and the folder that holds it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -52,19 +52,34 @@ class Integrity:
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """Bytes that a file has or had; ``number`` counts from 1. Immutable, and so is the object at ``object_key``."""
+    """Bytes that a file has or had; they are immutable and live at ``object_key``. ``number`` counts from 1, and no
+    other version of the file ever has the same.
+    """
 
     id: VersionId
     file_id: FileId
     number: int
     object_key: str
     size: int  # bytes
-    content_type: str  # as promised, and as the store answers with
+    content_type: str  # as promised, or as corrected since
+    stored_content_type: str  # as promised, and as the store answers with
     detected_content_type: str | None  # what the first bytes prove
     integrity: Integrity | None
     etag: str | None  # the store's, without quotes; None for files of an earlier time
     created_by: UserId
     created_at: datetime
+    is_current: bool  # the file has these bytes
+
+    def of(self, file: File) -> File:
+        """The file with these bytes: whoever may download it may download them, on the same terms."""
+        return replace(
+            file,
+            size=self.size,
+            content_type=self.content_type,
+            stored_content_type=self.stored_content_type,
+            sha256=self.sha256,
+            object_key=self.object_key,
+        )
 
     @property
     def sha256(self) -> str | None:

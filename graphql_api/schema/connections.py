@@ -20,8 +20,10 @@ if TYPE_CHECKING:  # these types use the connections: strawberry resolves the na
     from graphql_api.schema.rules import AccessRule
     from graphql_api.schema.types import File, Folder
     from graphql_api.schema.uploads import Upload
+    from graphql_api.schema.versions import FileVersion
 
 LazyFile = Annotated["File", strawberry.lazy("graphql_api.schema.types")]
+LazyFileVersion = Annotated["FileVersion", strawberry.lazy("graphql_api.schema.versions")]
 LazyFolder = Annotated["Folder", strawberry.lazy("graphql_api.schema.types")]
 LazyAccessRule = Annotated["AccessRule", strawberry.lazy("graphql_api.schema.rules")]
 LazyUpload = Annotated["Upload", strawberry.lazy("graphql_api.schema.uploads")]
@@ -121,6 +123,25 @@ class FolderConnection(Connection):
 
     @strawberry.field(description="The same without cursors.", graphql_type=list[LazyFolder])
     def nodes(self) -> tuple[nouns.Folder, ...]:
+        return self.page.nodes
+
+
+@strawberry.type(description="A version of a file in a list.")
+class FileVersionEdge:
+    cursor: str = strawberry.field(description="Position.")
+    node: nouns.FileVersion = strawberry.field(description="The version.", graphql_type=LazyFileVersion)
+
+
+@strawberry.type(description="Versions of a file, a page at a time.")
+class FileVersionConnection(Connection):
+    page: strawberry.Private[Page[nouns.FileVersion]]
+
+    @strawberry.field(description="The page.")
+    def edges(self) -> list[FileVersionEdge]:
+        return [FileVersionEdge(cursor=self.page.cursor_of(node), node=node) for node in self.page.nodes]
+
+    @strawberry.field(description="The same without cursors.", graphql_type=list[LazyFileVersion])
+    def nodes(self) -> tuple[nouns.FileVersion, ...]:
         return self.page.nodes
 
 

@@ -10,7 +10,7 @@ from strawberry.dataloader import DataLoader
 
 from graphql_api.errors import InvalidInput
 from graphql_api.model.decision import AccessDecision
-from graphql_api.model.file import File, Folder, Integrity
+from graphql_api.model.file import File, FileVersion, Folder, Integrity
 from graphql_api.model.group import Group, User
 from graphql_api.model.ids import FileId, FolderId, GroupId, UserId
 from graphql_api.model.page import Page, PageRequest
@@ -100,20 +100,12 @@ class Context:
     @cached_property
     def rules_on(self) -> DataLoader[tuple[Scope, PageRequest], Page[AccessRule]]:
         """By resource and page: fields that ask for the same page of several resources share the statements."""
+        return self._page_loader(self.services.policies.list_on)
 
-        async def load(keys: Sequence[tuple[Scope, PageRequest]]) -> list[Page[AccessRule] | BaseException]:
-            found: dict[tuple[Scope, PageRequest], Page[AccessRule] | BaseException] = {}
-            for request in dict.fromkeys(request for _, request in keys):
-                resources = [resource for resource, wanted in keys if wanted == request]
-                try:
-                    pages = await self.services.policies.list_on(self.principal, request, resources)
-                except InvalidInput as error:  # only those who gave the foreign cursor are told of it
-                    found |= {(resource, request): error for resource in resources}
-                else:
-                    found |= {(resource, request): page for resource, page in pages.items()}
-            return [found[key] for key in keys]
-
-        return DataLoader(load)
+    @cached_property
+    def versions_of(self) -> DataLoader[tuple[FileId, PageRequest], Page[FileVersion]]:
+        """By file and page, likewise."""
+        return self._page_loader(self.services.versions.list_of)
 
     @cached_property
     def rule_tags(self) -> DataLoader[Scope, str | None]:
@@ -134,6 +126,23 @@ class Context:
         async def load(ids: Sequence[K]) -> list[V | A]:
             found = await find(self.principal, ids)
             return [found.get(id_, absent) for id_ in ids]
+
+        return DataLoader(load)
+
+    def _page_loader(
+        self, find: Callable[[Principal, PageRequest, Sequence[K]], Awaitable[Mapping[K, Page[V]]]]
+    ) -> DataLoader[tuple[K, PageRequest], Page[V]]:
+        async def load(keys: Sequence[tuple[K, PageRequest]]) -> list[Page[V] | BaseException]:
+            found: dict[tuple[K, PageRequest], Page[V] | BaseException] = {}
+            for request in dict.fromkeys(request for _, request in keys):
+                wanted = [key for key, its_request in keys if its_request == request]
+                try:
+                    pages = await find(self.principal, request, wanted)
+                except InvalidInput as error:  # only those who gave the foreign cursor are told of it
+                    found |= {(key, request): error for key in wanted}
+                else:
+                    found |= {(key, request): page for key, page in pages.items()}
+            return [found[key] for key in keys]
 
         return DataLoader(load)
 

@@ -7,12 +7,14 @@ from graphql_api.model.ids import (
     RULE_PREFIX,
     UPLOAD_PREFIX,
     USER_PREFIX,
+    VERSION_PREFIX,
     FileId,
     FolderId,
     GroupId,
     RuleId,
     UploadId,
     UserId,
+    VersionId,
     well_formed,
 )
 
@@ -39,3 +41,7 @@ def group_id(text: str) -> GroupId:
 
 def user_id(text: str) -> UserId:
     return UserId(well_formed(text, USER_PREFIX))
+
+
+def version_id(text: str) -> VersionId:
+    return VersionId(well_formed(text, VERSION_PREFIX))

@@ -34,6 +34,7 @@ from graphql_api.schema.payloads import (
 from graphql_api.schema.people_mutations import PeopleMutations
 from graphql_api.schema.rule_mutations import RuleMutations
 from graphql_api.schema.upload_mutations import UploadMutations
+from graphql_api.schema.version_mutations import VersionMutations
 
 
 def _at(index: int, errors: list[UserError]) -> list[UserError]:
@@ -47,8 +48,10 @@ def _at(index: int, errors: list[UserError]) -> list[UserError]:
 @strawberry.type(
     description="Writes. Each takes one `input` and returns its own payload; expected failures are in `userErrors`."
 )
-class Mutation(PeopleMutations, RuleMutations, UploadMutations):
-    @strawberry.mutation(description="Rename a file or change the type it is delivered as.")
+class Mutation(PeopleMutations, RuleMutations, UploadMutations, VersionMutations):
+    @strawberry.mutation(
+        description="Rename a file or change the type its bytes are delivered as; other versions keep theirs."
+    )
     async def update_file(self, info: Info, input: Annotated[UpdateFileInput, INPUT]) -> UpdateFilePayload | None:
         context = info.context.for_mutation()
         file, errors = await attempt(

@@ -69,6 +69,35 @@ class DeleteFilesPayload(Payload):
     results: list[DeleteFileResult] = strawberry.field(description="In the order asked.", default_factory=list)
 
 
+@strawberry.input(description="Which version of a file to make current again.")
+class RestoreFileVersionInput:
+    file_id: strawberry.ID = strawberry.field(description="The file.")
+    version_id: strawberry.ID = strawberry.field(description="One of its versions.")
+
+
+@strawberry.type(description="The file with the bytes that it had.")
+class RestoreFileVersionPayload(Payload):
+    file: nouns.File | None = strawberry.field(description="The file.", default=None, graphql_type=File | None)
+
+
+@strawberry.input(description="Which versions of a file to delete for good.")
+class DeleteFileVersionsInput:
+    file_id: strawberry.ID = strawberry.field(description="The file.")
+    version_ids: list[strawberry.ID] = strawberry.field(description="1-100 of its versions, not the current one.")
+
+
+@strawberry.type(description="What became of one version.")
+class DeleteFileVersionResult(Payload):
+    deleted_version_id: strawberry.ID | None = strawberry.field(
+        description="Id of the version, for caches; null on error.", default=None
+    )
+
+
+@strawberry.type(description="One result for each version, unless the file itself was refused.")
+class DeleteFileVersionsPayload(Payload):
+    results: list[DeleteFileVersionResult] = strawberry.field(description="In the order asked.", default_factory=list)
+
+
 @strawberry.input(description="A new folder.")
 class CreateFolderInput:
     parent_id: strawberry.ID = strawberry.field(description="Folder above.")

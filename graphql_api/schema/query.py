@@ -17,6 +17,7 @@ from graphql_api.model.ids import (
     RULE_PREFIX,
     UPLOAD_PREFIX,
     USER_PREFIX,
+    VERSION_PREFIX,
     well_formed,
 )
 from graphql_api.model.listing import FileFilter, FileOrder
@@ -147,6 +148,7 @@ async def _find_nodes(context: Context, ids: list[strawberry.ID]) -> list[object
         GROUP_PREFIX: services.groups.find,
         USER_PREFIX: services.people.find,
         EVENT_PREFIX: services.audit_log.find,
+        VERSION_PREFIX: services.versions.find,
     }
     found: dict[str, object] = {}
     for prefix, find in finders.items():

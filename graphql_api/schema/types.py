@@ -2,7 +2,6 @@
 noun's attributes, and only what must be computed has a resolver. A page of a hundred files builds nothing.
 """
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -12,19 +11,29 @@ from graphql_api.model import delivery
 from graphql_api.model import file as nouns
 from graphql_api.model import group as people
 from graphql_api.model.decision import AccessDecision as Decision
-from graphql_api.model.delivery import ContentDisposition, LinkWish
+from graphql_api.model.delivery import ContentDisposition
 from graphql_api.model.file import ChecksumAlgorithm, Evidence
 from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import Scope
-from graphql_api.schema.connections import AccessRuleConnection, FileConnection, FolderConnection
+from graphql_api.schema.connections import AccessRuleConnection, FileConnection, FileVersionConnection, FolderConnection
 from graphql_api.schema.context import Context, Info
 from graphql_api.schema.enums import Visibility
 from graphql_api.schema.inputs import ABSENT, given, page_request
+from graphql_api.schema.links import (
+    DEFAULT_LINK_SECONDS,
+    Disposition,
+    ExpiresIn,
+    Filename,
+    IpAddress,
+    SignedUrl,
+    StartsAt,
+    link_to,
+)
 from graphql_api.schema.listing import FileOrderInput
 from graphql_api.schema.node import After, Before, First, Last, Node, Timestamped
-from graphql_api.schema.scalars import ByteSize, Url
+from graphql_api.schema.scalars import ByteSize
 
 if TYPE_CHECKING:  # these types are about files and folders: strawberry resolves the names when the schema is built
     from graphql_api.schema.decisions import AccessDecision
@@ -33,17 +42,7 @@ if TYPE_CHECKING:  # these types are about files and folders: strawberry resolve
 LazyDecision = Annotated["AccessDecision", strawberry.lazy("graphql_api.schema.decisions")]
 LazyUser = Annotated["User", strawberry.lazy("graphql_api.schema.people")]
 
-DEFAULT_LINK_SECONDS = 3600
-
 Action = Annotated[Permission, strawberry.argument(description="The action.")]
-
-
-@strawberry.type(description="A signed CDN address.")
-class SignedUrl:
-    url: Url = strawberry.field(description="The address.")
-    expires_at: datetime = strawberry.field(description="When it stops working.")
-    key_pair_id: str = strawberry.field(description="Public id of the key that signed it.")
-    has_custom_policy: bool = strawberry.field(description="Whether a custom (not canned) policy was needed.")
 
 
 @strawberry.type(description="Something that users note about a file.")
@@ -59,7 +58,9 @@ class FileIntegrity:
     evidence: Evidence = strawberry.field(description="Who said what it should be.")
 
 
-@strawberry.type(description="A stored object with a stable identity; its bytes are immutable.")
+@strawberry.type(
+    description="Something stored, with a stable identity. Its bytes are immutable; others come as a new version."
+)
 class File(Node, Timestamped):
     name: str = strawberry.field(description="Name shown to people, 1-255 characters.")
     size: ByteSize = strawberry.field(description="Length of the content.")
@@ -95,28 +96,26 @@ class File(Node, Timestamped):
         self,
         parent: Parent[nouns.File],
         info: Info,
-        expires_in: Annotated[
-            int, strawberry.argument(description="Wanted lifetime in seconds; clamped to what policy allows.")
-        ] = DEFAULT_LINK_SECONDS,
-        starts_at: Annotated[datetime | None, strawberry.argument(description="Not valid before.")] = ABSENT,
-        disposition: Annotated[
-            ContentDisposition, strawberry.argument(description="How a browser presents it.")
-        ] = ContentDisposition.INLINE,
-        filename: Annotated[
-            str | None, strawberry.argument(description="Name to save as; the file's name if absent.")
-        ] = ABSENT,
-        ip_address: Annotated[
-            str | None, strawberry.argument(description="Only from this IPv4 address or CIDR range.")
-        ] = ABSENT,
+        expires_in: ExpiresIn = DEFAULT_LINK_SECONDS,
+        starts_at: StartsAt = ABSENT,
+        disposition: Disposition = ContentDisposition.INLINE,
+        filename: Filename = ABSENT,
+        ip_address: IpAddress = ABSENT,
     ) -> delivery.SignedUrl | None:
-        context = info.context
-        grant = context.services.delivery.grant(parent)
-        if grant is None:
-            return None
-        wish = LinkWish(
-            timedelta(seconds=expires_in), given(starts_at), disposition, given(filename), given(ip_address)
-        )
-        return context.services.delivery.sign(grant, wish)
+        return link_to(parent, info.context, expires_in, starts_at, disposition, filename, ip_address)
+
+    @strawberry.field(description="The bytes that it has and had, the newest first.")
+    async def versions(
+        self,
+        parent: Parent[nouns.File],
+        info: Info,
+        first: First = ABSENT,
+        after: After = ABSENT,
+        last: Last = ABSENT,
+        before: Before = ABSENT,
+    ) -> FileVersionConnection:
+        request = page_request(first, after, last, before)
+        return FileVersionConnection(page=await info.context.versions_of.load((parent.id, request)))
 
     @strawberry.field(description="Labels, by which rules can name it, in alphabetical order.")
     async def labels(self, parent: Parent[nouns.File], info: Info) -> list[str]:

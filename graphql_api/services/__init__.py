@@ -17,6 +17,7 @@ from graphql_api.services.policies import Policies
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.uploads import Uploads
+from graphql_api.services.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +39,4 @@ class Services:
     upkeep: Upkeep
     upload_targets: UploadTargets
     uploads: Uploads
+    versions: Versions

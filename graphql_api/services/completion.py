@@ -78,7 +78,10 @@ class Completion:
         crc64nvme = checked_crc64(crc64nvme, "crc64nvme")
         upload = await self._uploads.get(principal, upload_id)
         completer = Completer(
-            lambda connection: self._standings.of(connection, principal), on_conflict, upload.crc64nvme or crc64nvme
+            principal,
+            lambda connection: self._standings.of(connection, principal),
+            on_conflict,
+            upload.crc64nvme or crc64nvme,
         )
         return await self._complete(upload, completer)
 
@@ -92,7 +95,7 @@ class Completion:
             upload = await uploads.find_upload_of(connection, object_key)
         if upload is None:
             return None
-        completer = Completer(self._right_of_owner(upload), crc64nvme=upload.crc64nvme)
+        completer = Completer(Principal(upload.owner_id), self._right_of_owner(upload), crc64nvme=upload.crc64nvme)
         try:
             done, _ = await self._complete(upload, completer)
         except Unavailable:

@@ -79,7 +79,8 @@ class Files:
         content_type: str | None = None,
         if_unmodified_since: datetime | None = None,
     ) -> File:
-        """Rename a file or change the type it is delivered as; None leaves a value as it is.
+        """Rename a file or change the type its bytes are delivered as; None leaves a value as it is. A type belongs to
+        the bytes: other versions of the file keep theirs.
 
         Raises: InvalidInput: a bad name or type, or a type that the file's first bytes contradict. NotFound.
         Forbidden: WRITE is missing. Conflict: the name is taken, or the file changed after ``if_unmodified_since``.
@@ -112,6 +113,7 @@ class Files:
                 )
             if content_type is not None and content_type != file.content_type:
                 changes["content_type"] = content_type
+                await versions.correct_content_type(connection, file.object_key, content_type)
             if not changes:
                 return file
             return await files.update_file(connection, standing, file.id, now=self._clock(), **changes)
@@ -149,6 +151,7 @@ class Files:
             await folders.release_names(connection, [file.id])
             await claim(connection, standing, folder_id, file.name, file.id, OnConflict.FAIL, field="folderId")
             await scopes.refile(connection, file.id, file.created_at, old_chain, target.chain)
+            await uploads.refile_uploads_for(connection, file.id, folder_id)
             event = audit_event(
                 principal,
                 AuditAction.FILE_MOVED,

@@ -1,6 +1,6 @@
 """The one step of an upload whose bytes are as promised: to a file, or to whoever must call them clean first."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,11 +12,14 @@ from graphql_api.db import files, folders, jobs, rules, upload_parts, uploads, v
 from graphql_api.db.engine import Database
 from graphql_api.errors import NotFound
 from graphql_api.model.file import File, FileVersion
-from graphql_api.model.principal import Permission
+from graphql_api.model.parts import Remains
+from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.scan import Judge
 from graphql_api.model.upload import OnConflict, Upload, UploadMethod, UploadStatus
 from graphql_api.services.naming import claim
 from graphql_api.services.requirements import lock_writable, require
+from graphql_api.services.upkeep import Upkeep
+from graphql_api.services.versions import Versions
 
 SCAN_JOB: Final = "scan"  # its subject is an object key
 LOOK_AGAIN: Final = timedelta(hours=1)  # while a verdict does not come
@@ -24,8 +27,9 @@ LOOK_AGAIN: Final = timedelta(hours=1)  # while a verdict does not come
 
 @dataclass(frozen=True, slots=True)
 class Completer:
-    """By whose right an upload is completed, and what they say of it."""
+    """Who completes an upload, by what right, and what they say of it."""
 
+    principal: Principal
     standing: Callable[[AsyncConnection], Awaitable[Standing]]
     on_conflict: OnConflict | None = None  # as was wished at the beginning if None
     crc64nvme: str | None = None  # hex, of the whole
@@ -34,8 +38,12 @@ class Completer:
 class Settling:
     """``patience``: how long an upload waits for a verdict of ``judge``."""
 
-    def __init__(self, database: Database, judge: Judge, patience: timedelta) -> None:
+    def __init__(
+        self, database: Database, versions: Versions, upkeep: Upkeep, judge: Judge, patience: timedelta
+    ) -> None:
         self._database = database
+        self._versions = versions
+        self._upkeep = upkeep
         self.judge = judge
         self._patience = patience
 
@@ -56,6 +64,7 @@ class Settling:
         becomes_file = is_admitted or self.judge is Judge.NOBODY
         goal = UploadStatus.COMPLETED if becomes_file else UploadStatus.PROCESSING
         file: File | None = None
+        remains: Sequence[Remains] = ()
         async with self._database.transaction() as connection:
             await rules.hold_version(connection)  # the new file's scopes depend on where its folder stands
             standing = await completer.standing(connection)
@@ -78,11 +87,14 @@ class Settling:
                 if becomes_file:
                     file = await self._new_file(connection, standing, moved, place, version)
             elif becomes_file:
-                file = await self._new_version(connection, standing, locked.file, version)
+                file, remains = await self._versions.replace(
+                    connection, completer.principal, standing, locked.file, version
+                )
             if not becomes_file:
                 moved = await self._await_verdict(connection, moved, version)
             if upload.method is UploadMethod.MULTIPART:
                 await upload_parts.forget_promises(connection, upload.id)
+        await self._upkeep.remove(remains)
         return moved, file
 
     async def _named(
@@ -121,7 +133,7 @@ class Settling:
             name=upload.filename,
             size=version.size,
             content_type=version.content_type,
-            stored_content_type=version.content_type,
+            stored_content_type=version.stored_content_type,
             sha256=version.sha256,
             object_key=version.object_key,
             created_at=version.created_at,
@@ -131,12 +143,3 @@ class Settling:
         await files.insert_file(connection, file, detected_content_type=version.detected_content_type)
         await versions.insert_version(connection, version)
         return file
-
-    async def _new_version(
-        self, connection: AsyncConnection, standing: Standing, file: File, version: FileVersion
-    ) -> File:
-        """The file has other bytes from now on: who found it before gets the old ones, and nobody a mixture."""
-        number = await versions.newest_number(connection, file.id) + 1
-        version = replace(version, number=number)
-        await versions.insert_version(connection, version)
-        return await files.switch_version(connection, standing, version)

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
-from graphql_api.db import folders, uploads
+from graphql_api.db import folders, rules, uploads
 from graphql_api.db.engine import Database
 from graphql_api.errors import Forbidden, NotFound, UploadStateConflict
 from graphql_api.model.ids import ROOT_FOLDER_ID, FileId, FolderId, UploadId, new_file_id, new_object_key, new_upload_id
@@ -112,6 +112,7 @@ class Uploads:
     async def _reserve_version(self, principal: Principal, upload: Upload, file_id: FileId) -> Upload:
         """New bytes for a file that stays where it is, under its name."""
         async with self._database.transaction() as connection:
+            await rules.hold_version(connection)  # before the file: its folder is needed, and may be on its way out
             standing = await self._standings.of(connection, principal)
             file = (await lock_writable(connection, standing, file_id, field="replaceFileId")).file
             upload = replace(upload, folder_id=file.folder_id)

@@ -9,6 +9,7 @@ from graphql_api.db.engine import Database
 from graphql_api.errors import NotFound
 from graphql_api.model import store_event
 from graphql_api.model.file import Evidence
+from graphql_api.model.principal import Principal
 from graphql_api.model.scan import Judge, ScanResult, ScanVerdict
 from graphql_api.model.upload import Upload, UploadFailure, UploadFailureCode, UploadStatus
 from graphql_api.services.clock import Clock
@@ -109,7 +110,10 @@ class Verdicts:
         )
         if isinstance(version, UploadFailure):
             return await self._fail(upload, version)
-        completer = Completer(lambda connection: self._standings.of_absent(connection, upload.owner_id, is_admin=True))
+        completer = Completer(
+            Principal(upload.owner_id),
+            lambda connection: self._standings.of_absent(connection, upload.owner_id, is_admin=True),
+        )
         try:
             settled = await self._settling.settle(upload, version, completer)
         except NotFound:  # what it was for is gone, and so should it be

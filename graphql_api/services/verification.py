@@ -35,11 +35,13 @@ async def verify(
         object_key=upload.object_key,
         size=upload.size,
         content_type=upload.content_type,
+        stored_content_type=upload.content_type,
         detected_content_type=recognised,
         integrity=integrity_of(upload, found, promised=promised, combined=combined),
         etag=found.etag,
         created_by=upload.owner_id,
         created_at=now,
+        is_current=True,
     )
 
 

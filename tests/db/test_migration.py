@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +150,53 @@ async def test_a_migration_that_fails_half_way_leaves_nothing(empty: Database) -
         await connection.execute(text("DROP TABLE uploads"))
     await migrate(empty)
     await require_newest_schema(empty)
+
+
+FILES = (
+    "INSERT INTO users (id, issuer, subject, display_name, created_at) VALUES ('user_1', 'i', 's', 'n', :now)",
+    *(
+        "INSERT INTO files (id, folder_id, owner_id, name, name_key, size, content_type, stored_content_type, "
+        f"object_key, created_at, updated_at) VALUES ('file_{n}', '{ROOT_FOLDER_ID}', 'user_1', '{n}', '{n}', 1, "
+        f"'{type_}', 'text/plain', 'o/{n}', :now, :now)"
+        for n, type_ in ((1, "text/plain"), (2, "text/csv"))
+    ),
+    *(
+        "INSERT INTO file_versions (id, file_id, number, object_key, size, content_type, created_by, created_at) "
+        f"VALUES ('version_{file}{n}', 'file_{file}', {n}, '{key}', 1, 'text/plain', 'user_1', :now)"
+        for file, n, key in ((1, 1, "o/1"), (2, 1, "o/x"), (2, 2, "o/y"), (2, 3, "o/2"))
+    ),
+    "INSERT INTO audit_events (id, occurred_at, actor_id, action, target) "
+    "VALUES ('event_1', :now, 'user_1', 'FILE_MOVED', 'file_1')",
+)
+
+
+async def test_versions_and_the_audit_log_come_through_the_migration_that_is_about_them(empty: Database) -> None:
+    await migrate(empty, "0005")
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    now = at.replace(tzinfo=None).isoformat(" ", "microseconds") if empty.is_sqlite else at
+    async with empty.transaction() as connection:
+        for statement in FILES:
+            await connection.execute(text(statement), {"now": now})
+    await migrate(empty)
+    async with empty.autocommit() as connection:
+        numbers = (await connection.execute(text("SELECT newest_version FROM files ORDER BY id"))).scalars().all()
+        corrected = await connection.execute(
+            text("SELECT id, corrected_content_type FROM file_versions WHERE corrected_content_type IS NOT NULL")
+        )
+        events = (await connection.execute(text("SELECT id, action, actor_id, target FROM audit_events"))).all()
+        assert numbers == [1, 3]
+        assert corrected.all() == [("version_23", "text/csv")]
+        assert events == [("event_1", "FILE_MOVED", "user_1", "file_1")]
+    with pytest.raises(DBAPIError, match="append-only"):
+        async with empty.transaction() as connection:
+            await connection.execute(text("UPDATE audit_events SET target = 'x'"))
+    async with empty.transaction() as connection:
+        await connection.execute(
+            text(FILES[-1].replace("event_1", "event_2").replace("FILE_MOVED", "FILE_REPLACED")), {"now": now}
+        )
+    await downgrade(empty, "0005")
+    async with empty.autocommit() as connection:
+        assert (await connection.execute(text("SELECT id FROM audit_events"))).scalars().all() == ["event_1"]
+    with pytest.raises(DBAPIError, match="append-only"):
+        async with empty.transaction() as connection:
+            await connection.execute(text("UPDATE audit_events SET target = 'x'"))

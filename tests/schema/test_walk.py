@@ -28,6 +28,7 @@ from graphql_api.model.ids import (
     new_rule_id,
     new_upload_id,
     new_user_id,
+    new_version_id,
 )
 from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.page import PageRequest
@@ -62,6 +63,7 @@ ABSENT: Final = {
     "user": new_user_id(START),
     "other_user": new_user_id(START),
     "event": new_event_id(START),
+    "version": new_version_id(START),
 }
 
 KINDS: Final = [kind for kind in ABSENT if not kind.startswith("other_")]
@@ -115,6 +117,8 @@ async def settle(world: World, person: Principal, admin: Principal, word: str, *
     folder = await foldered(world, person, f"{word} folder")
     other = await foldered(world, person, f"{word} other folder")
     file = await filed(world, person, f"{word} file", folder_id=folder.id)
+    [first] = (await world.services.versions.list_of(person, PageRequest(), [file.id]))[file.id].nodes
+    await filed(world, person, f"{word} new bytes", replaces=file.id)
     upload = await sent(world, person, f"{word} upload", folder_id=folder.id)
     wish = {"folder_id": folder.id, "method": UploadMethod.MULTIPART}
     upload_in_parts = await promised(world, person, f"{word} upload in parts", **wish)
@@ -146,6 +150,7 @@ async def settle(world: World, person: Principal, admin: Principal, word: str, *
         "user": person.user_id,
         "other_user": reader.user_id,
         "event": events.nodes[0].id,
+        "version": first.id,
     }
 
 

@@ -38,6 +38,8 @@ KIND_OF: Final = {
     "folderId": "folder",
     "parentId": "other_folder",
     "uploadId": "upload",
+    "versionId": "version",
+    "versionIds": "version",
     "ruleId": "rule",
     "groupId": "group",
     "userId": "user",

@@ -45,7 +45,7 @@ class FolderEntryRow(Base):
 
 
 class FileRow(Base):
-    """A file and the object that holds its bytes."""
+    """A file and the object that holds its bytes. ``newest_version``: the largest number that one of it has had."""
 
     __tablename__ = "files"
     __table_args__ = (
@@ -69,12 +69,17 @@ class FileRow(Base):
     detected_content_type: Mapped[str | None] = mapped_column(binary_text(MAX_CONTENT_TYPE_LENGTH))
     sha256: Mapped[str | None] = mapped_column(binary_text(64))  # hex
     object_key: Mapped[str] = mapped_column(binary_text(), unique=True)
+    newest_version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
 
 class FileVersionRow(Base):
-    """Bytes that a file has or had. ``files`` repeats what lists and links need of the newest."""
+    """Bytes that a file has or had. ``files`` repeats what lists and links need of the current one, which is the one
+    with the same ``object_key``.
+
+    ``content_type`` is what the store answers with, ``corrected_content_type`` what takes its place, if anything does.
+    """
 
     __tablename__ = "file_versions"
     __table_args__ = (
@@ -92,6 +97,7 @@ class FileVersionRow(Base):
     object_key: Mapped[str] = mapped_column(binary_text(), unique=True)
     size: Mapped[int] = mapped_column(BigInteger)  # bytes
     content_type: Mapped[str] = mapped_column(binary_text(MAX_CONTENT_TYPE_LENGTH))
+    corrected_content_type: Mapped[str | None] = mapped_column(binary_text(MAX_CONTENT_TYPE_LENGTH))
     detected_content_type: Mapped[str | None] = mapped_column(binary_text(MAX_CONTENT_TYPE_LENGTH))
     sha256: Mapped[str | None] = mapped_column(binary_text(64))  # hex
     crc64nvme: Mapped[str | None] = mapped_column(binary_text(16))  # hex
