@@ -13,6 +13,7 @@ from graphql_api.db.among import among, texts
 from graphql_api.db.folders import release_names
 from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
 from graphql_api.db.tables import FolderEntryRow, FolderRow, UploadRow
+from graphql_api.db.usage import release_uploads, upload_holder
 from graphql_api.model.file import Evidence
 from graphql_api.model.ids import FOLDER_PREFIX, FileId, FolderId, UploadId, UserId
 from graphql_api.model.names import name_key
@@ -123,7 +124,12 @@ def _reserve(*, is_admin: bool) -> Any:
 
 
 _UNFINISHED = (UploadStatus.PENDING, UploadStatus.PROCESSING)
-_REMAINS = (UploadRow.object_key, UploadRow.store_upload_id)
+_HOLDER = upload_holder().label("holder")
+_RELEASED = (
+    *(UploadRow.object_key, UploadRow.store_upload_id, UploadRow.file_id, UploadRow.folder_id, UploadRow.size),
+    _HOLDER,
+)
+_WITHOUT_A_FILE = frozenset({UploadStatus.FAILED, UploadStatus.ABORTED, UploadStatus.EXPIRED})
 _RESERVE = {is_admin: _reserve(is_admin=is_admin) for is_admin in (False, True)}
 
 
@@ -209,7 +215,9 @@ async def move_upload(
     come_from: UploadStatus = UploadStatus.PENDING,
     failure: UploadFailure | None = None,
 ) -> Upload | None:
-    """Move ``come_from`` → ``status``. None when the upload was no longer there: somebody else was first."""
+    """Move ``come_from`` → ``status``. None when the upload was no longer there: somebody else was first. What it had
+    reserved is released when it ends without a file; else ``versions.insert_version`` settles it.
+    """
     changes: dict[str, object] = {"status": status, "updated_at": now}
     if failure is not None:
         changes |= {"failure_code": failure.code, "failure_message": failure.message}
@@ -217,10 +225,14 @@ async def move_upload(
         update(UploadRow)
         .where(UploadRow.id == upload_id, UploadRow.status == come_from)
         .values(**changes)
-        .returning(*COLUMNS)
+        .returning(*COLUMNS, _HOLDER)
     )
     row = (await connection.execute(statement)).one_or_none()
-    return None if row is None else upload_of(row)
+    if row is None:
+        return None
+    if status in _WITHOUT_A_FILE:
+        await release_uploads(connection, [row])
+    return upload_of(row)
 
 
 async def rename_upload(connection: AsyncConnection, upload_id: UploadId, filename: str) -> None:
@@ -232,28 +244,38 @@ async def abort_uploads_into(
     connection: AsyncConnection, folder_ids: Collection[FolderId], *, now: datetime
 ) -> Sequence[Remains]:
     """Give up all uploads into these folders that have not become a file; what they leave at the store."""
-    statement = (
-        update(UploadRow)
-        .where(UploadRow.folder_id.in_(folder_ids), UploadRow.status.in_(_UNFINISHED))
-        .values(status=UploadStatus.ABORTED, updated_at=now)
-        .returning(*_REMAINS, UploadRow.file_id)
-    )
-    gone = (await connection.execute(statement)).all()
-    await release_names(connection, [row.file_id for row in gone])  # PROCESSING ones have theirs
-    return [Remains(row.object_key, row.store_upload_id) for row in gone]
+    return await _abort(connection, UploadRow.folder_id.in_(folder_ids), now)
 
 
 async def abort_uploads_for(
     connection: AsyncConnection, file_ids: Collection[FileId], *, now: datetime
 ) -> Sequence[Remains]:
     """Give up all uploads that would bring new bytes to these files, which are going."""
+    return await _abort(connection, UploadRow.replaces.in_(file_ids), now)
+
+
+async def _abort(connection: AsyncConnection, are_meant: ColumnElement[bool], now: datetime) -> Sequence[Remains]:
     statement = (
         update(UploadRow)
-        .where(UploadRow.replaces.in_(file_ids), UploadRow.status.in_(_UNFINISHED))
+        .where(are_meant, UploadRow.status.in_(_UNFINISHED))
         .values(status=UploadStatus.ABORTED, updated_at=now)
-        .returning(*_REMAINS)
+        .returning(*_RELEASED)
     )
-    return [Remains(*row) for row in await connection.execute(statement)]
+    gone = (await connection.execute(statement)).all()
+    await release_names(connection, [row.file_id for row in gone])  # PROCESSING ones have theirs
+    await release_uploads(connection, gone)
+    return [Remains(row.object_key, row.store_upload_id) for row in gone]
+
+
+async def refile_uploads_for(connection: AsyncConnection, file_id: FileId, folder_id: FolderId) -> int:
+    """The file moves there, and so do the uploads of new bytes for it; how many bytes they have reserved."""
+    statement = (
+        update(UploadRow)
+        .where(UploadRow.replaces == file_id, UploadRow.status.in_(_UNFINISHED))
+        .values(folder_id=folder_id)
+        .returning(UploadRow.size)
+    )
+    return sum(await connection.scalars(statement))
 
 
 async def await_verdict(

@@ -8,8 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.among import among, texts
 from graphql_api.db.tables import FileRow, FileVersionRow
+from graphql_api.db.usage import settle
 from graphql_api.model.file import ChecksumAlgorithm, Evidence, FileVersion, Integrity
 from graphql_api.model.ids import FileId, UserId, VersionId
+from graphql_api.model.upload import Upload
 
 _INTEGRITY: Final = (FileVersionRow.sha256, FileVersionRow.crc64nvme, FileVersionRow.evidence)
 _CURRENT_INTEGRITY: Final = (
@@ -19,8 +21,10 @@ _CURRENT_INTEGRITY: Final = (
 )
 
 
-async def insert_version(connection: AsyncConnection, version: FileVersion) -> None:
-    """The caller holds the lock of the file, or has just made it."""
+async def insert_version(connection: AsyncConnection, version: FileVersion, upload: Upload) -> None:
+    """What ``upload`` has become, and it is counted as stored instead of reserved. The caller holds the lock of the
+    file, or has just made it, and waits for nobody afterwards (see ``usage``).
+    """
     known = version.integrity
     await connection.execute(
         insert(FileVersionRow).values(
@@ -39,6 +43,13 @@ async def insert_version(connection: AsyncConnection, version: FileVersion) -> N
             created_at=version.created_at,
         )
     )
+    await settle(connection, upload.id, version.file_id, version.size)
+
+
+async def bytes_of(connection: AsyncConnection, file_id: FileId) -> int:
+    """Of all versions of a file."""
+    statement = select(func.sum(FileVersionRow.size)).where(FileVersionRow.file_id == file_id)
+    return int(await connection.scalar(statement) or 0)
 
 
 async def newest_number(connection: AsyncConnection, file_id: FileId) -> int:

@@ -78,7 +78,7 @@ class Settling:
                 if becomes_file:
                     file = await self._new_file(connection, standing, moved, place, version)
             elif becomes_file:
-                file = await self._new_version(connection, standing, locked.file, version)
+                file = await self._new_version(connection, standing, locked.file, upload, version)
             if not becomes_file:
                 moved = await self._await_verdict(connection, moved, version)
             if upload.method is UploadMethod.MULTIPART:
@@ -129,14 +129,14 @@ class Settling:
             terms=standing.read_terms({upload.file_id, upload.owner_id, *place.chain}),
         )
         await files.insert_file(connection, file, detected_content_type=version.detected_content_type)
-        await versions.insert_version(connection, version)
+        await versions.insert_version(connection, version, upload)
         return file
 
     async def _new_version(
-        self, connection: AsyncConnection, standing: Standing, file: File, version: FileVersion
+        self, connection: AsyncConnection, standing: Standing, file: File, upload: Upload, version: FileVersion
     ) -> File:
         """The file has other bytes from now on: who found it before gets the old ones, and nobody a mixture."""
         number = await versions.newest_number(connection, file.id) + 1
         version = replace(version, number=number)
-        await versions.insert_version(connection, version)
+        await versions.insert_version(connection, version, upload)
         return await files.switch_version(connection, standing, version)
