@@ -84,7 +84,7 @@ class Conflict(DeliveryError):
 
 
 class QuotaExceeded(DeliveryError):
-    """So many bytes do not fit. ``quota``: what it is and what is used of it, as it was found, if the caller may know."""
+    """So many bytes do not fit. ``quota``: what it is and what is taken of it, if the caller may know."""
 
     code = "QUOTA_EXCEEDED"
 

@@ -14,7 +14,6 @@ from graphql_api.model.ids import FOLDER_PREFIX, ROOT_FOLDER_ID, FolderId
 from graphql_api.model.upload import UploadStatus
 
 UNFINISHED: Final = (UploadStatus.PENDING, UploadStatus.PROCESSING)
-BATCH: Final = 500  # users that one transaction counts anew
 
 Sums = tuple[int, int]  # bytes stored, bytes reserved
 _NOTHING: Final = (0, 0)
@@ -46,10 +45,10 @@ _STORED_OF: Final = (
 
 async def sums_of_users(connection: AsyncConnection, ids: Collection[str]) -> Mapping[str, Sums]:
     """Of each of these users, of whom some may have nothing."""
-    stored = {owner: size for owner, size in await connection.execute(_STORED_OF, {"ids": list(ids)})}
+    stored = {row[0]: row[1] for row in await connection.execute(_STORED_OF, {"ids": list(ids)})}
     holder = upload_holder()
     pending = select(holder, _total(UploadRow.size)).where(UploadRow.status.in_(UNFINISHED)).group_by(holder)
-    reserved = {owner: size for owner, size in await connection.execute(pending)}
+    reserved = {row[0]: row[1] for row in await connection.execute(pending)}
     return {id_: (stored.get(id_, 0), reserved.get(id_, 0)) for id_ in ids}
 
 

@@ -32,6 +32,7 @@ from graphql_api.schema.payloads import (
     UpdateFilePayload,
 )
 from graphql_api.schema.people_mutations import PeopleMutations
+from graphql_api.schema.quota_mutations import QuotaMutations
 from graphql_api.schema.rule_mutations import RuleMutations
 from graphql_api.schema.upload_mutations import UploadMutations
 
@@ -47,7 +48,7 @@ def _at(index: int, errors: list[UserError]) -> list[UserError]:
 @strawberry.type(
     description="Writes. Each takes one `input` and returns its own payload; expected failures are in `userErrors`."
 )
-class Mutation(PeopleMutations, RuleMutations, UploadMutations):
+class Mutation(PeopleMutations, QuotaMutations, RuleMutations, UploadMutations):
     @strawberry.mutation(description="Rename a file or change the type it is delivered as.")
     async def update_file(self, info: Info, input: Annotated[UpdateFileInput, INPUT]) -> UpdateFilePayload | None:
         context = info.context.for_mutation()

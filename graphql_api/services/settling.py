@@ -12,9 +12,11 @@ from graphql_api.db import files, folders, jobs, rules, upload_parts, uploads, v
 from graphql_api.db.engine import Database
 from graphql_api.errors import NotFound
 from graphql_api.model.file import File, FileVersion
+from graphql_api.model.ids import FolderId
 from graphql_api.model.principal import Permission
 from graphql_api.model.scan import Judge
-from graphql_api.model.upload import OnConflict, Upload, UploadMethod, UploadStatus
+from graphql_api.model.upload import OnConflict, Upload, UploadFailure, UploadMethod, UploadStatus
+from graphql_api.services.admission import Admission
 from graphql_api.services.naming import claim
 from graphql_api.services.requirements import lock_writable, require
 
@@ -31,13 +33,22 @@ class Completer:
     crc64nvme: str | None = None  # hex, of the whole
 
 
+class _NotAllowed(Exception):
+    """The folder does not take files like this any more: the transaction is undone."""
+
+    def __init__(self, failure: UploadFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 class Settling:
     """``patience``: how long an upload waits for a verdict of ``judge``."""
 
-    def __init__(self, database: Database, judge: Judge, patience: timedelta) -> None:
+    def __init__(self, database: Database, judge: Judge, patience: timedelta, admission: Admission) -> None:
         self._database = database
         self.judge = judge
         self._patience = patience
+        self._admission = admission
 
     def waits_until(self, upload: Upload) -> datetime:
         """When a PROCESSING upload fails for want of a verdict."""
@@ -45,13 +56,22 @@ class Settling:
 
     async def settle(
         self, upload: Upload, version: FileVersion, completer: Completer
-    ) -> tuple[Upload, File | None] | None:
+    ) -> tuple[Upload, File | None] | UploadFailure | None:
         """Claim the upload, and the name and the file with it, in one transaction. PENDING becomes PROCESSING where
         bytes are judged, and has its name from then on; else, and from PROCESSING, it becomes COMPLETED.
 
-        The upload as it is then, and its file; None when somebody else was first. Raises: NotFound, Forbidden,
-        Conflict. Unavailable.
+        The upload as it is then, and its file; None when somebody else was first; why it is to fail when a gate has
+        come between. Raises: NotFound, Forbidden, Conflict. Unavailable.
         """
+        try:
+            return await self._settle(upload, version, completer)
+        except _NotAllowed as refusal:
+            return refusal.failure
+
+    async def _settle(
+        self, upload: Upload, version: FileVersion, completer: Completer
+    ) -> tuple[Upload, File | None] | None:
+        """Raises: _NotAllowed, and what ``settle`` does."""
         now, is_admitted = version.created_at, upload.status is UploadStatus.PROCESSING
         becomes_file = is_admitted or self.judge is Judge.NOBODY
         goal = UploadStatus.COMPLETED if becomes_file else UploadStatus.PROCESSING
@@ -72,18 +92,27 @@ class Settling:
                 if place is None:
                     raise NotFound("the folder of this upload is gone", path=("uploadId",))
                 require(standing, Permission.WRITE, place.scopes, "uploadId")
+                await self._require_allowed(connection, place.folder.id, version)
                 if not is_admitted:
                     mode = completer.on_conflict or upload.on_conflict
                     moved = await self._named(connection, standing, moved, place, mode)
                 if becomes_file:
                     file = await self._new_file(connection, standing, moved, place, version)
-            elif becomes_file:
-                file = await self._new_version(connection, standing, locked.file, upload, version)
+            else:
+                await self._require_allowed(connection, locked.file.folder_id, version)
+                if becomes_file:
+                    file = await self._new_version(connection, standing, locked.file, upload, version)
             if not becomes_file:
                 moved = await self._await_verdict(connection, moved, version)
             if upload.method is UploadMethod.MULTIPART:
                 await upload_parts.forget_promises(connection, upload.id)
         return moved, file
+
+    async def _require_allowed(self, connection: AsyncConnection, folder_id: FolderId, version: FileVersion) -> None:
+        """The gates may be newer than the promise, or the folder stands elsewhere. Raises: _NotAllowed."""
+        failure = await self._admission.failure(connection, folder_id, version.size, version.content_type)
+        if failure is not None:
+            raise _NotAllowed(failure)
 
     async def _named(
         self,

@@ -18,6 +18,7 @@ from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.upload import Fingerprint, OnConflict, Upload, UploadStatus
 from graphql_api.services.accounts import Accounts
+from graphql_api.services.admission import Admission
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import free_names, taken
 from graphql_api.services.requirements import lock_writable, require
@@ -40,6 +41,7 @@ class Uploads:
         upkeep: Upkeep,
         clock: Clock,
         limits: UploadLimits,
+        admission: Admission,
     ) -> None:
         self._database = database
         self._standings = standings
@@ -47,12 +49,15 @@ class Uploads:
         self._upkeep = upkeep
         self._clock = clock
         self._limits = limits
+        self._admission = admission
 
     async def create(self, principal: Principal, wish: UploadWish) -> Upload:
-        """Promise a file, or new bytes for one: from now on ``UploadTargets.target`` tells where they go.
+        """Promise a file, or new bytes for one: from now on ``UploadTargets.target`` tells where they go. Room for them
+        is reserved.
 
-        Raises: InvalidInput. Forbidden: nobody is signed in, or WRITE is missing on the folder or file. NotFound: no
-        such folder or file for ``principal``. Conflict: the name is taken. Unavailable.
+        Raises: InvalidInput: also what a gate does not take. Forbidden: nobody is signed in, or WRITE is missing on the
+        folder or file. NotFound: no such folder or file for ``principal``. Conflict: the name is taken. QuotaExceeded.
+        Unavailable.
         """
         checked = checked_wish(wish, self._limits)
         wish = checked.wish
@@ -86,11 +91,12 @@ class Uploads:
             return await self._reserve_version(principal, upload, wish.replaces)
         folder_id = wish.folder_id or await self._accounts.find_home(principal) or ROOT_FOLDER_ID
         upload = replace(upload, folder_id=folder_id)
-        async with self._database.autocommit() as connection:
+        async with self._database.transaction() as connection:
             standing = await self._standings.of(connection, principal)
-            if await uploads.reserve(connection, standing, upload, look_at=now + FIRST_LOOK):
-                return upload
-            return await self._reserve_otherwise(connection, standing, upload, folder_id)
+            if not await uploads.reserve(connection, standing, upload, look_at=now + FIRST_LOOK):
+                upload = await self._reserve_otherwise(connection, standing, upload, folder_id)
+            await self._admission.reserve(connection, standing, upload, owner_id=upload.owner_id)
+        return upload
 
     async def _reserve_otherwise(
         self, connection: AsyncConnection, standing: Standing, upload: Upload, folder_id: FolderId
@@ -116,6 +122,7 @@ class Uploads:
             file = (await lock_writable(connection, standing, file_id, field="replaceFileId")).file
             upload = replace(upload, folder_id=file.folder_id)
             await uploads.insert_upload(connection, upload, look_at=upload.created_at + FIRST_LOOK)
+            await self._admission.reserve(connection, standing, upload, owner_id=file.owner_id)
         return upload
 
     async def abort(self, principal: Principal, upload_id: UploadId) -> Upload:

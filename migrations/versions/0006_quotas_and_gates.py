@@ -25,7 +25,7 @@ OLD_ACTIONS = (
 )
 NEW_ACTIONS = ("QUOTA_CHANGED", "GATE_CHANGED")
 
-EVENT_INDEXES = ([], ["target"], ["resource"], ["actor_id"])
+EVENT_INDEXES: tuple[list[str], ...] = ([], ["target"], ["resource"], ["actor_id"])
 
 
 def event_columns() -> list[sa.Column[Any]]:
