@@ -23,11 +23,11 @@ class Admission:
 
     def __init__(self, *, user_quota: int | None = None) -> None:
         """``user_quota``: bytes, for users without a quota of their own; None: as much as they like."""
-        self._user_quota = user_quota
+        self.user_quota = user_quota
 
     def limited(self, found: Quota) -> Quota:
         """What a user has, with the limit that holds."""
-        return replace(found, limit=self._user_quota if found.limit is None else found.limit)
+        return replace(found, limit=self.user_quota if found.limit is None else found.limit)
 
     async def reserve(
         self, connection: AsyncConnection, standing: Standing, upload: Upload, *, owner_id: UserId
