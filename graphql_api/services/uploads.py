@@ -136,7 +136,7 @@ class Uploads:
     async def _reserve_version(self, principal: Principal, upload: Upload, file_id: FileId) -> Upload:
         """New bytes for a file that stays where it is, under its name."""
         async with self._database.transaction() as connection:
-            await files.lock_folder_of(connection, file_id)
+            await files.lock_folder_of(connection, file_id)  # before the file, as a deletion of the folder does
             standing = await self._standings.of(connection, principal)
             file = (await lock_writable(connection, standing, file_id, field="replaceFileId")).file
             upload = replace(upload, folder_id=file.folder_id)
