@@ -13,7 +13,9 @@ from graphql_api.model.ids import ROOT_FOLDER_ID, UserId, new_user_id
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import Permission
 from graphql_api.model.quota import Gate, Quota
-from graphql_api.model.upload import OnConflict, Upload
+from graphql_api.model.scan import Judge
+from graphql_api.model.store_event import ScanResult, ScanVerdict
+from graphql_api.model.upload import OnConflict, Upload, UploadFailureCode, UploadStatus
 from tests.conftest import PATIENCE
 from tests.services.stock import administrator, granted, limited, quota_of, require_exact, taken
 from tests.services.stories import CONTENT, filed, foldered, home_of, promised, ruled, send, sent
@@ -99,6 +101,35 @@ async def test_what_was_reserved_is_stored_or_given_back_to_the_byte(world: Worl
     await world.services.files.delete(alice, [file.id, file.id])
     assert await taken(world, alice) == await taken(world, home) == (0, 0)
     await require_exact(world)
+
+
+async def test_what_waits_for_a_verdict_is_reserved_until_there_is_one(database: Database) -> None:
+    world = World(database, judge=Judge.EVENTS)
+    alice = await world.principal("alice")
+    home = await home_of(world, alice)
+    await limited(world, home, 100)
+    clean, infected, late = [await sent(world, alice, name) for name in ("clean", "infected", "late")]
+    for upload in (clean, infected, late):
+        done, file = await world.services.completion.complete(alice, upload.id)
+        assert (done.status, file) == (UploadStatus.PROCESSING, None)
+    assert await taken(world, alice) == await taken(world, home) == (0, 3 * SIZE)
+    await limited(world, home, 0)
+    await judged(world, clean, ScanResult.NO_THREATS_FOUND)
+    assert await taken(world, alice) == await taken(world, home) == (SIZE, 2 * SIZE)
+    await judged(world, infected, ScanResult.THREATS_FOUND)
+    assert await taken(world, alice) == await taken(world, home) == (SIZE, SIZE)
+    await limited(world, home, 100, allowed_content_types=("image/*",))
+    failed = await judged(world, late, ScanResult.NO_THREATS_FOUND)
+    assert failed.failure is not None
+    assert failed.failure.code is UploadFailureCode.NOT_ALLOWED
+    assert await taken(world, alice) == await taken(world, home) == (SIZE, 0)
+    await require_exact(world)
+
+
+async def judged(world: World, upload: Upload, result: ScanResult) -> Upload:
+    after = await world.verdicts.judged(ScanVerdict(upload.object_key, "etag", result, ("Eicar",)))
+    assert after is not None
+    return after
 
 
 async def test_many_completions_and_aborts_of_one_upload_at_once_count_it_once(world: World) -> None:

@@ -16,6 +16,8 @@ from graphql_api.model.ids import ROOT_FOLDER_ID
 from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import Permission, Principal
+from graphql_api.model.scan import Judge
+from graphql_api.model.store_event import ScanResult, ScanVerdict
 from graphql_api.model.upload import Upload, UploadStatus
 from tests.services.stock import administrator, granted, limited, quota_of, require_exact, taken
 from tests.services.stories import CONTENT, filed, foldered, home_of, promised, ruled, send, sent
@@ -38,7 +40,7 @@ class History:
         services, world = self.world.services, self.world
         folder, upload = self.random.choice(self.folders), self.random.choice([None, *self.uploads])
         file = await self._some_file()
-        match self.random.randrange(14):
+        match self.random.randrange(16):
             case 0:
                 await self._try(self._make(who, folder))
             case 1 | 2 | 3:
@@ -61,7 +63,10 @@ class History:
                 await self._try(services.folders.move(who, folder.id, self.random.choice(self.folders).id))
             case 12 if folder is not self.root and self.random.random() < 0.3:
                 await self._try(services.folders.delete(who, folder.id, is_recursive=True))
-            case 13:
+            case 13 | 14 if upload is not None:
+                result = self.random.choice(list(ScanResult))
+                await self._try(world.verdicts.judged(ScanVerdict(upload.object_key, "etag", result, ("Eicar",))))
+            case 15:
                 quota = self.random.choice([None, 0, 20, 60, 500])
                 await self._try(limited(world, folder.id, quota))
                 world.clock.advance(hours=self.random.choice([0, 0, 30]))
@@ -111,9 +116,9 @@ async def run(world: World, seed: int, steps: int) -> None:
     assert (stored, reserved) == (sum(each[0] for each in both), sum(each[1] for each in both))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(4))
 async def test_what_is_kept_equals_what_is_there_after_a_random_history(world: World, seed: int) -> None:
-    world = World(world.database, user_quota=150)
+    world = World(world.database, user_quota=150, judge=(Judge.NOBODY, Judge.EVENTS)[seed % 2])
     await limited(world, ROOT_FOLDER_ID, 250)
     await run(world, seed, 60)
 
@@ -121,7 +126,7 @@ async def test_what_is_kept_equals_what_is_there_after_a_random_history(world: W
 @pytest.mark.nightly
 @pytest.mark.parametrize("seed", range(100, 120))
 async def test_what_is_kept_equals_what_is_there_after_a_long_random_history(world: World, seed: int) -> None:
-    world = World(world.database, user_quota=400)
+    world = World(world.database, user_quota=400, judge=(Judge.NOBODY, Judge.EVENTS)[seed % 2])
     await limited(world, ROOT_FOLDER_ID, 700)
     await run(world, seed, 600)
 
