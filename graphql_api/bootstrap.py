@@ -21,6 +21,7 @@ from graphql_api.scanning.clamd import ClamdScanner
 from graphql_api.schema import build_schema
 from graphql_api.services import Services
 from graphql_api.services.accounts import Accounts
+from graphql_api.services.admission import Admission
 from graphql_api.services.audit_log import AuditLog
 from graphql_api.services.clock import Clock, utc_now
 from graphql_api.services.completion import Completion
@@ -35,6 +36,7 @@ from graphql_api.services.notes import Notes
 from graphql_api.services.outbox import Outbox
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
+from graphql_api.services.quotas import Quotas
 from graphql_api.services.scans import Scans
 from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.standings import Standings
@@ -119,9 +121,10 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         upload_lifetime=settings.upload_lifetime,
         longest_lifetime=settings.upload_longest_lifetime,
     )
-    uploads = Uploads(database, standings, accounts, upkeep, clock, limits)
+    admission = Admission(user_quota=settings.user_quota_bytes)
+    uploads = Uploads(database, standings, accounts, upkeep, clock, limits, admission)
     versions = Versions(database, standings, upkeep, clock, max_versions=settings.max_file_versions)
-    settling = Settling(database, versions, upkeep, JUDGES[settings.scan], settings.scan_patience)
+    settling = Settling(database, versions, upkeep, JUDGES[settings.scan], settings.scan_patience, admission)
     verdicts = Verdicts(database, standings, settling, store, upkeep, clock)
     completion = Completion(database, standings, uploads, store, upkeep, settling, verdicts, clock)
     services = Services(
@@ -131,8 +134,10 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         delivery=Delivery(
             CloudFrontSigner(settings.cdn_base_url, Keyring([key])), clock, max_lifetime=settings.link_max_lifetime
         ),
-        files=Files(database, standings, upkeep, clock, CursorSeal(pem.encode())),  # a secret that all processes have
-        folders=Folders(database, standings, upkeep, clock),
+        files=Files(  # sealed with a secret that all processes have
+            database, standings, upkeep, clock, CursorSeal(pem.encode()), admission
+        ),
+        folders=Folders(database, standings, upkeep, clock, admission),
         groups=Groups(database, standings, clock),
         health=Health(database, store),
         lookout=Lookout(database, completion, verdicts, upkeep, clock),
@@ -141,6 +146,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         policies=Policies(
             database, standings, clock, issuer=settings.auth_issuer, link_max_lifetime=settings.link_max_lifetime
         ),
+        quotas=Quotas(database, standings, admission, clock, max_file_size=settings.max_upload_bytes),
         upkeep=upkeep,
         upload_targets=UploadTargets(database, uploads, store, clock, limits),
         uploads=uploads,

@@ -7,6 +7,7 @@
     ├── NotFound                  absent, or the caller may not know that it exists
     ├── Forbidden                 the caller may see it, but not do this
     ├── Conflict                  something is in the way, such as a taken name
+    ├── QuotaExceeded             there is no room for so many bytes
     ├── UploadStateConflict       the upload is not in a state that allows this
     │   └── BytesMissing          the store does not hold the bytes yet: send them, then ask again
     ├── UploadMismatch            the store holds something else than was promised, or malware; the upload has failed
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the nouns import nothing but this module, so the names are needed by the type checker only
+    from graphql_api.model.quota import Quota
     from graphql_api.model.upload import UploadFailure, UploadStatus
 
 
@@ -79,6 +81,16 @@ class Conflict(DeliveryError):
     def __init__(self, message: str, *, conflicting_id: str | None = None, path: Sequence[str] = ()) -> None:
         super().__init__(message, path=path)
         self.conflicting_id = conflicting_id
+
+
+class QuotaExceeded(DeliveryError):
+    """So many bytes do not fit. ``quota``: what it is and what is taken of it, if the caller may know."""
+
+    code = "QUOTA_EXCEEDED"
+
+    def __init__(self, message: str, *, quota: "Quota | None" = None, path: Sequence[str] = ()) -> None:
+        super().__init__(message, path=path)
+        self.quota = quota
 
 
 class UploadStateConflict(DeliveryError):

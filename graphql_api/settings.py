@@ -44,6 +44,7 @@ MAX_OBJECT_BYTES: Final = 10_000 * MAX_PUT_BYTES
 """Amazon S3, "Amazon S3 multipart upload limits": the largest object one PUT can upload is 5 GiB, and so is the largest
 part, of which there can be 10,000.
 """
+MAX_BYTES: Final = 2**53 - 1  # what every reader of JSON keeps exact (RFC 8259, section 6)
 
 AsymmetricAlgorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
@@ -169,6 +170,8 @@ class Settings(BaseSettings):
     """Largest file, in bytes; at most 53687091200000, which is as large as an object at S3 can be (48.8 TiB)."""
     max_file_versions: int = Field(default=100, ge=1, le=1000)
     """How many versions of a file are kept, the current one included; the oldest go. 1 to 1000."""
+    user_quota_bytes: int | None = Field(default=None, ge=0, le=MAX_BYTES)
+    """How many bytes each user may store who has no quota of their own; as many as they like if not set."""
     multipart_above_bytes: int = Field(default=64 * MIB, ge=0, le=MAX_PUT_BYTES)
     """Files larger than this are sent in parts if their client does not say how; at most 5 GiB."""
     part_bytes: int = Field(default=16 * MIB, ge=5 * MIB, le=MAX_PUT_BYTES)

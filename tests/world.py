@@ -18,6 +18,7 @@ from graphql_api.scanning import Scanner
 from graphql_api.schema import Context, build_schema
 from graphql_api.services import Services
 from graphql_api.services.accounts import Accounts
+from graphql_api.services.admission import Admission
 from graphql_api.services.audit_log import AuditLog
 from graphql_api.services.completion import Completion
 from graphql_api.services.delivery import Delivery
@@ -30,6 +31,7 @@ from graphql_api.services.notes import Notes
 from graphql_api.services.outbox import Outbox
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
+from graphql_api.services.quotas import Quotas
 from graphql_api.services.scans import Scans
 from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.standings import Standings
@@ -94,6 +96,7 @@ class World:
     clock: Clock = field(default_factory=Clock)
     judge: Judge = Judge.NOBODY
     scanner: Scanner = field(default_factory=Reader)
+    user_quota: int | None = None  # bytes
     store: MemoryStore = field(init=False)
     standings: Standings = field(init=False)
     services: Services = field(init=False)
@@ -119,9 +122,10 @@ class World:
             upload_lifetime=timedelta(days=1),
             longest_lifetime=timedelta(days=7),
         )
-        uploads = Uploads(self.database, self.standings, accounts, upkeep, self.clock, limits)
+        admission = Admission(user_quota=self.user_quota)
+        uploads = Uploads(self.database, self.standings, accounts, upkeep, self.clock, limits, admission)
         versions = Versions(self.database, self.standings, upkeep, self.clock, max_versions=MAX_VERSIONS)
-        settling = Settling(self.database, versions, upkeep, self.judge, SCAN_PATIENCE)
+        settling = Settling(self.database, versions, upkeep, self.judge, SCAN_PATIENCE, admission)
         verdicts = Verdicts(self.database, self.standings, settling, self.store, upkeep, self.clock)
         completion = Completion(
             self.database, self.standings, uploads, self.store, upkeep, settling, verdicts, self.clock
@@ -135,8 +139,8 @@ class World:
             delivery=Delivery(
                 CloudFrontSigner("https://cdn.test", Keyring([KEY])), self.clock, max_lifetime=timedelta(days=1)
             ),
-            files=Files(self.database, self.standings, upkeep, self.clock, CURSOR_SEAL),
-            folders=Folders(self.database, self.standings, upkeep, self.clock),
+            files=Files(self.database, self.standings, upkeep, self.clock, CURSOR_SEAL, admission),
+            folders=Folders(self.database, self.standings, upkeep, self.clock, admission),
             groups=Groups(self.database, self.standings, self.clock),
             health=Health(self.database, self.store),
             lookout=Lookout(self.database, completion, verdicts, upkeep, self.clock),
@@ -145,6 +149,7 @@ class World:
             policies=Policies(
                 self.database, self.standings, self.clock, issuer=ISSUER, link_max_lifetime=timedelta(days=1)
             ),
+            quotas=Quotas(self.database, self.standings, admission, self.clock, max_file_size=MAX_OBJECT_SIZE),
             upkeep=upkeep,
             upload_targets=UploadTargets(self.database, uploads, self.store, self.clock, limits),
             uploads=uploads,

@@ -15,6 +15,7 @@ from graphql_api.db.among import among, texts
 from graphql_api.db.inserts import insert_unless_taken
 from graphql_api.db.rules import delete_rules_on
 from graphql_api.db.tables import FolderEntryRow, FolderRow
+from graphql_api.db.usage import forget_holders
 from graphql_api.model.file import Folder
 from graphql_api.model.ids import ROOT_FOLDER_ID, FolderId, UserId
 from graphql_api.model.names import name_key
@@ -238,4 +239,5 @@ async def delete_folders(connection: AsyncConnection, ids: Collection[FolderId])
     await connection.execute(delete(FolderEntryRow).where(FolderEntryRow.folder_id.in_(ids)))
     await release_names(connection, ids)
     await connection.execute(delete(FolderRow).where(FolderRow.id.in_(ids)))
+    await forget_holders(connection, ids)
     return gone

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.backfill import backfill
 from graphql_api.db.engine import Database
+from graphql_api.db.recount import recount
 from graphql_api.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def newest_revision() -> str:
 
 async def migrate(database: Database, revision: str = "head") -> None:
     """Bring the schema up to ``revision``, in one transaction: it is applied whole or not at all. Files of an earlier
-    version then get what they lack, in batches.
+    version then get what they lack, in batches, and what users and folders have stored is counted anew.
     """
     async with database.transaction() as connection:
         await _alone(connection)
@@ -49,8 +50,12 @@ async def migrate(database: Database, revision: str = "head") -> None:
         if current is not None and not _is_known(current):
             raise ConfigurationError(f"the database schema is {current}, which is newer than this version")
         await connection.run_sync(lambda sync: command.upgrade(alembic_config(sync), revision))
-    if revision == "head" and (number := await backfill(database, _alone)):
+    if revision != "head":
+        return
+    if number := await backfill(database, _alone):
         log.info("files_backfilled number=%d", number)
+    if number := await recount(database, _alone):
+        log.info("usage_corrected number=%d", number)
 
 
 async def downgrade(database: Database, revision: str) -> None:

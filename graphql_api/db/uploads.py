@@ -1,25 +1,21 @@
-"""Uploads: reservation, the one change of state, and what is due to be swept."""
+"""Uploads: found again, the one change of state, and what is due to be swept. ``reservations`` writes them down."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.orm import aliased
 
 from graphql_api.access.standing import Standing
-from graphql_api.db.among import among, texts
 from graphql_api.db.folders import release_names
 from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
-from graphql_api.db.tables import FolderEntryRow, FolderRow, UploadRow
+from graphql_api.db.tables import UploadRow
+from graphql_api.db.usage import release_uploads, upload_holder
 from graphql_api.model.file import Evidence
-from graphql_api.model.ids import FOLDER_PREFIX, FileId, FolderId, UploadId, UserId
-from graphql_api.model.names import name_key
+from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
 from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.parts import Remains
-from graphql_api.model.principal import Permission
-from graphql_api.model.rule import Effect
 from graphql_api.model.upload import (
     Fingerprint,
     OnConflict,
@@ -57,8 +53,6 @@ COLUMNS: tuple[Any, ...] = (
     UploadRow.evidence,
     UploadRow.clean_etag,
 )
-_LATER = {"failure_code", "failure_message", "store_upload_id", "evidence", "clean_etag"}
-_RESERVED = [*(column for column in COLUMNS if column.key not in _LATER), UploadRow.look_at]
 
 
 def upload_of(row: Any) -> Upload:
@@ -93,74 +87,13 @@ def upload_of(row: Any) -> Upload:
     )
 
 
-def _reserve(*, is_admin: bool) -> Any:
-    """INSERT … SELECT from the folder: the folder is there, may be read and written in, and the name is free, in one
-    statement, which is a transaction of its own. It waits for a deletion of the folder, and then finds none.
-    """
-    folder_id = bindparam("new_folder_id", type_=FolderRow.id.type)
-    is_taken = exists().where(
-        FolderEntryRow.folder_id == FolderRow.id,
-        FolderEntryRow.name_key == bindparam("name_key", type_=FolderEntryRow.name_key.type),
-    )
-    values = [
-        FolderRow.id if column.key == "folder_id" else bindparam(f"new_{column.key}", type_=column.type)
-        for column in _RESERVED
-    ]
-    source = select(*values).where(FolderRow.id == folder_id, ~is_taken)
-    if not is_admin:
-        start = select(FolderRow.id, FolderRow.parent_id).where(FolderRow.id == folder_id)
-        chain = start.cte("chain", recursive=True)
-        upper = aliased(FolderRow)
-        chain = chain.union_all(select(upper.id, upper.parent_id).where(upper.id == chain.c.parent_id))
-
-        def is_below(scopes: str) -> ColumnElement[bool]:
-            return select(literal(1)).where(among(chain.c.id, texts(scopes))).exists()
-
-        is_own = FolderRow.owner_id == bindparam("viewer_id", type_=FolderRow.owner_id.type)
-        source = source.where(~is_below("denied"), or_(is_own, and_(is_below("readable"), is_below("writable"))))
-    source = source.with_for_update(read=True, key_share=True, of=FolderRow)
-    return insert(UploadRow).from_select([column.key for column in _RESERVED], source).returning(UploadRow.id)
-
-
 _UNFINISHED = (UploadStatus.PENDING, UploadStatus.PROCESSING)
-_REMAINS = (UploadRow.object_key, UploadRow.store_upload_id)
-_RESERVE = {is_admin: _reserve(is_admin=is_admin) for is_admin in (False, True)}
-
-
-async def reserve(connection: AsyncConnection, standing: Standing, upload: Upload, *, look_at: datetime) -> bool:
-    """Whether the PENDING upload was recorded; False when the folder is absent, hidden or not to be written in, or the
-    name is taken. ``look_at``: when to look for its bytes if nobody says that they are there.
-    """
-    parameters = _new(upload, look_at)
-    parameters["name_key"] = name_key(upload.filename)
-    if not standing.is_admin:
-        parameters |= _said_of_folders(standing)
-    return await connection.scalar(_RESERVE[standing.is_admin], parameters) is not None
-
-
-async def insert_upload(connection: AsyncConnection, upload: Upload, *, look_at: datetime) -> None:
-    """Record a PENDING upload whose place the caller has checked and holds."""
-    values = {column.key: bindparam(f"new_{column.key}", type_=column.type) for column in _RESERVED}
-    await connection.execute(insert(UploadRow).values(**values), _new(upload, look_at))
-
-
-def _new(upload: Upload, look_at: datetime) -> dict[str, object]:
-    values: dict[str, object] = {f"new_{c.key}": getattr(upload, c.key) for c in _RESERVED if c.key != "look_at"}
-    return values | {"new_look_at": look_at}
-
-
-def _said_of_folders(standing: Standing) -> dict[str, object]:
-    """The same decision as ``Standing.may`` makes for READ and WRITE, as parameters."""
-
-    def folders(effect: Effect, permission: Permission) -> list[str]:
-        return [scope for scope in standing.scopes_with(effect, permission) if scope.startswith(FOLDER_PREFIX)]
-
-    return {
-        "viewer_id": standing.user_id,
-        "denied": folders(Effect.DENY, Permission.READ) + folders(Effect.DENY, Permission.WRITE),
-        "readable": folders(Effect.ALLOW, Permission.READ),
-        "writable": folders(Effect.ALLOW, Permission.WRITE),
-    }
+_HOLDER = upload_holder().label("holder")
+_RELEASED = (
+    *(UploadRow.object_key, UploadRow.store_upload_id, UploadRow.file_id, UploadRow.folder_id, UploadRow.size),
+    _HOLDER,
+)
+_WITHOUT_A_FILE = frozenset({UploadStatus.FAILED, UploadStatus.ABORTED, UploadStatus.EXPIRED})
 
 
 async def find_uploads(
@@ -209,7 +142,9 @@ async def move_upload(
     come_from: UploadStatus = UploadStatus.PENDING,
     failure: UploadFailure | None = None,
 ) -> Upload | None:
-    """Move ``come_from`` → ``status``. None when the upload was no longer there: somebody else was first."""
+    """Move ``come_from`` → ``status``. None when the upload was no longer there: somebody else was first. What it had
+    reserved is released when it ends without a file; else ``versions.insert_version`` settles it.
+    """
     changes: dict[str, object] = {"status": status, "updated_at": now}
     if failure is not None:
         changes |= {"failure_code": failure.code, "failure_message": failure.message}
@@ -217,10 +152,14 @@ async def move_upload(
         update(UploadRow)
         .where(UploadRow.id == upload_id, UploadRow.status == come_from)
         .values(**changes)
-        .returning(*COLUMNS)
+        .returning(*COLUMNS, _HOLDER)
     )
     row = (await connection.execute(statement)).one_or_none()
-    return None if row is None else upload_of(row)
+    if row is None:
+        return None
+    if status in _WITHOUT_A_FILE:
+        await release_uploads(connection, [row])
+    return upload_of(row)
 
 
 async def rename_upload(connection: AsyncConnection, upload_id: UploadId, filename: str) -> None:
@@ -232,28 +171,38 @@ async def abort_uploads_into(
     connection: AsyncConnection, folder_ids: Collection[FolderId], *, now: datetime
 ) -> Sequence[Remains]:
     """Give up all uploads into these folders that have not become a file; what they leave at the store."""
-    statement = (
-        update(UploadRow)
-        .where(UploadRow.folder_id.in_(folder_ids), UploadRow.status.in_(_UNFINISHED))
-        .values(status=UploadStatus.ABORTED, updated_at=now)
-        .returning(*_REMAINS, UploadRow.file_id)
-    )
-    gone = (await connection.execute(statement)).all()
-    await release_names(connection, [row.file_id for row in gone])  # PROCESSING ones have theirs
-    return [Remains(row.object_key, row.store_upload_id) for row in gone]
+    return await _abort(connection, UploadRow.folder_id.in_(folder_ids), now)
 
 
 async def abort_uploads_for(
     connection: AsyncConnection, file_ids: Collection[FileId], *, now: datetime
 ) -> Sequence[Remains]:
     """Give up all uploads that would bring new bytes to these files, which are going."""
+    return await _abort(connection, UploadRow.replaces.in_(file_ids), now)
+
+
+async def _abort(connection: AsyncConnection, are_meant: ColumnElement[bool], now: datetime) -> Sequence[Remains]:
     statement = (
         update(UploadRow)
-        .where(UploadRow.replaces.in_(file_ids), UploadRow.status.in_(_UNFINISHED))
+        .where(are_meant, UploadRow.status.in_(_UNFINISHED))
         .values(status=UploadStatus.ABORTED, updated_at=now)
-        .returning(*_REMAINS)
+        .returning(*_RELEASED)
     )
-    return [Remains(*row) for row in await connection.execute(statement)]
+    gone = (await connection.execute(statement)).all()
+    await release_names(connection, [row.file_id for row in gone])  # PROCESSING ones have theirs
+    await release_uploads(connection, gone)
+    return [Remains(row.object_key, row.store_upload_id) for row in gone]
+
+
+async def refile_uploads_for(connection: AsyncConnection, file_id: FileId, folder_id: FolderId) -> int:
+    """The file moves there, and so do the uploads of new bytes for it; how many bytes they have reserved."""
+    statement = (
+        update(UploadRow)
+        .where(UploadRow.replaces == file_id, UploadRow.status.in_(_UNFINISHED))
+        .values(folder_id=folder_id)
+        .returning(UploadRow.size)
+    )
+    return sum(await connection.scalars(statement))
 
 
 async def await_verdict(
@@ -274,12 +223,6 @@ async def record_clean(connection: AsyncConnection, upload_id: UploadId, etag: s
     )
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else upload_of(row)
-
-
-async def refile_uploads_for(connection: AsyncConnection, file_id: FileId, folder_id: FolderId) -> None:
-    """The file moves, and with it what would bring it new bytes."""
-    statement = update(UploadRow).where(UploadRow.replaces == file_id, UploadRow.status.in_(_UNFINISHED))
-    await connection.execute(statement.values(folder_id=folder_id))
 
 
 async def record_begun(connection: AsyncConnection, upload_id: UploadId, store_upload_id: str) -> Upload | None:

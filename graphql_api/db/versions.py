@@ -11,10 +11,12 @@ from graphql_api.db.among import among, texts
 from graphql_api.db.keyset import SEEK_KEY, Ordering, page_of, seek_parameters
 from graphql_api.db.scopes import scopes_of_files
 from graphql_api.db.tables import FileRow, FileVersionRow
+from graphql_api.db.usage import settle
 from graphql_api.model.file import ChecksumAlgorithm, Evidence, FileVersion, Integrity
 from graphql_api.model.ids import FILE_PREFIX, VERSION_PREFIX, FileId, UserId, VersionId
 from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.principal import Permission
+from graphql_api.model.upload import Upload
 
 _NEWEST_FIRST: Final = Ordering("version-number", FileVersionRow.number, FileVersionRow.id, int, is_descending=True)
 _KEPT: Final[tuple[Any, ...]] = tuple(FileVersionRow.__table__.columns)
@@ -54,8 +56,10 @@ _FIRST_VERSIONS: Final = insert(FileVersionRow).from_select(
 )
 
 
-async def insert_version(connection: AsyncConnection, version: FileVersion) -> None:
-    """The caller holds the lock of the file, or has just made it."""
+async def insert_version(connection: AsyncConnection, version: FileVersion, upload: Upload) -> None:
+    """What ``upload`` has become, and it is counted as stored instead of reserved. The caller holds the lock of the
+    file, or has just made it, and waits for nobody afterwards (see ``usage``).
+    """
     known = version.integrity
     await connection.execute(
         insert(FileVersionRow).values(
@@ -74,6 +78,13 @@ async def insert_version(connection: AsyncConnection, version: FileVersion) -> N
             created_at=version.created_at,
         )
     )
+    await settle(connection, upload.id, version.file_id, version.size)
+
+
+async def bytes_of(connection: AsyncConnection, file_id: FileId) -> int:
+    """Of all versions of a file."""
+    statement = select(func.sum(FileVersionRow.size)).where(FileVersionRow.file_id == file_id)
+    return int(await connection.scalar(statement) or 0)
 
 
 async def insert_first_versions(connection: AsyncConnection, file_ids: Collection[FileId]) -> None:

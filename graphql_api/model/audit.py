@@ -32,6 +32,8 @@ class AuditAction(StrEnum):
     FOLDER_MOVED = "FOLDER_MOVED"
     FOLDER_DELETED = "FOLDER_DELETED"
     LABELS_CHANGED = "LABELS_CHANGED"
+    QUOTA_CHANGED = "QUOTA_CHANGED"
+    GATE_CHANGED = "GATE_CHANGED"
 
 
 @dataclass(frozen=True, slots=True)

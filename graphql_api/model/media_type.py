@@ -31,3 +31,9 @@ def essence(media_type: str) -> str:
 def is_type_or_family(text: str) -> bool:
     """Whether ``text`` is a type such as ``image/png`` or a family such as ``image/*``."""
     return _FAMILY_OR_TYPE.fullmatch(text) is not None
+
+
+def is_in(media_type: str, kind: str) -> bool:
+    """Whether ``media_type`` is of ``kind``: a type such as ``image/png`` or a family such as ``image/*``."""
+    found = essence(media_type)
+    return found.startswith(kind[:-1]) if kind.endswith("/*") else found == kind

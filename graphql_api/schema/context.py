@@ -15,6 +15,7 @@ from graphql_api.model.group import Group, User
 from graphql_api.model.ids import FileId, FolderId, GroupId, UserId
 from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.principal import Permission, Principal
+from graphql_api.model.quota import FolderGate, Quota
 from graphql_api.model.rule import AccessRule, Scope
 from graphql_api.services import Services
 from graphql_api.services.folders import Place
@@ -70,6 +71,14 @@ class Context:
     @cached_property
     def integrity(self) -> DataLoader[FileId, Integrity | None]:
         return self._loader(self.services.files.integrity, None)
+
+    @cached_property
+    def gates(self) -> DataLoader[FolderId, FolderGate | None]:
+        return self._loader(self.services.quotas.gates, None)
+
+    @cached_property
+    def quotas(self) -> DataLoader[UserId, Quota | None]:
+        return self._loader(self.services.quotas.of_users, None)
 
     @cached_property
     def users(self) -> DataLoader[UserId, User | None]:

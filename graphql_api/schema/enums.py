@@ -23,6 +23,7 @@ class UserErrorCode(StrEnum):
     NOT_FOUND = "NOT_FOUND"
     FORBIDDEN = "FORBIDDEN"
     CONFLICT = "CONFLICT"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     UPLOAD_STATE = "UPLOAD_STATE"
     UPLOAD_MISMATCH = "UPLOAD_MISMATCH"
     UNAVAILABLE = "UNAVAILABLE"
@@ -162,6 +163,8 @@ _describe(
     FOLDER_MOVED="A folder changed its place.",
     FOLDER_DELETED="A folder went.",
     LABELS_CHANGED="A file's labels changed.",
+    QUOTA_CHANGED="A user's quota changed.",
+    GATE_CHANGED="A folder's gate changed.",
 )
 _describe(
     UserErrorCode,
@@ -170,6 +173,7 @@ _describe(
     NOT_FOUND="Not there.",
     FORBIDDEN="Not allowed.",
     CONFLICT="In the way.",
+    QUOTA_EXCEEDED="No room.",
     UPLOAD_STATE="Wrong state.",
     UPLOAD_MISMATCH="The bytes are not what was announced.",
     UNAVAILABLE="A part of the service does not answer; nothing is half-done, ask again.",

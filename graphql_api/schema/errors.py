@@ -22,13 +22,16 @@ from graphql_api.errors import (
     InputFault,
     InvalidInput,
     NotFound,
+    QuotaExceeded,
     Unavailable,
     UploadMismatch,
     UploadStateConflict,
 )
 from graphql_api.model.principal import Permission
+from graphql_api.model.quota import Quota as QuotaNoun
 from graphql_api.model.upload import UploadFailureCode, UploadStatus
 from graphql_api.schema.enums import UserErrorCode
+from graphql_api.schema.quotas import Quota
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -73,6 +76,15 @@ class ConflictError(UserError):
     )
 
 
+@strawberry.type(description="So many bytes do not fit into the quota of a user or a folder.")
+class QuotaExceededError(UserError):
+    quota: QuotaNoun | None = strawberry.field(
+        description="What it is and how much of it is taken; null if it is another's, or of a folder that the viewer "
+        "may not see.",
+        graphql_type=Quota | None,
+    )
+
+
 @strawberry.type(description="The upload is not in a state that allows this; PENDING: its bytes are not there yet.")
 class UploadStateError(UserError):
     status: UploadStatus = strawberry.field(description="Its state.")
@@ -96,6 +108,7 @@ USER_ERRORS: Final = (
     NotFoundError,
     ForbiddenError,
     ConflictError,
+    QuotaExceededError,
     UploadStateError,
     UploadMismatchError,
     UnavailableError,
@@ -137,6 +150,12 @@ def user_errors(error: DeliveryError, *prefix: str) -> list[UserError]:
             return [
                 ConflictError(
                     message=error.message, code=UserErrorCode.CONFLICT, path=where, conflicting_id=conflicting
+                )
+            ]
+        case QuotaExceeded():
+            return [
+                QuotaExceededError(
+                    message=error.message, code=UserErrorCode.QUOTA_EXCEEDED, path=where, quota=error.quota
                 )
             ]
         case UploadStateConflict():

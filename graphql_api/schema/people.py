@@ -7,6 +7,7 @@ import strawberry
 from strawberry import Parent
 
 from graphql_api.model import group as nouns
+from graphql_api.model import quota as quotas
 from graphql_api.model.ids import GROUP_PREFIX
 from graphql_api.model.page import Page
 from graphql_api.model.principal import Permission
@@ -16,6 +17,7 @@ from graphql_api.schema.context import Context, Info
 from graphql_api.schema.ids import group_id, user_id
 from graphql_api.schema.inputs import ABSENT, page_request
 from graphql_api.schema.node import After, Before, First, Last, Node, Timestamped
+from graphql_api.schema.quotas import Quota
 
 
 @strawberry.type(description="A person or a service.")
@@ -31,6 +33,13 @@ class User(Node):
             return parent.email
         permissions = await context.permissions.load(context.principal)
         return parent.email if Permission.AUDIT in permissions else None
+
+    @strawberry.field(
+        description="How much they may store, and have; null if the viewer may not see it.",
+        graphql_type=Quota | None,
+    )
+    async def quota(self, parent: Parent[nouns.User], info: Info) -> quotas.Quota | None:
+        return await info.context.quotas.load(parent.id)
 
     @classmethod
     def is_type_of(cls, value: object, _info: object) -> bool:

@@ -33,6 +33,7 @@ from graphql_api.schema.links import (
 )
 from graphql_api.schema.listing import FileOrderInput
 from graphql_api.schema.node import After, Before, First, Last, Node, Timestamped
+from graphql_api.schema.quotas import FolderGate, folder_gate
 from graphql_api.schema.scalars import ByteSize
 
 if TYPE_CHECKING:  # these types are about files and folders: strawberry resolves the names when the schema is built
@@ -213,6 +214,11 @@ class Folder(Node, Timestamped):
             info.context.principal, wanted, order.noun() if order else FileOrder(), request
         )
         return FileConnection(page=page, wanted=wanted, is_backward=request.is_backward)
+
+    @strawberry.field(description="What it takes; null if nothing is said here, or if the viewer may not WRITE in it.")
+    async def gate(self, parent: Parent[nouns.Folder], info: Info) -> FolderGate | None:
+        found = await info.context.gates.load(parent.id)
+        return None if found is None else folder_gate(found)
 
     @strawberry.field(
         description="Whether the viewer may do something with it, and why; null if it is gone meanwhile.",

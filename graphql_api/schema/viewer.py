@@ -5,12 +5,14 @@ from strawberry import Parent
 
 from graphql_api.model import file as nouns
 from graphql_api.model import group as people
+from graphql_api.model import quota as quotas
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.schema.connections import FolderConnection
 from graphql_api.schema.context import Info
 from graphql_api.schema.inputs import ABSENT, page_request
 from graphql_api.schema.node import After, Before, First, Last, Node
 from graphql_api.schema.people import GroupConnection, User
+from graphql_api.schema.quotas import Quota
 from graphql_api.schema.rules import in_order
 from graphql_api.schema.types import Folder
 
@@ -35,6 +37,11 @@ class Viewer(Node):
     async def user(self, parent: Parent[Principal], info: Info) -> people.User | None:
         assert parent.user_id is not None, "the anonymous principal is no viewer"
         return await info.context.users.load(parent.user_id)
+
+    @strawberry.field(description="How much the viewer may store, and has.", graphql_type=Quota)
+    async def quota(self, parent: Parent[Principal], info: Info) -> quotas.Quota | None:
+        assert parent.user_id is not None, "the anonymous principal is no viewer"
+        return await info.context.quotas.load(parent.user_id)
 
     @strawberry.field(description="Groups that the viewer belongs to, by name.")
     async def groups(

@@ -14,6 +14,7 @@ from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
+from graphql_api.services.quotas import Quotas
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.uploads import Uploads
@@ -36,6 +37,7 @@ class Services:
     notes: Notes
     people: People
     policies: Policies
+    quotas: Quotas
     upkeep: Upkeep
     upload_targets: UploadTargets
     uploads: Uploads

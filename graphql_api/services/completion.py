@@ -151,6 +151,8 @@ class Completion:
         settled = await self._settling.settle(upload, version, completer)
         if settled is None:
             return await self._outcome(await self._again(upload), completer)
+        if isinstance(settled, UploadFailure):
+            return await self._fail(upload, settled, completer)
         moved, file = settled
         if moved.status is UploadStatus.PROCESSING:
             return await self._outcome(await self._judged(moved), completer)

@@ -20,6 +20,7 @@ from graphql_api.model.page import Count, Page, PageRequest
 from graphql_api.model.parts import Remains
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.upload import OnConflict
+from graphql_api.services.admission import Admission
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim
 from graphql_api.services.requirements import chains_in, lock_writable, no_file, require, require_to_refile
@@ -35,13 +36,20 @@ class Files:
     """Every method sees only what the principal may see: hidden and absent files look alike."""
 
     def __init__(
-        self, database: Database, standings: Standings, upkeep: Upkeep, clock: Clock, cursor_seal: CursorSeal
+        self,
+        database: Database,
+        standings: Standings,
+        upkeep: Upkeep,
+        clock: Clock,
+        cursor_seal: CursorSeal,
+        admission: Admission,
     ) -> None:
         self._database = database
         self._standings = standings
         self._upkeep = upkeep
         self._clock = clock
         self._cursor_seal = cursor_seal
+        self._admission = admission
 
     async def find(self, principal: Principal, ids: Sequence[FileId]) -> Mapping[FileId, File]:
         """Those of ``ids`` that the principal may see. Raises: Unavailable."""
@@ -82,9 +90,9 @@ class Files:
         """Rename a file or change the type its bytes are delivered as; None leaves a value as it is. A type belongs to
         the bytes: other versions of the file keep theirs.
 
-        Raises: InvalidInput: a bad name or type, or a type that the file's first bytes contradict. NotFound.
-        Forbidden: WRITE is missing. Conflict: the name is taken, or the file changed after ``if_unmodified_since``.
-        Unavailable.
+        Raises: InvalidInput: a bad name or type, or a type that the file's first bytes contradict or a gate above it
+        does not take. NotFound. Forbidden: WRITE is missing. Conflict: the name is taken, or the file changed after
+        ``if_unmodified_since``. Unavailable.
         """
         faults: list[InputFault] = []
         if name is not None:
@@ -112,6 +120,7 @@ class Files:
                     connection, standing, file.folder_id, name, file.id, OnConflict.FAIL, field="name"
                 )
             if content_type is not None and content_type != file.content_type:
+                await self._admission.require_type(connection, file, content_type)
                 changes["content_type"] = content_type
                 await versions.correct_content_type(connection, file.object_key, content_type)
             if not changes:
@@ -123,7 +132,7 @@ class Files:
         give. What is returned is on the terms that the new folder gives the principal.
 
         Raises: NotFound: the file or the folder. Forbidden: WRITE on one of them is missing, or SHARE. Conflict: the
-        name is taken there. Unavailable.
+        name is taken there. InvalidInput: a gate there does not take it. QuotaExceeded. Unavailable.
         """
         now = self._clock()
         async with self._database.transaction() as connection:
@@ -151,7 +160,6 @@ class Files:
             await folders.release_names(connection, [file.id])
             await claim(connection, standing, folder_id, file.name, file.id, OnConflict.FAIL, field="folderId")
             await scopes.refile(connection, file.id, file.created_at, old_chain, target.chain)
-            await uploads.refile_uploads_for(connection, file.id, folder_id)
             event = audit_event(
                 principal,
                 AuditAction.FILE_MOVED,
@@ -161,7 +169,9 @@ class Files:
                 after={"folderId": folder_id},
             )
             await audit.insert_events(connection, [event])
-            return await files.update_file(connection, standing, file.id, now=now, folder_id=folder_id)
+            moved = await files.update_file(connection, standing, file.id, now=now, folder_id=folder_id)
+            await self._admission.move_file(connection, standing, moved, old_chain, target.chain)
+            return moved
 
     async def delete(self, principal: Principal, file_ids: Sequence[FileId]) -> Sequence[FileId | NotFound | Forbidden]:
         """Delete files for good, with the rules about them; one result for each id, in order: Forbidden where DELETE is

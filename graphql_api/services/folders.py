@@ -19,6 +19,7 @@ from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.parts import Remains
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.upload import OnConflict
+from graphql_api.services.admission import Admission
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim
 from graphql_api.services.requirements import chains_in, require, require_to_refile
@@ -43,11 +44,14 @@ class Place:
 class Folders:
     """Every method sees only what the principal may see: hidden and absent folders look alike."""
 
-    def __init__(self, database: Database, standings: Standings, upkeep: Upkeep, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, standings: Standings, upkeep: Upkeep, clock: Clock, admission: Admission
+    ) -> None:
         self._database = database
         self._standings = standings
         self._upkeep = upkeep
         self._clock = clock
+        self._admission = admission
 
     async def find(self, principal: Principal, ids: Sequence[FolderId]) -> Mapping[FolderId, Folder]:
         """Those of ``ids`` that the principal may see. Raises: Unavailable."""
@@ -126,8 +130,9 @@ class Folders:
     async def move(self, principal: Principal, folder_id: FolderId, parent_id: FolderId) -> Folder:
         """Put a folder with all below into another. That is sharing: what others would gain is the principal's to give.
 
-        Raises: InvalidInput: the root, into itself, or too deep. NotFound: the folder or the parent. Forbidden: WRITE
-        on the folder or the parent is missing, or SHARE. Conflict: the name is taken there. Unavailable.
+        Raises: InvalidInput: the root, into itself, too deep, or a gate there does not take what is below. NotFound:
+        the folder or the parent. Forbidden: WRITE on the folder or the parent is missing, or SHARE. Conflict: the name
+        is taken there. QuotaExceeded. Unavailable.
         """
         now = self._clock()
         async with self._database.transaction() as connection:
@@ -172,6 +177,7 @@ class Folders:
                 after={"parentId": parent_id},
             )
             await audit.insert_events(connection, [event])
+            await self._admission.move_folder(connection, standing, found.chain, chain)
             return moved
 
     async def delete(self, principal: Principal, folder_id: FolderId, *, is_recursive: bool = False) -> FolderId:

@@ -12,10 +12,12 @@ from graphql_api.db import files, folders, jobs, rules, upload_parts, uploads, v
 from graphql_api.db.engine import Database
 from graphql_api.errors import NotFound
 from graphql_api.model.file import File, FileVersion
+from graphql_api.model.ids import FolderId
 from graphql_api.model.parts import Remains
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.scan import Judge
-from graphql_api.model.upload import OnConflict, Upload, UploadMethod, UploadStatus
+from graphql_api.model.upload import OnConflict, Upload, UploadFailure, UploadMethod, UploadStatus
+from graphql_api.services.admission import Admission
 from graphql_api.services.naming import claim
 from graphql_api.services.requirements import lock_writable, require
 from graphql_api.services.upkeep import Upkeep
@@ -35,17 +37,32 @@ class Completer:
     crc64nvme: str | None = None  # hex, of the whole
 
 
+class _NotAllowed(Exception):
+    """The folder does not take files like this any more: the transaction is undone."""
+
+    def __init__(self, failure: UploadFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 class Settling:
     """``patience``: how long an upload waits for a verdict of ``judge``."""
 
     def __init__(
-        self, database: Database, versions: Versions, upkeep: Upkeep, judge: Judge, patience: timedelta
+        self,
+        database: Database,
+        versions: Versions,
+        upkeep: Upkeep,
+        judge: Judge,
+        patience: timedelta,
+        admission: Admission,
     ) -> None:
         self._database = database
         self._versions = versions
         self._upkeep = upkeep
         self.judge = judge
         self._patience = patience
+        self._admission = admission
 
     def waits_until(self, upload: Upload) -> datetime:
         """When a PROCESSING upload fails for want of a verdict."""
@@ -53,13 +70,22 @@ class Settling:
 
     async def settle(
         self, upload: Upload, version: FileVersion, completer: Completer
-    ) -> tuple[Upload, File | None] | None:
+    ) -> tuple[Upload, File | None] | UploadFailure | None:
         """Claim the upload, and the name and the file with it, in one transaction. PENDING becomes PROCESSING where
         bytes are judged, and has its name from then on; else, and from PROCESSING, it becomes COMPLETED.
 
-        The upload as it is then, and its file; None when somebody else was first. Raises: NotFound, Forbidden,
-        Conflict. Unavailable.
+        The upload as it is then, and its file; None when somebody else was first; why it is to fail when a gate has
+        come between. Raises: NotFound, Forbidden, Conflict. Unavailable.
         """
+        try:
+            return await self._settle(upload, version, completer)
+        except _NotAllowed as refusal:
+            return refusal.failure
+
+    async def _settle(
+        self, upload: Upload, version: FileVersion, completer: Completer
+    ) -> tuple[Upload, File | None] | None:
+        """Raises: _NotAllowed, and what ``settle`` does."""
         now, is_admitted = version.created_at, upload.status is UploadStatus.PROCESSING
         becomes_file = is_admitted or self.judge is Judge.NOBODY
         goal = UploadStatus.COMPLETED if becomes_file else UploadStatus.PROCESSING
@@ -81,21 +107,30 @@ class Settling:
                 if place is None:
                     raise NotFound("the folder of this upload is gone", path=("uploadId",))
                 require(standing, Permission.WRITE, place.scopes, "uploadId")
+                await self._require_allowed(connection, place.folder.id, version)
                 if not is_admitted:
                     mode = completer.on_conflict or upload.on_conflict
                     moved = await self._named(connection, standing, moved, place, mode)
                 if becomes_file:
                     file = await self._new_file(connection, standing, moved, place, version)
-            elif becomes_file:
-                file, remains = await self._versions.replace(
-                    connection, completer.principal, standing, locked.file, version
-                )
+            else:
+                await self._require_allowed(connection, locked.file.folder_id, version)
+                if becomes_file:
+                    file, remains = await self._versions.replace(
+                        connection, completer.principal, standing, locked.file, upload, version
+                    )
             if not becomes_file:
                 moved = await self._await_verdict(connection, moved, version)
             if upload.method is UploadMethod.MULTIPART:
                 await upload_parts.forget_promises(connection, upload.id)
         await self._upkeep.remove(remains)
         return moved, file
+
+    async def _require_allowed(self, connection: AsyncConnection, folder_id: FolderId, version: FileVersion) -> None:
+        """The gates may be newer than the promise, or the folder stands elsewhere. Raises: _NotAllowed."""
+        failure = await self._admission.failure(connection, folder_id, version.size, version.content_type)
+        if failure is not None:
+            raise _NotAllowed(failure)
 
     async def _named(
         self,
@@ -141,5 +176,5 @@ class Settling:
             terms=standing.read_terms({upload.file_id, upload.owner_id, *place.chain}),
         )
         await files.insert_file(connection, file, detected_content_type=version.detected_content_type)
-        await versions.insert_version(connection, version)
+        await versions.insert_version(connection, version, upload)
         return file

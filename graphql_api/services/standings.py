@@ -55,6 +55,19 @@ class Standings:
         _, standing = await self.with_book(connection, principal)
         return standing
 
+    def recall(self, principal: Principal) -> tuple[int, Standing] | None:
+        """What ``principal`` may do by what is remembered, and the version of the policy under which that is true: for
+        a statement that asks for the version itself.
+        """
+        now = self._clock()
+        key = (principal.user_id, principal.is_admin, principal.groups)
+        found = self._remembered.get(key)
+        if found is None or now < found.since or (found.until is not None and found.until <= now):
+            return None
+        self._remembered.move_to_end(key)
+        address = principal.address if found.book.depends_on_address else None
+        return found.version, _standing_in(found, address, now)
+
     async def with_book(self, connection: AsyncConnection, principal: Principal) -> tuple[Rulebook, Standing]:
         """The same, and all that the rules say about ``principal``, whenever it applies. Raises: Unavailable."""
         key = (principal.user_id, principal.is_admin, principal.groups)

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
-from graphql_api.db import folders, rules, uploads
+from graphql_api.db import files, folders, reservations, rules, uploads
 from graphql_api.db.engine import Database
 from graphql_api.errors import Forbidden, NotFound, UploadStateConflict
 from graphql_api.model.ids import ROOT_FOLDER_ID, FileId, FolderId, UploadId, new_file_id, new_object_key, new_upload_id
@@ -18,6 +18,7 @@ from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.upload import Fingerprint, OnConflict, Upload, UploadStatus
 from graphql_api.services.accounts import Accounts
+from graphql_api.services.admission import Admission
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import free_names, taken
 from graphql_api.services.requirements import lock_writable, require
@@ -40,6 +41,7 @@ class Uploads:
         upkeep: Upkeep,
         clock: Clock,
         limits: UploadLimits,
+        admission: Admission,
     ) -> None:
         self._database = database
         self._standings = standings
@@ -47,12 +49,15 @@ class Uploads:
         self._upkeep = upkeep
         self._clock = clock
         self._limits = limits
+        self._admission = admission
 
     async def create(self, principal: Principal, wish: UploadWish) -> Upload:
-        """Promise a file, or new bytes for one: from now on ``UploadTargets.target`` tells where they go.
+        """Promise a file, or new bytes for one: from now on ``UploadTargets.target`` tells where they go. Room for them
+        is reserved.
 
-        Raises: InvalidInput. Forbidden: nobody is signed in, or WRITE is missing on the folder or file. NotFound: no
-        such folder or file for ``principal``. Conflict: the name is taken. Unavailable.
+        Raises: InvalidInput: also what a gate does not take. Forbidden: nobody is signed in, or WRITE is missing on the
+        folder or file. NotFound: no such folder or file for ``principal``. Conflict: the name is taken. QuotaExceeded.
+        Unavailable.
         """
         checked = checked_wish(wish, self._limits)
         wish = checked.wish
@@ -86,11 +91,30 @@ class Uploads:
             return await self._reserve_version(principal, upload, wish.replaces)
         folder_id = wish.folder_id or await self._accounts.find_home(principal) or ROOT_FOLDER_ID
         upload = replace(upload, folder_id=folder_id)
-        async with self._database.autocommit() as connection:
-            standing = await self._standings.of(connection, principal)
-            if await uploads.reserve(connection, standing, upload, look_at=now + FIRST_LOOK):
-                return upload
-            return await self._reserve_otherwise(connection, standing, upload, folder_id)
+        return await self._reserve(principal, upload, folder_id)
+
+    async def _reserve(self, principal: Principal, upload: Upload, folder_id: FolderId) -> Upload:
+        look_at, recalled = upload.created_at + FIRST_LOOK, self._standings.recall(principal)
+        if recalled is not None and not self._database.is_sqlite:
+            version, standing = recalled
+            quota, recalled = self._admission.user_quota, None
+            async with self._database.autocommit() as connection:
+                if await reservations.reserve_at_once(
+                    connection, standing, upload, look_at=look_at, version=version, user_quota=quota
+                ):
+                    return upload
+        async with self._database.transaction() as connection:
+            is_reserved = False
+            if recalled is not None:
+                version, standing = recalled
+                is_reserved = await reservations.reserve(connection, standing, upload, look_at=look_at, version=version)
+            if not is_reserved:
+                standing = await self._standings.of(connection, principal)
+                is_reserved = await reservations.reserve(connection, standing, upload, look_at=look_at)
+            if not is_reserved:
+                upload = await self._reserve_otherwise(connection, standing, upload, folder_id)
+            await self._admission.reserve(connection, standing, upload, owner_id=upload.owner_id)
+        return upload
 
     async def _reserve_otherwise(
         self, connection: AsyncConnection, standing: Standing, upload: Upload, folder_id: FolderId
@@ -105,18 +129,21 @@ class Uploads:
         if upload.on_conflict is OnConflict.RENAME:
             for name in await free_names(connection, folder_id, upload.filename):
                 renamed = replace(upload, filename=name)
-                if await uploads.reserve(connection, standing, renamed, look_at=upload.created_at + FIRST_LOOK):
+                if await reservations.reserve(connection, standing, renamed, look_at=upload.created_at + FIRST_LOOK):
                     return renamed
         raise await taken(connection, standing, folder_id, upload.filename, "filename")
 
     async def _reserve_version(self, principal: Principal, upload: Upload, file_id: FileId) -> Upload:
         """New bytes for a file that stays where it is, under its name."""
         async with self._database.transaction() as connection:
-            await rules.hold_version(connection)  # before the file: its folder is needed, and may be on its way out
+            # Before the file, as a deletion of the folder does.
+            await rules.hold_version(connection)
+            await files.lock_folder_of(connection, file_id)
             standing = await self._standings.of(connection, principal)
             file = (await lock_writable(connection, standing, file_id, field="replaceFileId")).file
             upload = replace(upload, folder_id=file.folder_id)
-            await uploads.insert_upload(connection, upload, look_at=upload.created_at + FIRST_LOOK)
+            await reservations.insert_upload(connection, upload, look_at=upload.created_at + FIRST_LOOK)
+            await self._admission.reserve(connection, standing, upload, owner_id=file.owner_id)
         return upload
 
     async def abort(self, principal: Principal, upload_id: UploadId) -> Upload:

@@ -118,6 +118,8 @@ class Verdicts:
             settled = await self._settling.settle(upload, version, completer)
         except NotFound:  # what it was for is gone, and so should it be
             return await self._upkeep.end(upload, UploadStatus.ABORTED) or await self._again(upload)
+        if isinstance(settled, UploadFailure):
+            return await self._fail(upload, settled)
         return await self._again(upload) if settled is None else settled[0]
 
     async def look(self, upload: Upload) -> Upload:

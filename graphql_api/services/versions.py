@@ -4,7 +4,7 @@ Which version is current is said by the file, which repeats the facts of that on
 pointing at it: no bytes are copied, nothing becomes a version twice, and what it costs to keep does not change.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
-from graphql_api.db import audit, files, versions
+from graphql_api.db import audit, files, usage, versions
 from graphql_api.db.engine import Database
 from graphql_api.errors import Conflict, NotFound
 from graphql_api.model.audit import AuditAction, AuditEvent, audit_event
@@ -21,6 +21,7 @@ from graphql_api.model.ids import FileId, VersionId
 from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.parts import Remains
 from graphql_api.model.principal import Permission, Principal
+from graphql_api.model.upload import Upload
 from graphql_api.services.clock import Clock
 from graphql_api.services.requirements import lock_writable, no_file, require
 from graphql_api.services.standings import Standings
@@ -58,10 +59,17 @@ class Versions:
         return {file_id: page if file_id in seen else empty for file_id, page in pages.items()}
 
     async def replace(
-        self, connection: AsyncConnection, principal: Principal, standing: Standing, file: File, version: FileVersion
+        self,
+        connection: AsyncConnection,
+        principal: Principal,
+        standing: Standing,
+        file: File,
+        upload: Upload,
+        version: FileVersion,
     ) -> tuple[File, Sequence[Remains]]:
-        """Part of the caller's transaction, which holds the lock of ``file``: it has the bytes of ``version`` from now
-        on, under the next number. Who found it before gets the old ones, and nobody a mixture.
+        """Part of the caller's transaction, which holds the lock of ``file``: it has the bytes of ``version``, which
+        ``upload`` brought, from now on, under the next number. Who found it before gets the old ones, and nobody a
+        mixture.
 
         Where there are too many, the oldest go. What remains of them is scheduled for removal, which the caller asks
         for after the commit.
@@ -69,7 +77,6 @@ class Versions:
         now = self._clock()  # not earlier than the change that was waited for
         await versions.insert_first_versions(connection, [file.id])
         version = replace(version, number=await versions.take_number(connection, file.id), created_at=now)
-        await versions.insert_version(connection, version)
         replaced = await files.switch_version(connection, standing, version, now=now)
         gone = await versions.delete_oldest(connection, file.id, keep=self._max_versions)
         before = {"size": file.size, "contentType": file.content_type}
@@ -77,6 +84,8 @@ class Versions:
         await audit.insert_events(connection, [event, *(_deletion(principal, each, now) for each in gone)])
         remains = [Remains(each.object_key) for each in gone]
         await self._upkeep.schedule_removal(connection, remains)
+        await versions.insert_version(connection, version, upload)  # this counts, and so it comes last
+        await usage.count_all(connection, [_less(file, gone)])
         return replaced, remains
 
     async def restore(self, principal: Principal, file_id: FileId, version_id: VersionId) -> File:
@@ -132,8 +141,13 @@ class Versions:
             await audit.insert_events(connection, [_deletion(principal, each, now) for each in going.values()])
             remains = [Remains(each.object_key) for each in going.values()]
             await self._upkeep.schedule_removal(connection, remains)
+            await usage.count_all(connection, [_less(locked.file, going.values())])
         await self._upkeep.remove(remains)
         return results
+
+
+def _less(file: File, gone: Iterable[FileVersion]) -> usage.Change:
+    return usage.Change(file.owner_id, file.folder_id, stored=-sum(version.size for version in gone))
 
 
 def _no_version(*path: str) -> NotFound:

@@ -315,6 +315,9 @@ EXCEPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "abortUpload": {"reader": "NOT_FOUND"},
     "signUploadParts": {"reader": "NOT_FOUND"},
     "signUploadRequest": {"reader": "NOT_FOUND"},
+    # How much is for administrators to say.
+    "setUserQuota": dict.fromkeys(("anonymous", "stranger", "reader", "owner"), "FORBIDDEN"),
+    "setFolderGate": {"owner": "FORBIDDEN"},
     # Members see a group; only administrators change it.
     "updateGroup": {"owner": "FORBIDDEN"},
     "deleteGroup": {"owner": "FORBIDDEN"},

@@ -61,11 +61,14 @@ KIND_OF: Final = {
 
 SAMPLES: Final[Mapping[str, object]] = {
     "add": ["blue"],
+    "allowedContentTypes": ["text/*"],
     "contentType": "text/markdown",
     "createdAt": "2026-01-01T00:00:00Z",
     "email": "someone@example.test",
     "isRecursive": True,
+    "maxFileSize": 5_000,
     "permissions": ["READ"],
+    "quota": 1_000_000,
     "remove": [],
     "set": [{"key": "note", "value": "x"}],
     "size": 5,

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from graphql_api.access.standing import Standing
-from graphql_api.db import folder_lists, folders, uploads
+from graphql_api.db import folder_lists, folders, reservations
 from graphql_api.db.scopes import scopes_of_folders
 from graphql_api.model.file import Folder
 from graphql_api.model.ids import ROOT_FOLDER_ID, FolderId, UploadId, new_file_id, new_folder_id
@@ -107,4 +107,4 @@ async def _is_taken_in(world: World, standing: Standing, principal: Principal, f
         filename="new upload",
     )
     async with world.database.autocommit() as connection:
-        return await uploads.reserve(connection, standing, upload, look_at=START)
+        return await reservations.reserve(connection, standing, upload, look_at=START)

@@ -9,17 +9,20 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from typing import TypeVar
 
+import pytest
 from sqlalchemy import text
 
-from graphql_api.db import files, folders, rules
+from graphql_api.db import files, folders, reservations, rules, usage
 from graphql_api.db.scopes import scopes_of_files
 from graphql_api.errors import Conflict, DeliveryError, Forbidden, NotFound, UploadStateConflict
 from graphql_api.model.file import File, Folder
-from graphql_api.model.ids import FileId, RuleId, new_folder_id
+from graphql_api.model.ids import FileId, RuleId, new_file_id, new_folder_id, new_object_key, new_upload_id
 from graphql_api.model.principal import Permission
+from graphql_api.model.quota import Gate
 from graphql_api.model.rule import ANYONE, ROOT, AccessRule, Effect, RuleTerms, Scope
 from graphql_api.model.upload import OnConflict, Upload, UploadStatus
 from graphql_api.services.naming import claim
+from tests.services.stock import require_exact, taken
 from tests.services.stories import denied, filed, foldered, home_of, promised, ruled, sent, standing_of
 from tests.world import START, World
 
@@ -320,3 +323,38 @@ async def test_changes_that_move_the_policy_on_wait_for_each_other_and_none_fail
             *(world.services.folders.create(alice, place.id, f"{number}") for place in places),
             *(world.principal(f"new{number}{place.name}") for place in places),
         )
+
+
+@pytest.mark.parametrize("has_counted", [True, False])
+@pytest.mark.parametrize("change", ["quota", "move"])
+async def test_what_is_promised_while_its_folder_gets_a_quota_or_moves_is_counted_once(
+    world: World, change: str, has_counted: bool
+) -> None:
+    alice, admin = await world.principal("alice"), await world.principal("root", is_admin=True)
+    left, right = await foldered(world, alice, "left"), await foldered(world, alice, "right")
+    inner = await foldered(world, alice, "inner", left.id)
+    gates = world.services.quotas.set_folder_gate
+    await gates(admin, right.id, Gate(1_000))
+    template = await promised(world, alice, "first", folder_id=inner.id)  # she is counted already
+    now = world.clock()
+    upload = replace(
+        template, id=new_upload_id(now), file_id=new_file_id(now), object_key=new_object_key(now), filename="second"
+    )
+    standing = await standing_of(world, alice)
+    counted = usage.Change(alice.user_id, inner.id, reserved=upload.size)
+    async with world.database.transaction() as connection:
+        assert await reservations.reserve(connection, standing, upload, look_at=now)
+        if has_counted:
+            await usage.count(connection, counted)
+        move = world.services.folders.move
+        work = gates(admin, left.id, Gate(1_000)) if change == "quota" else move(alice, inner.id, right.id)
+        changing: asyncio.Task[object] = asyncio.create_task(outcome(work))
+        if has_counted:
+            await it_waits(world)
+        elif not world.database.is_sqlite:  # which lets nobody else write anyway
+            await changing
+        if not has_counted:
+            await usage.count(connection, counted)
+    assert not isinstance(await changing, DeliveryError)
+    assert await taken(world, left.id if change == "quota" else right.id) == (0, 2 * upload.size)
+    await require_exact(world)

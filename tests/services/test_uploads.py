@@ -145,13 +145,13 @@ async def test_unknown_and_foreign_folders_and_uploads_are_alike(world: World) -
     assert (await now(world, upload)).status is UploadStatus.PENDING
 
 
-async def test_a_new_upload_costs_one_look_at_the_policy_and_one_statement(world: World) -> None:
+async def test_a_new_upload_costs_one_statement_or_where_that_cannot_count_two(world: World) -> None:
     alice = await world.principal("alice")
     folder = await foldered(world, alice, "folder")
     await promised(world, alice, "first", folder_id=folder.id)  # from then on the rules about her are remembered
     with statements(world) as ran:
         await promised(world, alice, "second", folder_id=folder.id)
-    assert len(ran) == 2
+    assert len(ran) == (2 if world.database.is_sqlite else 1)
 
 
 async def test_an_empty_file_is_a_file(world: World) -> None:

@@ -17,6 +17,7 @@ from graphql_api.db.tables.tree import (
     FolderRow,
 )
 from graphql_api.db.tables.uploads import ObjectDeletionRow, UploadPartRow, UploadRow
+from graphql_api.db.tables.usage import FolderGateRow, StorageUsageRow
 
 __all__ = [
     "AccessRuleRow",
@@ -29,6 +30,7 @@ __all__ = [
     "FileVersionRow",
     "FileWordRow",
     "FolderEntryRow",
+    "FolderGateRow",
     "FolderRow",
     "GroupMemberRow",
     "GroupRow",
@@ -36,6 +38,7 @@ __all__ = [
     "JobRow",
     "ObjectDeletionRow",
     "PolicyStateRow",
+    "StorageUsageRow",
     "UploadPartRow",
     "UploadRow",
     "UserRow",

@@ -1,0 +1,83 @@
+"""What is really stored and reserved: the sums that ``usage`` keeps by additions, read from files and uploads."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, cast, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from graphql_api.db.among import among, texts
+from graphql_api.db.folders import subtree
+from graphql_api.db.tables import FileRow, FileScopeRow, FileVersionRow, StorageUsageRow, UploadRow, UserRow
+from graphql_api.db.usage import find_counted, lock_all, set_counted, upload_holder
+from graphql_api.model.ids import FOLDER_PREFIX, ROOT_FOLDER_ID, FolderId
+from graphql_api.model.upload import UploadStatus
+
+UNFINISHED: Final = (UploadStatus.PENDING, UploadStatus.PROCESSING)
+
+Sums = tuple[int, int]  # bytes stored, bytes reserved
+_NOTHING: Final = (0, 0)
+
+
+def _total(column: Any) -> Any:
+    return func.coalesce(cast(func.sum(column), BigInteger), 0)
+
+
+async def sums_below(connection: AsyncConnection, folder_id: FolderId) -> Sums:
+    """Of the folder with all below. The caller keeps the tree as it is."""
+    stored = select(_total(FileVersionRow.size))
+    reserved = select(_total(UploadRow.size)).where(UploadRow.status.in_(UNFINISHED))
+    if folder_id != ROOT_FOLDER_ID:
+        stored = stored.join(FileScopeRow, FileScopeRow.file_id == FileVersionRow.file_id)
+        stored = stored.where(FileScopeRow.scope == folder_id)
+        reserved = reserved.where(UploadRow.folder_id.in_(select(subtree(folder_id).c.id)))
+    return await connection.scalar(stored) or 0, await connection.scalar(reserved) or 0
+
+
+_STORED_OF: Final = (
+    select(FileRow.owner_id, _total(FileVersionRow.size))
+    .join(FileScopeRow, FileScopeRow.file_id == FileRow.id)  # by the scope that is the owner: there is an index
+    .join(FileVersionRow, FileVersionRow.file_id == FileRow.id)
+    .where(among(FileScopeRow.scope, texts("ids")), FileScopeRow.scope == FileRow.owner_id)
+    .group_by(FileRow.owner_id)
+)
+
+
+async def sums_of_users(connection: AsyncConnection, ids: Collection[str]) -> Mapping[str, Sums]:
+    """Of each of these users, of whom some may have nothing."""
+    stored = {row[0]: row[1] for row in await connection.execute(_STORED_OF, {"ids": list(ids)})}
+    holder = upload_holder()
+    pending = select(holder, _total(UploadRow.size)).where(UploadRow.status.in_(UNFINISHED)).group_by(holder)
+    reserved = {row[0]: row[1] for row in await connection.execute(pending)}
+    return {id_: (stored.get(id_, 0), reserved.get(id_, 0)) for id_ in ids}
+
+
+async def recount_users(connection: AsyncConnection, ids: Collection[str]) -> int:
+    """Set the numbers of these users from the sums; of how many they differed. To be done first in a transaction."""
+    await lock_all(connection)
+    return await _correct(connection, await sums_of_users(connection, ids))
+
+
+async def recount_folders(connection: AsyncConnection) -> int:
+    """The same for all folders with a quota. The caller holds the policy's version, as the tree must stay."""
+    await lock_all(connection)
+    is_folder = StorageUsageRow.holder.startswith(FOLDER_PREFIX, autoescape=True)
+    folders = list(await connection.scalars(select(StorageUsageRow.holder).where(is_folder)))
+    return await _correct(connection, {id_: await sums_below(connection, FolderId(id_)) for id_ in folders})
+
+
+async def list_user_ids(connection: AsyncConnection, after: str, size: int) -> Sequence[str]:
+    """The next ``size`` users, by id."""
+    return list(await connection.scalars(select(UserRow.id).where(UserRow.id > after).order_by(UserRow.id).limit(size)))
+
+
+async def _correct(connection: AsyncConnection, sums: Mapping[str, Sums]) -> int:
+    known = await find_counted(connection, sums)
+    wrong = {
+        holder: found
+        for holder, found in sums.items()
+        if found != ((known[holder].used, known[holder].reserved) if holder in known else _NOTHING)
+    }
+    for holder, (stored, reserved) in wrong.items():
+        await set_counted(connection, holder, stored=stored, reserved=reserved)
+    return len(wrong)
