@@ -19,7 +19,7 @@ from graphql_api.model.upload import OnConflict, Upload, UploadFailureCode, Uplo
 from tests.conftest import PATIENCE
 from tests.services.stock import administrator, granted, limited, quota_of, require_exact, taken
 from tests.services.stories import CONTENT, filed, foldered, home_of, promised, ruled, send, sent
-from tests.world import START, World
+from tests.world import MAX_VERSIONS, START, World
 
 SIZE = len(CONTENT)
 
@@ -320,3 +320,30 @@ async def test_an_upload_promised_while_its_folder_gets_a_quota_is_counted(world
         await world.services.folders.move(alice, moving.id, await home_of(world, alice))
         await require_exact(world)
         await limited(world, folder.id, None)
+
+
+async def test_versions_are_counted_while_they_are_kept_and_in_each_folder_above(database: Database) -> None:
+    world = World(database)
+    alice = await world.principal("alice")
+    shared, other = [await foldered(world, alice, name) for name in ("shared", "other")]
+    for folder in (shared, other):
+        await limited(world, folder.id, 10 * MAX_VERSIONS * SIZE)
+    file = await filed(world, alice, folder_id=shared.id)
+    for number in range(2, MAX_VERSIONS + 3):
+        upload = await sent(world, alice, replaces=file.id)
+        await world.services.completion.complete(alice, upload.id)
+        assert (await quota_of(world, alice)).used == min(number, MAX_VERSIONS) * SIZE
+        assert await taken(world, shared.id) == (min(number, MAX_VERSIONS) * SIZE, 0)
+    await require_exact(world)
+    page = (await world.services.versions.list_of(alice, PageRequest(10), [file.id]))[file.id]
+    await world.services.versions.restore(alice, file.id, page.nodes[-1].id)
+    await world.services.versions.delete(alice, file.id, [page.nodes[0].id])
+    assert await taken(world, shared.id) == ((MAX_VERSIONS - 1) * SIZE, 0)
+    await promised(world, alice, replaces=file.id)
+    await world.services.files.move(alice, file.id, other.id)
+    assert await taken(world, shared.id) == (0, 0)
+    assert await taken(world, other.id) == ((MAX_VERSIONS - 1) * SIZE, SIZE)
+    await require_exact(world)
+    await world.services.files.delete(alice, [file.id])
+    assert await taken(world, other.id) == (0, 0)
+    await require_exact(world)

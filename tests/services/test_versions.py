@@ -29,7 +29,7 @@ from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import ANONYMOUS, Permission, Principal
 from graphql_api.model.rule import ANYONE, Obligations
 from graphql_api.model.upload import Upload, UploadStatus
-from tests.services.stories import denied, filed, foldered, promised, ruled, send, sent, statements, unruled
+from tests.services.stories import denied, filed, foldered, promised, ruled, send, sent, unruled
 from tests.services.test_uploads import SHA256
 from tests.world import MAX_VERSIONS, START, World
 
@@ -402,15 +402,6 @@ async def test_what_an_earlier_release_wrote_no_version_of_is_not_lost(world: Wo
     assert (second.number, first.number, first.object_key) == (2, 1, file.object_key)
     assert (first.content_type, first.stored_content_type) == ("text/markdown", "text/plain")
     assert (await world.services.versions.restore(alice, file.id, first.id)).sha256 == SHA256
-
-
-async def test_a_promise_of_a_new_file_is_one_look_and_one_statement_still(world: World) -> None:
-    alice = await world.principal("alice")
-    folder = await foldered(world, alice, "folder")
-    await promised(world, alice, "1", folder_id=folder.id)
-    with statements(world) as ran:
-        await promised(world, alice, "2", folder_id=folder.id)
-    assert len(ran) == 2
 
 
 async def test_a_store_that_is_down_leaves_the_file_as_it_is(world: World) -> None:
