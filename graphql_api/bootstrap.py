@@ -31,6 +31,7 @@ from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
 from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.live import Live
 from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
 from graphql_api.services.outbox import Outbox
@@ -140,6 +141,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         folders=Folders(database, standings, upkeep, clock, admission),
         groups=Groups(database, standings, clock),
         health=Health(database, store),
+        live=Live(database, standings),
         lookout=Lookout(database, completion, verdicts, upkeep, clock),
         notes=Notes(database, standings, clock),
         people=People(database, standings, clock, issuer=settings.auth_issuer),

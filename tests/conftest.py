@@ -28,6 +28,7 @@ pytest_plugins = [
     "tests.ministack",
     "tests.e2e.service",
     "tests.clamd",
+    "tests.watching",
 ]
 
 

@@ -1,7 +1,7 @@
 """The services on a real database, with a store in memory and a clock that tests turn."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,6 +26,7 @@ from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
 from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.live import Live
 from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
 from graphql_api.services.outbox import Outbox
@@ -89,7 +90,8 @@ class Reader:
 class World:
     """Everything a test of the services or the schema needs; principals are made on first use.
 
-    ``scanner``: who is asked by the ``scans``, if ``judge`` is SCANNER.
+    ``scanner``: who is asked by the ``scans``, if ``judge`` is SCANNER. ``same_store``: another world's, as another
+    process of the same service would have it.
     """
 
     database: Database
@@ -97,14 +99,15 @@ class World:
     judge: Judge = Judge.NOBODY
     scanner: Scanner = field(default_factory=Reader)
     user_quota: int | None = None  # bytes
+    same_store: InitVar[MemoryStore | None] = None
     store: MemoryStore = field(init=False)
     standings: Standings = field(init=False)
     services: Services = field(init=False)
     verdicts: Verdicts = field(init=False)
     scans: Outbox = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.store = MemoryStore(self.clock)
+    def __post_init__(self, same_store: MemoryStore | None) -> None:
+        self.store = same_store or MemoryStore(self.clock)
         self.standings = Standings(self.clock)
         accounts = Accounts(self.database, self.clock, makes_homes=True)
         upkeep = Upkeep(
@@ -143,6 +146,7 @@ class World:
             folders=Folders(self.database, self.standings, upkeep, self.clock, admission),
             groups=Groups(self.database, self.standings, self.clock),
             health=Health(self.database, self.store),
+            live=Live(self.database, self.standings, retry_after=0.01),
             lookout=Lookout(self.database, completion, verdicts, upkeep, self.clock),
             notes=Notes(self.database, self.standings, self.clock),
             people=People(self.database, self.standings, self.clock, issuer=ISSUER),

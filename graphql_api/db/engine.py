@@ -16,7 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
+from graphql_api.db.signals import ANNOUNCED, Signals, notify
 from graphql_api.errors import ConfigurationError, Unavailable
+from graphql_api.model.signal import Signal
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ class Database:
         if parsed.drivername not in _DRIVERS or parsed.database in {None, "", ":memory:"}:
             raise _refused()
         parsed = _with_driver_options(parsed.set(drivername=_DRIVERS[parsed.drivername]))
+        self.signals: Final = Signals()
         self.is_sqlite: Final = parsed.drivername.startswith("sqlite")
         arguments: dict[str, Any] = (
             {"timeout": patience} if self.is_sqlite else {"timeout": patience, "server_settings": {"jit": "off"}}
@@ -86,12 +89,20 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Committed when the block ends, rolled back when it raises. Never send a request inside it."""
+        """Committed when the block ends, rolled back when it raises. Never send a request inside it.
+
+        What was announced inside is told when it has committed.
+        """
+        announced: list[Signal] = []
         with _translated():
             async with self._engine.connect() as connection:
-                await connection.execution_options(is_transaction=True)
+                await connection.execution_options(is_transaction=True, **{ANNOUNCED: announced})
                 async with connection.begin():
                     yield connection
+                    if announced and not self.is_sqlite:
+                        await notify(connection, announced)
+        if self.is_sqlite:  # elsewhere they come back through the listener
+            self.signals.deliver(announced)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:

@@ -90,8 +90,8 @@ def upload_of(row: Any) -> Upload:
 _UNFINISHED = (UploadStatus.PENDING, UploadStatus.PROCESSING)
 _HOLDER = upload_holder().label("holder")
 _RELEASED = (
-    *(UploadRow.object_key, UploadRow.store_upload_id, UploadRow.file_id, UploadRow.folder_id, UploadRow.size),
-    _HOLDER,
+    *(UploadRow.id, UploadRow.object_key, UploadRow.store_upload_id),
+    *(UploadRow.file_id, UploadRow.folder_id, UploadRow.size, _HOLDER),
 )
 _WITHOUT_A_FILE = frozenset({UploadStatus.FAILED, UploadStatus.ABORTED, UploadStatus.EXPIRED})
 
@@ -169,19 +169,21 @@ async def rename_upload(connection: AsyncConnection, upload_id: UploadId, filena
 
 async def abort_uploads_into(
     connection: AsyncConnection, folder_ids: Collection[FolderId], *, now: datetime
-) -> Sequence[Remains]:
+) -> Mapping[UploadId, Remains]:
     """Give up all uploads into these folders that have not become a file; what they leave at the store."""
     return await _abort(connection, UploadRow.folder_id.in_(folder_ids), now)
 
 
 async def abort_uploads_for(
     connection: AsyncConnection, file_ids: Collection[FileId], *, now: datetime
-) -> Sequence[Remains]:
+) -> Mapping[UploadId, Remains]:
     """Give up all uploads that would bring new bytes to these files, which are going."""
     return await _abort(connection, UploadRow.replaces.in_(file_ids), now)
 
 
-async def _abort(connection: AsyncConnection, are_meant: ColumnElement[bool], now: datetime) -> Sequence[Remains]:
+async def _abort(
+    connection: AsyncConnection, are_meant: ColumnElement[bool], now: datetime
+) -> Mapping[UploadId, Remains]:
     statement = (
         update(UploadRow)
         .where(are_meant, UploadRow.status.in_(_UNFINISHED))
@@ -191,7 +193,7 @@ async def _abort(connection: AsyncConnection, are_meant: ColumnElement[bool], no
     gone = (await connection.execute(statement)).all()
     await release_names(connection, [row.file_id for row in gone])  # PROCESSING ones have theirs
     await release_uploads(connection, gone)
-    return [Remains(row.object_key, row.store_upload_id) for row in gone]
+    return {UploadId(row.id): Remains(row.object_key, row.store_upload_id) for row in gone}
 
 
 async def refile_uploads_for(connection: AsyncConnection, file_id: FileId, folder_id: FolderId) -> int:

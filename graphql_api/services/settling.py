@@ -18,6 +18,7 @@ from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.scan import Judge
 from graphql_api.model.upload import OnConflict, Upload, UploadFailure, UploadMethod, UploadStatus
 from graphql_api.services.admission import Admission
+from graphql_api.services.announcements import file_created, upload_changed
 from graphql_api.services.naming import claim
 from graphql_api.services.requirements import lock_writable, require
 from graphql_api.services.upkeep import Upkeep
@@ -103,6 +104,7 @@ class Settling:
             moved = await uploads.move_upload(connection, upload.id, goal, now=now, come_from=upload.status)
             if moved is None:
                 return None
+            upload_changed(connection, moved.id)
             if upload.replaces is None:
                 if place is None:
                     raise NotFound("the folder of this upload is gone", path=("uploadId",))
@@ -176,5 +178,6 @@ class Settling:
             terms=standing.read_terms({upload.file_id, upload.owner_id, *place.chain}),
         )
         await files.insert_file(connection, file, detected_content_type=version.detected_content_type)
+        file_created(connection, file)
         await versions.insert_version(connection, version, upload)
         return file
