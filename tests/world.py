@@ -1,6 +1,7 @@
 """The services on a real database, with a store in memory and a clock that tests turn."""
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import InitVar, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -178,6 +179,16 @@ class World:
         result = await SCHEMA.execute(query, dict(variables or {}), context_value=context)
         assert isinstance(result, strawberry.types.ExecutionResult)
         return result
+
+    @asynccontextmanager
+    async def subscribed(
+        self, query: str, variables: Mapping[str, Any] | None = None, *, as_: Principal = ANONYMOUS
+    ) -> AsyncIterator[AsyncIterator[Any]]:
+        """The results of a subscription as they come."""
+        context = Context(self.services, as_, client_address="192.0.2.1", request_id="req-1")
+        stream: Any = await SCHEMA.stream(query, dict(variables or {}), context_value=context)
+        async with aclosing(stream):
+            yield stream
 
     async def data(
         self, query: str, variables: Mapping[str, Any] | None = None, *, as_: Principal = ANONYMOUS

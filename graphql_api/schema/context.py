@@ -40,9 +40,13 @@ class Context:
 
     def for_mutation(self) -> "Context":
         """This context with nothing loaded: an operation's mutations run in turn, and each changes what is true."""
+        self.forget()
+        return self
+
+    def forget(self) -> None:
+        """What was loaded may be true no longer."""
         for name in _LOADERS:
             self.__dict__.pop(name, None)
-        return self
 
     @cached_property
     def files(self) -> DataLoader[FileId, File | None]:
