@@ -5,7 +5,7 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -13,6 +13,7 @@ from typing import Final
 from starlette.applications import Starlette
 
 from graphql_api.db.engine import Database
+from graphql_api.db.listener import Listener
 from graphql_api.db.migration import require_newest_schema
 from graphql_api.db.seal import CursorSeal
 from graphql_api.events.sqs import SqsEventSource
@@ -54,6 +55,7 @@ from graphql_api.signing.keyring import HashAlgorithm, Keyring, SigningKey
 from graphql_api.storage.s3 import S3Store
 from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator, TokenPolicy
+from graphql_api.web.server import CLOSING
 from graphql_api.workers import Loop, Worker
 
 log = logging.getLogger(__name__)
@@ -214,20 +216,27 @@ def token_policy(settings: Settings) -> TokenPolicy:
 def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
     """The ASGI application, which connects when the server starts it. Raises: ConfigurationError."""
     assembly = assemble(settings, clock=clock)
+    listen_url = settings.listen_database_url or settings.database_url
+    listener = Listener(Database(listen_url.get_secret_value()), assembly.database.signals)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, asyncio.Event]]:
         await require_newest_schema(assembly.database)
         stop = asyncio.Event()
         loops = _standing_loops(assembly, settings) if settings.sweep_interval else ()
         working = asyncio.create_task(Worker(loops, stop_deadline=STOP_DEADLINE_BESIDE).run(stop))
+        listening = asyncio.create_task(listener.run())
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         try:
-            yield
+            yield {CLOSING: asyncio.Event()}
         finally:
             stop.set()
             await working
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+            await listener.close()
             await assembly.close()
 
     return create_app(

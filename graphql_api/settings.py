@@ -99,6 +99,8 @@ class Settings(BaseSettings):
 
     database_url: Annotated[SecretStr, AfterValidator(setting_values.database_url)]
     """`sqlite:///path` (four slashes: absolute) or `postgresql://user:password@host:port/name`. *Secret.*"""
+    listen_database_url: Annotated[SecretStr, AfterValidator(setting_values.database_url)] | None = None
+    """The same database past a connection pooler, for live events: LISTEN needs a session of its own. *Secret.*"""
 
     s3_bucket: Annotated[str, AfterValidator(setting_values.bucket_name)]
     """Bucket that holds the files."""
