@@ -12,6 +12,7 @@ from email.message import Message as HeaderParser
 from typing import Any, Final
 
 import anyio
+import anyio.lowlevel
 import orjson
 import strawberry
 from starlette.requests import Request
@@ -134,6 +135,7 @@ class EventStream:
         async with aclosing(results):
             async for result in results:
                 await tell(_event("next", result_entry(result, self.context.request_id)))
+                await anyio.lowlevel.checkpoint()  # to somebody who has left, sending never waits: let that be noticed
         await tell(COMPLETE)
 
 
