@@ -301,6 +301,14 @@ class Settings(BaseSettings):
             message = "is not a setting" + (f"; did you mean {similar[0]}?" if similar else "")
         return f"{name}: " + (f"entry {int(entry[0]) + 1} " if entry else "") + message
 
+    @field_validator("listen_database_url")
+    @classmethod
+    def _somebody_listens(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        urls = [secret, info.data.get("database_url")] if secret is not None else []
+        if any(url is not None and not url.get_secret_value().startswith("postgresql:") for url in urls):
+            raise ValueError(f"is for PostgreSQL only, as {PREFIX}DATABASE_URL must be")
+        return secret
+
     @field_validator("s3_secret_access_key", "events_secret_access_key")
     @classmethod
     def _key_pair_is_whole(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:

@@ -5,7 +5,7 @@ import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Final
 
 from sqlalchemy import URL, event, make_url, text
@@ -97,12 +97,12 @@ class Database:
         with _translated():
             async with self._engine.connect() as connection:
                 await connection.execution_options(is_transaction=True, **{ANNOUNCED: announced})
-                async with connection.begin():
-                    yield connection
-                    if announced and not self.is_sqlite:
-                        await notify(connection, announced)
-        if self.is_sqlite:  # elsewhere they come back through the listener
-            self.signals.deliver(announced)
+                # On PostgreSQL they come back through the listener.
+                with self.signals.delivered_after(announced) if self.is_sqlite else nullcontext():
+                    async with connection.begin():
+                        yield connection
+                        if announced and not self.is_sqlite:
+                            await notify(connection, announced)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:

@@ -40,10 +40,12 @@ class Listener:
             try:
                 await self._listen()
             except Unavailable:
-                if self.is_listening.is_set():
-                    pause = FIRST_PAUSE
-                self.is_listening.clear()
-                log.warning("listener_lost again_in=%.1fs", pause)
+                log.warning("listener_lost")
+            except Exception:  # it must outlive a bug, and the log must show it
+                log.exception("listener_failed")
+            if self.is_listening.is_set():
+                pause = FIRST_PAUSE
+            self.is_listening.clear()
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # so that not all processes come at once
             pause = min(pause * 2, LONGEST_PAUSE)
 

@@ -14,8 +14,8 @@ import orjson
 from sqlalchemy import ARRAY, Text, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
-from graphql_api.model.signal import Departed, FileChanged, FolderChange, FolderGone, Signal, UploadChanged
+from graphql_api.model.ids import FolderId, UploadId
+from graphql_api.model.signal import Departed, EntryChanged, FolderChange, FolderGone, Signal, UploadChanged
 
 CHANNEL: Final = "graphql_api_signals"
 MAX_PAYLOAD: Final = 7_900  # bytes; PostgreSQL manual, "NOTIFY": a payload must be shorter than 8000 bytes
@@ -55,7 +55,10 @@ def encoded(signals: Iterable[Signal]) -> list[str]:
 def decoded(payload: str) -> list[Signal]:
     """Raises: ValueError: it was not written by this version."""
     try:
-        return [_signal(*entry) for entry in orjson.loads(payload)]
+        signals = [_signal(*entry) for entry in orjson.loads(payload)]
+        if not all(isinstance(id_, str) for signal in signals for id_ in (signal.topic, signal.subject)):
+            raise TypeError
+        return signals
     except (TypeError, KeyError, IndexError) as error:
         raise ValueError("not a payload of ours") from error
 
@@ -66,10 +69,11 @@ def _entry(signal: Signal) -> list[object]:
             return ["upload", upload_id]
         case FolderGone(folder_id):
             return ["gone", folder_id]
-        case FileChanged(change, folder_id, file_id, departed):
-            entry: list[object] = ["file", change, folder_id, file_id]
+        case EntryChanged(change, folder_id, entry_id, departed):
+            entry: list[object] = ["entry", change, folder_id, entry_id]
             if departed is not None:
-                entry += [departed.owner_id, sorted(departed.labels), sorted(departed.denied_to)]
+                named = (departed.labels, departed.allowed_to, departed.denied_to)
+                entry += [departed.owner_id, *map(sorted, named)]
             return entry
 
 
@@ -79,11 +83,11 @@ def _signal(kind: str, *values: Any) -> Signal:
             return UploadChanged(UploadId(upload_id))
         case "gone", (folder_id,):
             return FolderGone(FolderId(folder_id))
-        case "file", (change, folder_id, file_id):
-            return FileChanged(FolderChange(change), FolderId(folder_id), FileId(file_id))
-        case "file", (change, folder_id, file_id, owner_id, labels, denied_to):
-            departed = Departed(UserId(owner_id), frozenset(labels), frozenset(denied_to))
-            return FileChanged(FolderChange(change), FolderId(folder_id), FileId(file_id), departed)
+        case "entry", (change, folder_id, entry_id):
+            return EntryChanged(FolderChange(change), FolderId(folder_id), entry_id)
+        case "entry", (change, folder_id, entry_id, owner_id, *named):
+            departed = Departed(owner_id, *map(frozenset, named))
+            return EntryChanged(FolderChange(change), FolderId(folder_id), entry_id, departed)
     raise ValueError(f"no signal of kind {kind!r}")
 
 
@@ -129,9 +133,9 @@ class Mailbox:
 
 
 def _together(earlier: Signal, later: Signal) -> Signal:
-    """Who has not been told of a file yet is told that it came, not that it changed."""
-    has_come = isinstance(earlier, FileChanged) and earlier.change in (FolderChange.CREATED, FolderChange.MOVED_IN)
-    is_change = isinstance(later, FileChanged) and later.change is FolderChange.UPDATED
+    """Who has not been told of a thing yet is told that it came, not that it changed."""
+    has_come = isinstance(earlier, EntryChanged) and earlier.change in (FolderChange.CREATED, FolderChange.MOVED_IN)
+    is_change = isinstance(later, EntryChanged) and later.change is FolderChange.UPDATED
     return earlier if has_come and is_change and earlier.topic == later.topic else later
 
 
@@ -163,6 +167,20 @@ class Signals:
         for signal in signals:
             for box in self._watching.get(signal.topic, ()):
                 box.put(signal)
+
+    @contextmanager
+    def delivered_after(self, signals: Sequence[Signal]) -> Iterator[None]:
+        """``signals`` are delivered when the block has ended. If it was cut off, perhaps in the middle of a commit,
+        whom they concern has to look.
+        """
+        try:
+            yield
+        except asyncio.CancelledError:
+            for topic in {signal.topic for signal in signals}:
+                for box in self._watching.get(topic, ()):
+                    box.miss()
+            raise
+        self.deliver(signals)
 
     def miss(self) -> None:
         """Signals may have been lost: all who watch have to look for themselves."""

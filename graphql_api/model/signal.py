@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
-from graphql_api.model.file import File
+from graphql_api.model.file import File, Folder
 from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
 from graphql_api.model.upload import Upload, UploadStatus
 
@@ -40,24 +40,26 @@ class UploadChanged:
 
 @dataclass(frozen=True, slots=True)
 class Departed:
-    """By what a file that is no longer in a folder could be named in rules, besides the folders above and itself.
+    """By what a file or folder that is no longer there could be named in rules, besides the folders above and itself.
 
-    ``labels``: as ``label_tag`` writes them. ``denied_to``: subjects of rules that denied reading this very file and
-    went with it, whatever their conditions: who could not see the file does not learn that it went.
+    ``labels``: as ``label_tag`` writes them. ``allowed_to`` and ``denied_to``: subjects of rules about the very thing,
+    which went with it. Denials count whatever their conditions, allowances only without any: who could not see the
+    thing does not learn that it went.
     """
 
-    owner_id: UserId
+    owner_id: UserId | None
     labels: frozenset[str] = frozenset()
+    allowed_to: frozenset[str] = frozenset()
     denied_to: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class FileChanged:
-    """Something happened to a file in the folder. ``departed``: with MOVED_OUT and DELETED only."""
+class EntryChanged:
+    """Something happened to a file or folder directly in the folder. ``departed``: with MOVED_OUT and DELETED only."""
 
     change: FolderChange
     folder_id: FolderId
-    file_id: FileId
+    entry_id: FileId | FolderId
     departed: Departed | None = None
 
     @property
@@ -66,7 +68,7 @@ class FileChanged:
 
     @property
     def subject(self) -> str:
-        return self.file_id
+        return self.entry_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class FolderGone:
         return self.folder_id
 
 
-Signal = UploadChanged | FileChanged | FolderGone
+Signal = UploadChanged | EntryChanged | FolderGone
 """``topic``: what one watches to be told. ``subject``: of several signals about one, the last is enough."""
 
 
@@ -103,13 +105,13 @@ class UploadProgress:
 
 @dataclass(frozen=True, slots=True)
 class FolderEvent:
-    """What a watcher of a folder is told. ``file``: as it is now, None when they may not see it or it is gone.
-    ``file_id``: None for REFRESH only.
+    """What a watcher of a folder is told. ``entry``: as it is now, None when they may not see it or it is gone.
+    ``entry_id``: None for REFRESH only.
     """
 
     change: FolderChange
-    file_id: FileId | None = None
-    file: File | None = None
+    entry_id: FileId | FolderId | None = None
+    entry: File | Folder | None = None
 
 
 REFRESH = FolderEvent(FolderChange.REFRESH)

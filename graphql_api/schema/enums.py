@@ -58,8 +58,8 @@ _describe(
 _describe(
     FolderChange,
     "What happened in a folder; new values may be added.",
-    CREATED="A file came into being.",
-    UPDATED="Its name, type, labels, metadata or bytes are others.",
+    CREATED="A file or folder came into being.",
+    UPDATED="Its name is another, or the file's type, labels, metadata or bytes are.",
     MOVED_IN="It came from another folder.",
     MOVED_OUT="It went to another folder.",
     DELETED="It was deleted.",

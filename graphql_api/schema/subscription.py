@@ -7,13 +7,15 @@ from typing import Annotated, TypeVar
 import strawberry
 
 from graphql_api.model.file import File as FileNoun
+from graphql_api.model.file import Folder as FolderNoun
+from graphql_api.model.rule import is_file, is_folder
 from graphql_api.model.signal import FolderChange, FolderEvent, UploadProgress
 from graphql_api.model.upload import Upload as UploadNoun
 from graphql_api.model.upload import UploadStatus
 from graphql_api.schema.context import Context, Info
 from graphql_api.schema.ids import folder_id as id_of_folder
 from graphql_api.schema.ids import upload_id as id_of_upload
-from graphql_api.schema.types import File
+from graphql_api.schema.types import File, Folder
 from graphql_api.schema.uploads import Upload
 
 E = TypeVar("E")
@@ -35,7 +37,12 @@ class FolderContentsChangedPayload:
         description="The file now; null when it is gone, or went where the viewer may not see it.",
         graphql_type=File | None,
     )
-    file_id: strawberry.ID | None = strawberry.field(description="Its id; null for REFRESH only.")
+    file_id: strawberry.ID | None = strawberry.field(description="Its id; null unless it happened to a file.")
+    subfolder: FolderNoun | None = strawberry.field(
+        description="The folder now; null when it is gone, or went where the viewer may not see it.",
+        graphql_type=Folder | None,
+    )
+    subfolder_id: strawberry.ID | None = strawberry.field(description="Its id; null unless it happened to a folder.")
 
 
 @strawberry.type(
@@ -54,8 +61,8 @@ class Subscription:
         return _told(context, progress, _upload_payload)
 
     @strawberry.subscription(
-        description="Files created, changed or removed directly in a folder. The first event is REFRESH: whoever reads"
-        " the folder after it misses nothing. Completes when the folder is deleted."
+        description="Files and folders created, changed or removed directly in a folder. The first event is REFRESH:"
+        " whoever reads the folder after it misses nothing. Completes when the folder is deleted."
     )
     async def folder_contents_changed(
         self, info: Info, folder_id: Annotated[strawberry.ID, strawberry.argument(description="The folder.")]
@@ -77,5 +84,11 @@ def _upload_payload(progress: UploadProgress) -> UploadStatusChangedPayload:
 
 
 def _folder_payload(event: FolderEvent) -> FolderContentsChangedPayload:
-    file_id = None if event.file_id is None else strawberry.ID(event.file_id)
-    return FolderContentsChangedPayload(action=event.change, file=event.file, file_id=file_id)
+    id_, entry = event.entry_id, event.entry
+    return FolderContentsChangedPayload(
+        action=event.change,
+        file=entry if isinstance(entry, FileNoun) else None,
+        file_id=strawberry.ID(id_) if id_ is not None and is_file(id_) else None,
+        subfolder=entry if isinstance(entry, FolderNoun) else None,
+        subfolder_id=strawberry.ID(id_) if id_ is not None and is_folder(id_) else None,
+    )

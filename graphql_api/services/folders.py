@@ -20,7 +20,13 @@ from graphql_api.model.parts import Remains
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.upload import OnConflict
 from graphql_api.services.admission import Admission
-from graphql_api.services.announcements import folders_deleted, upload_changed
+from graphql_api.services.announcements import (
+    folder_created,
+    folder_deleted,
+    folder_moved,
+    folder_renamed,
+    upload_changed,
+)
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim
 from graphql_api.services.requirements import chains_in, require, require_to_refile
@@ -113,6 +119,7 @@ class Folders:
                 raise InvalidInput(InputFault(f"folders can be at most {MAX_DEPTH} deep", ("parentId",)))
             await claim(connection, standing, parent_id, name, folder.id, OnConflict.FAIL, field="name")
             await folders.insert_folder(connection, folder)
+            folder_created(connection, folder, parent_id)
         return folder
 
     async def rename(self, principal: Principal, folder_id: FolderId, name: str) -> Folder:
@@ -126,6 +133,7 @@ class Folders:
             found, parent_id = await self._changeable(connection, standing, folder_id, Permission.WRITE)
             await folders.release_names(connection, [folder_id])
             await claim(connection, standing, parent_id, name, folder_id, OnConflict.FAIL, field="name")
+            folder_renamed(connection, found.folder, parent_id)
             return await folders.update_folder(connection, found.folder.id, now=self._clock(), name=name)
 
     async def move(self, principal: Principal, folder_id: FolderId, parent_id: FolderId) -> Folder:
@@ -178,6 +186,7 @@ class Folders:
                 after={"parentId": parent_id},
             )
             await audit.insert_events(connection, [event])
+            folder_moved(connection, found.folder, old_parent_id, parent_id)
             await self._admission.move_folder(connection, standing, found.chain, chain)
             return moved
 
@@ -228,7 +237,7 @@ class Folders:
             await audit.insert_events(connection, [event, *rules_gone(principal, gone, now)])
             await self._upkeep.schedule_removal(connection, remains)
             upload_changed(connection, *aborted)
-            folders_deleted(connection, ids)
+            folder_deleted(connection, found.folder, parent_id, ids, gone)
         await self._upkeep.remove(remains)
         return folder_id
 

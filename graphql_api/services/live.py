@@ -9,16 +9,18 @@ from graphql_api.db import files, folders, uploads
 from graphql_api.db.engine import Database
 from graphql_api.db.signals import Told
 from graphql_api.errors import NotFound, Unavailable
-from graphql_api.model.ids import FolderId, UploadId
+from graphql_api.model.file import File, Folder
+from graphql_api.model.ids import FileId, FolderId, UploadId
 from graphql_api.model.principal import Permission, Principal
-from graphql_api.model.rule import ANYONE, LABEL_PREFIX, SIGNED_IN, Effect
+from graphql_api.model.rule import ANYONE, SIGNED_IN, Effect, is_file, is_folder, is_label
 from graphql_api.model.signal import (
     REFRESH,
     Departed,
-    FileChanged,
+    EntryChanged,
     FolderChange,
     FolderEvent,
     FolderGone,
+    Signal,
     UploadProgress,
     label_tag,
 )
@@ -28,8 +30,6 @@ from graphql_api.services.standings import Standings
 MAX_READERS: Final = 4  # watchers that look into the database at one time; requests need its connections too
 RETRY_AFTER: Final = 5.0  # seconds until a watcher looks again when the database did not answer
 UNDER_WAY: Final = frozenset({UploadStatus.PENDING, UploadStatus.PROCESSING})
-
-_GONE_FROM: Final = frozenset({FolderChange.MOVED_OUT, FolderChange.DELETED})
 
 
 class Live:
@@ -77,10 +77,10 @@ class Live:
             return (await uploads.find_uploads(connection, standing, [upload_id])).get(upload_id)
 
     async def folder_events(self, principal: Principal, folder_id: FolderId) -> AsyncGenerator[FolderEvent]:
-        """What happens to files directly in the folder, until it is gone or may not be seen any more.
+        """What happens to files and folders directly in the folder, until it is gone or may not be seen any more.
 
         First comes REFRESH: whoever reads the folder after that misses nothing. It comes again when something may not
-        have been told. Of files that the principal may not see nothing is told, nor that they went.
+        have been told. Of files that the principal may not see nothing is told, nor that it went.
 
         Raises: NotFound: hidden or absent. Unavailable.
         """
@@ -106,43 +106,54 @@ class Live:
                 told = await box.take()
 
     async def _look(
-        self, principal: Principal, folder_id: FolderId, signals: Collection[object]
+        self, principal: Principal, folder_id: FolderId, signals: Collection[Signal]
     ) -> Sequence[FolderEvent] | None:
         """What ``principal`` may know of ``signals``; None when they may not see the folder, or it is gone."""
         if any(isinstance(signal, FolderGone) for signal in signals):
             return None
-        changes = [signal for signal in signals if isinstance(signal, FileChanged)]
+        changes = [signal for signal in signals if isinstance(signal, EntryChanged)]
+        ids = [change.entry_id for change in changes if change.change is not FolderChange.DELETED]
+        file_ids = [FileId(id_) for id_ in ids if is_file(id_)]
+        subfolder_ids = [FolderId(id_) for id_ in ids if is_folder(id_)]
         async with self._reading, self._database.autocommit() as connection:
             book, standing = await self._standings.with_book(connection, principal)
-            placed = (await folders.find_placed(connection, standing, [folder_id])).get(folder_id)
-            if placed is None:
+            placed = await folders.find_placed(connection, standing, [folder_id, *subfolder_ids])
+            if folder_id not in placed:
                 return None
-            ids = [change.file_id for change in changes if change.change is not FolderChange.DELETED]
-            found = await files.find_files(connection, standing, ids) if ids else {}
+            found = await files.find_files(connection, standing, file_ids) if file_ids else {}
+        entries: dict[str, File | Folder] = {id_: each.folder for id_, each in placed.items()}
+        entries |= {str(id_): file for id_, file in found.items()}
         events = []
         for change in changes:
-            file = found.get(change.file_id)
-            if change.change in _GONE_FROM:
-                may_know = change.departed is not None and _could_see(book, standing, placed.chain, change)
+            entry = entries.get(change.entry_id)
+            if change.departed is not None:
+                may_know = _could_see(book, standing, placed[folder_id].chain, change.entry_id, change.departed)
             else:  # what has moved on since is told of there
-                may_know = file is not None and file.folder_id == folder_id
+                may_know = entry is not None and _folder_of(entry) == folder_id
             if may_know:
-                events.append(FolderEvent(change.change, change.file_id, file))
+                events.append(FolderEvent(change.change, change.entry_id, entry))
         return events
 
 
-def _could_see(book: Rulebook, standing: Standing, chain: Collection[str], change: FileChanged) -> bool:
-    """Whether the file could be seen in the folder by the rules as they are. Of the rules about the very file, which
-    may have gone with it, only the denials count, and in doubt they do.
-    """
-    departed = change.departed
-    assert departed is not None
+def _folder_of(entry: File | Folder) -> FolderId | None:
+    return entry.folder_id if isinstance(entry, File) else entry.parent_id
+
+
+def _could_see(
+    book: Rulebook, standing: Standing, chain: Collection[str], entry_id: FileId | FolderId, departed: Departed
+) -> bool:
+    """Whether what has departed could be seen in the folder by the rules as they are, and those that went with it."""
     if standing.is_admin:
         return True
-    if not departed.denied_to.isdisjoint(_subjects(book)):
+    subjects = _subjects(book)
+    if not departed.denied_to.isdisjoint(subjects):
         return False
-    scopes = {change.file_id, departed.owner_id, *chain, *_labels(standing, departed)}
-    return standing.may(Permission.READ, scopes)
+    scopes = {entry_id, *chain, *_labels(standing, departed)}
+    if departed.owner_id is not None:
+        scopes.add(departed.owner_id)
+    if departed.allowed_to.isdisjoint(subjects):
+        return standing.may(Permission.READ, scopes)
+    return standing.scopes_with(Effect.DENY, Permission.READ).keys().isdisjoint(scopes)
 
 
 def _subjects(book: Rulebook) -> frozenset[str]:
@@ -160,5 +171,5 @@ def _labels(standing: Standing, departed: Departed) -> Collection[str]:
         scope
         for effect in Effect
         for scope in standing.scopes_with(effect, Permission.READ)
-        if scope.startswith(LABEL_PREFIX) and label_tag(scope) in departed.labels
+        if is_label(scope) and label_tag(scope) in departed.labels
     }

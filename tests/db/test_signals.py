@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from graphql_api.db.engine import Database
 from graphql_api.db.signals import MAX_PAYLOAD, MAX_WAITING, Mailbox, Signals, announce, decoded, encoded
 from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
-from graphql_api.model.signal import Departed, FileChanged, FolderChange, FolderGone, Signal, UploadChanged
+from graphql_api.model.signal import Departed, EntryChanged, FolderChange, FolderGone, Signal, UploadChanged
 from graphql_api.model.upload import UploadStatus
 from tests.conftest import PATIENCE
 from tests.postgres import PostgresCluster
@@ -30,7 +30,7 @@ signals = st.one_of(
     st.builds(UploadChanged, ids.map(lambda it: UploadId(f"upload_{it}"))),
     st.builds(FolderGone, ids.map(lambda it: FolderId(f"folder_{it}"))),
     st.builds(
-        FileChanged,
+        EntryChanged,
         st.sampled_from([change for change in FolderChange if change is not FolderChange.REFRESH]),
         ids.map(lambda it: FolderId(f"folder_{it}")),
         ids.map(lambda it: FileId(f"file_{it}")),
@@ -52,7 +52,7 @@ def test_the_largest_signal_fits() -> None:
         frozenset(f"{number:018}" for number in range(20)),
         frozenset(f"group_{number:026}" for number in range(100)),
     )
-    [payload] = encoded([FileChanged(FolderChange.MOVED_OUT, HOME, FileId("file_" + "z" * 26), largest)])
+    [payload] = encoded([EntryChanged(FolderChange.MOVED_OUT, HOME, FileId("file_" + "z" * 26), largest)])
     assert len(payload) <= MAX_PAYLOAD
 
 
@@ -65,8 +65,8 @@ def test_what_another_version_writes_is_not_taken_for_ours(payload: str) -> None
         decoded(payload)
 
 
-def change(kind: FolderChange, number: int = 1) -> FileChanged:
-    return FileChanged(kind, HOME, FileId(f"file_{number}"))
+def change(kind: FolderChange, number: int = 1) -> EntryChanged:
+    return EntryChanged(kind, HOME, FileId(f"file_{number}"))
 
 
 async def test_of_several_signals_about_a_file_the_last_is_told() -> None:
@@ -81,7 +81,7 @@ async def test_of_several_signals_about_a_file_the_last_is_told() -> None:
         box = Mailbox()
         for kind in told:
             box.put(change(kind))
-        assert [signal.change for signal in (await box.take()).signals if isinstance(signal, FileChanged)] == [kept]
+        assert [signal.change for signal in (await box.take()).signals if isinstance(signal, EntryChanged)] == [kept]
 
 
 async def test_a_mailbox_is_bounded_and_says_so() -> None:

@@ -108,7 +108,7 @@ def test_what_happens_in_one_process_is_told_in_the_other(
 
 
 def test_a_socket_and_a_stream_end_with_their_token(service: Service) -> None:
-    """The issuer's clock and ours may differ by the leeway: the token has ended already, and is good for four seconds."""
+    """Clocks may differ by the leeway: the token has ended already, and is good for four seconds more."""
     ends = {"exp": datetime.now(UTC) - timedelta(seconds=26)}
     with service.user("ada", **ends) as ada, socket_of(service, "ada", **ends) as socket:
         target = ada.promise("never.jpg", "image/jpeg", 3)

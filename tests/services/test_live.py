@@ -12,7 +12,7 @@ from graphql_api.model.ids import FileId, FolderId, UserId, new_folder_id, new_u
 from graphql_api.model.labels import MAX_LABELS
 from graphql_api.model.principal import ANONYMOUS, Permission, Principal
 from graphql_api.model.rule import ANYONE, Effect
-from graphql_api.model.signal import REFRESH, Departed, FileChanged, FolderChange, FolderEvent, UploadProgress
+from graphql_api.model.signal import REFRESH, Departed, EntryChanged, FolderChange, FolderEvent, UploadProgress
 from graphql_api.model.upload import UploadStatus
 from tests.services.stories import denied, filed, foldered, home_of, promised, ruled, send, sent, unruled
 from tests.watching import watching_folder, watching_upload
@@ -103,10 +103,10 @@ async def test_nobody_is_told_of_what_is_not_committed(live_world: World) -> Non
     async with watching_folder(live_world, ada, home) as watcher:
         with suppress(ZeroDivisionError):
             async with live_world.database.transaction() as connection:
-                announce(connection, FileChanged(FolderChange.UPDATED, home, file.id))
+                announce(connection, EntryChanged(FolderChange.UPDATED, home, file.id))
                 raise ZeroDivisionError
         async with live_world.database.transaction() as connection:
-            announce(connection, FileChanged(FolderChange.UPDATED, home, mark.id))
+            announce(connection, EntryChanged(FolderChange.UPDATED, home, mark.id))
         assert await watcher.next() == FolderEvent(FolderChange.UPDATED, mark.id, mark)
 
 
@@ -183,7 +183,7 @@ async def test_who_loses_the_folder_is_told_no_more(live_world: World) -> None:
     rule = await ruled(live_world, bob, home, READ)
     async with watching_folder(live_world, bob, home) as watcher:
         file = await filed(live_world, ada, "a.txt")
-        assert (await watcher.next()).file_id == file.id
+        assert (await watcher.next()).entry_id == file.id
         await unruled(live_world, rule)
         await filed(live_world, ada, "b.txt")
         assert await watcher.has_ended()
@@ -233,7 +233,7 @@ async def test_nothing_is_told_of_a_hidden_file_nor_that_it_went(live_world: Wor
         assert await services.files.delete(root, [deleted.id]) == [deleted.id]
         mark = await filed(live_world, carol, "mark", folder_id=shared)
         event = await watcher.next()
-        assert (event.change, event.file_id) == (FolderChange.CREATED, mark.id)
+        assert (event.change, event.entry_id) == (FolderChange.CREATED, mark.id)
 
 
 async def test_who_could_see_a_file_is_told_that_it_went(live_world: World) -> None:
@@ -249,8 +249,8 @@ async def test_who_could_see_a_file_is_told_that_it_went(live_world: World) -> N
         await live_world.services.files.move(ada, other.id, private)
         assert await bobs.next() == FolderEvent(FolderChange.MOVED_OUT, other.id)  # where to is nothing for him
         event = await roots.next()
-        assert (event.change, event.file_id) == (FolderChange.MOVED_OUT, other.id)
-        assert event.file is not None
+        assert (event.change, event.entry_id) == (FolderChange.MOVED_OUT, other.id)
+        assert event.entry is not None
         await live_world.services.files.delete(ada, [file.id])
         assert await bobs.next() == FolderEvent(FolderChange.DELETED, file.id)
         assert await roots.next() == FolderEvent(FolderChange.DELETED, file.id)
@@ -268,7 +268,7 @@ async def test_a_file_with_very_many_denials_goes_quietly(live_world: World) -> 
         await live_world.services.files.delete(ada, [file.id])
         assert await roots.next() == FolderEvent(FolderChange.DELETED, file.id)
         other = await filed(live_world, carol, "other", folder_id=shared)
-        assert (await bobs.next()).file_id == other.id
+        assert (await bobs.next()).entry_id == other.id
 
 
 async def test_what_is_too_much_for_a_slow_watcher_is_told_as_one(live_world: World) -> None:
@@ -278,13 +278,13 @@ async def test_what_is_too_much_for_a_slow_watcher_is_told_as_one(live_world: Wo
         gone = Departed(UserId(str(ada.user_id)))
         async with live_world.database.transaction() as connection:
             for number in range(MAX_WAITING + 10):
-                announce(connection, FileChanged(FolderChange.DELETED, home, FileId(f"file_{number:026}"), gone))
+                announce(connection, EntryChanged(FolderChange.DELETED, home, FileId(f"file_{number:026}"), gone))
         events = [await slow.next()]
         while REFRESH not in events:
             events.append(await slow.next())
         assert len(events) <= MAX_WAITING + 1
         mark = await filed(live_world, ada, "mark")
-        while events[-1].file_id != mark.id:
+        while events[-1].entry_id != mark.id:
             events.append(await slow.next())
 
 
