@@ -305,7 +305,7 @@ class Settings(BaseSettings):
     @classmethod
     def _somebody_listens(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         urls = [secret, info.data.get("database_url")] if secret is not None else []
-        if any(url is not None and not url.get_secret_value().startswith("postgresql:") for url in urls):
+        if any(url and not url.get_secret_value().startswith("postgresql:") for url in urls):
             raise ValueError(f"is for PostgreSQL only, as {PREFIX}DATABASE_URL must be")
         return secret
 

@@ -3,20 +3,25 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.engine import Database
+from graphql_api.db.listener import Listener
 from graphql_api.db.signals import MAX_PAYLOAD, MAX_WAITING, Mailbox, Signals, announce, decoded, encoded
 from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
+from graphql_api.model.labels import MAX_LABELS
 from graphql_api.model.signal import Departed, EntryChanged, FolderChange, FolderGone, Signal, UploadChanged
 from graphql_api.model.upload import UploadStatus
+from graphql_api.services.announcements import MAX_NAMED
 from tests.conftest import PATIENCE
 from tests.postgres import PostgresCluster
 from tests.services.stories import promised, send
@@ -33,8 +38,8 @@ signals = st.one_of(
         EntryChanged,
         st.sampled_from([change for change in FolderChange if change is not FolderChange.REFRESH]),
         ids.map(lambda it: FolderId(f"folder_{it}")),
-        ids.map(lambda it: FileId(f"file_{it}")),
-        st.none() | st.builds(Departed, ids.map(lambda it: UserId(f"user_{it}")), tags, tags),
+        ids.map(lambda it: FileId(f"file_{it}")) | ids.map(lambda it: FolderId(f"folder_{it}")),
+        st.none() | st.builds(Departed, st.none() | ids.map(lambda it: UserId(f"user_{it}")), tags, tags, tags),
     ),
 )
 
@@ -47,18 +52,28 @@ def test_what_is_written_is_read_again_in_order(sent: list[Signal]) -> None:
 
 
 def test_the_largest_signal_fits() -> None:
+    subjects = frozenset(f"group_{number:026}" for number in range(MAX_NAMED))
     largest = Departed(
-        UserId("user_" + "z" * 26),
-        frozenset(f"{number:018}" for number in range(20)),
-        frozenset(f"group_{number:026}" for number in range(100)),
+        UserId("user_" + "z" * 26), frozenset(f"{number:018}" for number in range(MAX_LABELS)), subjects, subjects
     )
-    [payload] = encoded([EntryChanged(FolderChange.MOVED_OUT, HOME, FileId("file_" + "z" * 26), largest)])
+    [payload] = encoded([EntryChanged(FolderChange.MOVED_OUT, HOME, FolderId("folder_" + "z" * 26), largest)])
     assert len(payload) <= MAX_PAYLOAD
 
 
 @pytest.mark.parametrize(
     "payload",
-    ["", "1", "null", "[1]", "[[]]", '[["upload"]]', '[["later", 1]]', '[["file", "X", "a", "b"]]', '{"a": 1}'],
+    [
+        "",
+        "1",
+        "null",
+        "[1]",
+        "[[]]",
+        '[["upload"]]',
+        '[["later", 1]]',
+        '[["entry", "X", "a", "b"]]',
+        '[["upload", []]]',
+        '{"a": 1}',
+    ],
 )
 def test_what_another_version_writes_is_not_taken_for_ours(payload: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 -- whichever says so
@@ -158,6 +173,37 @@ async def test_a_listener_that_was_cut_off_comes_back_and_what_was_missed_is_see
                     await asyncio.sleep(0.01)
             await world.services.uploads.abort(ada, upload.id)  # nobody listens
             assert (await watcher.next()).upload.status is UploadStatus.ABORTED
+
+
+class Faulty:
+    """A database of which the first connection shows a bug."""
+
+    is_sqlite = False
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.has_failed = False
+
+    def autocommit(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        if not self.has_failed:
+            self.has_failed = True
+            raise ZeroDivisionError
+        return self._database.autocommit()
+
+
+async def test_a_listener_outlives_a_bug(
+    postgres: PostgresCluster, postgres_template: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with postgres_world(postgres, postgres_template) as (world, _):
+        faulty = Faulty(world.database)
+        listener = Listener(cast("Database", faulty), world.database.signals)
+        task = asyncio.create_task(listener.run())
+        await asyncio.wait_for(listener.is_listening.wait(), PATIENCE)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    assert faulty.has_failed
+    assert "listener_failed" in caplog.text
 
 
 async def test_a_payload_of_another_version_is_as_good_as_missed(

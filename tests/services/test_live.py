@@ -1,20 +1,29 @@
 """Who watches an upload or a folder is told what happens, if it is committed, and if they may know."""
 
 import asyncio
+import shutil
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
+from graphql_api.db.engine import Database
 from graphql_api.db.signals import MAX_WAITING, announce
 from graphql_api.errors import NotFound, UploadMismatch
 from graphql_api.model.ids import FileId, FolderId, UserId, new_folder_id, new_upload_id
 from graphql_api.model.labels import MAX_LABELS
+from graphql_api.model.listing import FileFilter, FileOrder
+from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import ANONYMOUS, Permission, Principal
 from graphql_api.model.rule import ANYONE, Effect
+from graphql_api.model.scan import Judge
 from graphql_api.model.signal import REFRESH, Departed, EntryChanged, FolderChange, FolderEvent, UploadProgress
+from graphql_api.model.store_event import ScanResult, ScanVerdict
 from graphql_api.model.upload import UploadStatus
-from tests.services.stories import denied, filed, foldered, home_of, promised, ruled, send, sent, unruled
+from graphql_api.services.announcements import MAX_NAMED
+from tests.services.stories import denied, filed, foldered, home_of, promised, ruled, send, sent, statements, unruled
 from tests.watching import watching_folder, watching_upload
 from tests.world import START, World
 
@@ -256,14 +265,15 @@ async def test_who_could_see_a_file_is_told_that_it_went(live_world: World) -> N
         assert await roots.next() == FolderEvent(FolderChange.DELETED, file.id)
 
 
-async def test_a_file_with_very_many_denials_goes_quietly(live_world: World) -> None:
+async def test_a_file_with_very_many_rules_goes_quietly(live_world: World) -> None:
     """Its signal has to fit into a NOTIFY: then only administrators are told."""
     ada, bob, carol, shared, _ = await shared_with_bob(live_world)
     root = await live_world.principal("root", is_admin=True)
     file = await filed(live_world, ada, folder_id=shared)
-    for number in range(101):
+    for number in range(MAX_NAMED + 1):
         subject = "user_" + f"{number:026}"
-        await ruled(live_world, subject, file.id, READ, effect=Effect.DENY)
+        for effect in Effect:
+            await ruled(live_world, subject, file.id, READ, effect=effect)
     async with watching_folder(live_world, bob, shared) as bobs, watching_folder(live_world, root, shared) as roots:
         await live_world.services.files.delete(ada, [file.id])
         assert await roots.next() == FolderEvent(FolderChange.DELETED, file.id)
@@ -306,3 +316,90 @@ async def test_a_watcher_that_leaves_is_forgotten(live_world: World) -> None:
         await live_world.services.uploads.abort(ada, upload.id)
         assert told(await other.next()) == (UploadStatus.PENDING, UploadStatus.ABORTED)
     assert live_world.database.signals.watched == 0
+
+
+async def test_what_happens_to_an_upload_that_is_judged_is_told(live_world: World) -> None:
+    """By whichever path: its client completes it, the store says that it is there, upkeep looks, a verdict comes."""
+    world = World(live_world.database, judge=Judge.EVENTS)
+    ada = await world.principal("ada")
+    clean, infected, late = [await promised(world, ada, name) for name in "abc"]
+    pending, processing = UploadStatus.PENDING, UploadStatus.PROCESSING
+    async with (
+        watching_upload(world, ada, clean.id) as at_clean,
+        watching_upload(world, ada, infected.id) as at_infected,
+        watching_upload(world, ada, late.id) as at_late,
+    ):
+        for upload, watcher in ((clean, at_clean), (infected, at_infected), (late, at_late)):
+            assert told(await watcher.next()) == (None, pending)
+            send(world, upload)
+        await world.services.completion.complete(ada, clean.id)
+        await world.services.completion.arrived(infected.object_key)
+        world.clock.advance(hours=1)
+        await world.services.lookout.look()
+        for watcher in (at_clean, at_infected, at_late):
+            assert told(await watcher.next()) == (pending, processing)
+        await world.verdicts.judged(ScanVerdict(clean.object_key, "etag", ScanResult.NO_THREATS_FOUND, ()))
+        await world.verdicts.judged(ScanVerdict(infected.object_key, "etag", ScanResult.THREATS_FOUND, ("Eicar",)))
+        world.clock.advance(days=2)
+        await world.services.lookout.look()
+        for watcher, status in (
+            (at_clean, UploadStatus.COMPLETED),
+            (at_infected, UploadStatus.FAILED),
+            (at_late, UploadStatus.FAILED),
+        ):
+            assert told(await watcher.next()) == (processing, status)
+            assert await watcher.has_ended()
+
+
+async def test_an_upload_of_new_bytes_ends_with_its_file(live_world: World) -> None:
+    ada = await live_world.principal("ada")
+    folder = await foldered(live_world, ada, "folder")
+    alone, inside = await filed(live_world, ada), await filed(live_world, ada, folder_id=folder.id)
+    uploads = [await promised(live_world, ada, replaces=file.id) for file in (alone, inside)]
+    async with (
+        watching_upload(live_world, ada, uploads[0].id) as at_alone,
+        watching_upload(live_world, ada, uploads[1].id) as at_inside,
+    ):
+        for watcher in (at_alone, at_inside):
+            assert told(await watcher.next()) == (None, UploadStatus.PENDING)
+        await live_world.services.files.delete(ada, [alone.id])
+        await live_world.services.folders.delete(ada, folder.id, is_recursive=True)
+        for watcher in (at_alone, at_inside):
+            assert told(await watcher.next()) == (UploadStatus.PENDING, UploadStatus.ABORTED)
+            assert await watcher.has_ended()
+
+
+async def test_a_change_costs_one_statement_more_at_most_and_a_promise_or_a_list_none(world: World) -> None:
+    ada = await world.principal("ada")
+    file, folder = await filed(world, ada, "file"), await foldered(world, ada, "folder")
+    services = world.services
+    upload = await sent(world, ada)
+    for work, announces in (
+        (lambda: promised(world, ada, "promised"), False),
+        (lambda: services.files.list(ada, FileFilter(), FileOrder(), PageRequest(100)), False),
+        (lambda: services.completion.complete(ada, upload.id), True),
+        (lambda: services.files.update(ada, file.id, name="other", content_type="text/csv"), True),
+        (lambda: services.files.move(ada, file.id, folder.id), True),
+        (lambda: services.folders.delete(ada, folder.id, is_recursive=True), True),
+    ):
+        with statements(world) as said:
+            await work()
+        told_by = [statement for statement in said if "pg_notify" in statement]
+        assert len(told_by) == (1 if announces and not world.database.is_sqlite else 0)
+
+
+async def test_what_was_cut_off_in_the_middle_of_its_commit_is_told(sqlite_template: Path, tmp_path: Path) -> None:
+    """On SQLite; on PostgreSQL the server tells it."""
+    path = shutil.copyfile(sqlite_template, tmp_path / "test.db")
+    world = World(Database(f"sqlite:///{path}"))
+    ada = await world.principal("ada")
+    upload = await promised(world, ada)
+    async with watching_upload(world, ada, upload.id) as watcher:
+        assert told(await watcher.next()) == (None, UploadStatus.PENDING)
+        aborting = asyncio.create_task(world.services.uploads.abort(ada, upload.id))
+        engine = world.database._engine.sync_engine
+        event.listen(engine, "commit", lambda _connection: aborting.cancel(), once=True)
+        with pytest.raises(asyncio.CancelledError):
+            await aborting
+        assert told(await watcher.next()) == (UploadStatus.PENDING, UploadStatus.ABORTED)
+    await world.database.close()
