@@ -84,4 +84,5 @@ class Listener:
             await asyncio.wait_for(is_lost.wait(), PING_INTERVAL)
         except TimeoutError:
             # What falls silent, as behind a firewall, has to be asked. A time-out is an OSError, and so Unavailable.
-            await driver.fetchval("SELECT 1", timeout=PING_PATIENCE)
+            # Listening again changes nothing, and is what the server's list of activities goes on to show.
+            await driver.execute(f"LISTEN {CHANNEL}", timeout=PING_PATIENCE)
