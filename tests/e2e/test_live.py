@@ -198,9 +198,7 @@ def test_losing_access_and_the_end_of_the_folder_look_alike(pair: Pair) -> None:
         cleo, dan = stack.enter_context(pair.here.user("cleo")), stack.enter_context(pair.there.user("dan"))
         dans_id = dan.ask("{ viewer { user { id } } }")["viewer"]["user"]["id"]
         folders = [folder_in(cleo, home_of(cleo), name) for name in ("kept", "deleted")]
-        rules = [
-            cleo.ask(SHARE, **{"with": dans_id, "folder": id_})["createAccessRule"]["accessRule"] for id_ in folders
-        ]
+        shared = [cleo.ask(SHARE, **{"with": dans_id, "folder": folder})["createAccessRule"] for folder in folders]
         sockets = [stack.enter_context(socket_of(pair.there, "dan")) for _ in folders]
         for socket, folder in zip(sockets, folders, strict=True):
             subscribe(socket, FOLDER, folder)
