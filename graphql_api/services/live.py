@@ -17,7 +17,6 @@ from graphql_api.model.signal import (
     REFRESH,
     Departed,
     EntryChanged,
-    FolderChange,
     FolderEvent,
     FolderGone,
     Signal,
@@ -112,9 +111,8 @@ class Live:
         if any(isinstance(signal, FolderGone) for signal in signals):
             return None
         changes = [signal for signal in signals if isinstance(signal, EntryChanged)]
-        ids = [change.entry_id for change in changes if change.change is not FolderChange.DELETED]
-        file_ids = [FileId(id_) for id_ in ids if is_file(id_)]
-        subfolder_ids = [FolderId(id_) for id_ in ids if is_folder(id_)]
+        file_ids = [FileId(change.entry_id) for change in changes if is_file(change.entry_id)]
+        subfolder_ids = [FolderId(change.entry_id) for change in changes if is_folder(change.entry_id)]
         async with self._reading, self._database.autocommit() as connection:
             book, standing = await self._standings.with_book(connection, principal)
             placed = await folders.find_placed(connection, standing, [folder_id, *subfolder_ids])
@@ -126,10 +124,12 @@ class Live:
         events = []
         for change in changes:
             entry = entries.get(change.entry_id)
-            if change.departed is not None:
-                may_know = _could_see(book, standing, placed[folder_id].chain, change.entry_id, change.departed)
-            else:  # what has moved on since is told of there
-                may_know = entry is not None and _folder_of(entry) == folder_id
+            is_here = entry is not None and _folder_of(entry) == folder_id
+            if change.departed is None:  # what has moved on since is told of there
+                may_know = is_here
+            else:  # what is here again is told of next
+                chain = placed[folder_id].chain
+                may_know = not is_here and _could_see(book, standing, chain, change.entry_id, change.departed)
             if may_know:
                 events.append(FolderEvent(change.change, change.entry_id, entry))
         return events

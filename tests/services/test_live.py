@@ -12,7 +12,7 @@ from sqlalchemy import event
 from graphql_api.db.engine import Database
 from graphql_api.db.signals import MAX_WAITING, announce
 from graphql_api.errors import NotFound, UploadMismatch
-from graphql_api.model.ids import FileId, FolderId, UserId, new_folder_id, new_upload_id
+from graphql_api.model.ids import ROOT_FOLDER_ID, FileId, FolderId, UserId, new_folder_id, new_upload_id
 from graphql_api.model.labels import MAX_LABELS
 from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.page import PageRequest
@@ -127,6 +127,21 @@ async def test_what_is_told_is_already_true(live_world: World) -> None:
         for number in range(10):
             file = await filed(live_world, ada, f"{number}.txt")
             assert await watcher.next() == FolderEvent(FolderChange.CREATED, file.id, file)
+
+
+async def test_what_is_there_is_not_told_to_have_gone(live_world: World) -> None:
+    """It came back before anybody looked, or the signal is a lie."""
+    ada = await live_world.principal("ada")
+    home = await home_of(live_world, ada)
+    file, folder = await filed(live_world, ada, "file"), await foldered(live_world, ada, "folder")
+    gone = Departed(UserId(str(ada.user_id)))
+    async with watching_folder(live_world, ada, home) as watcher:
+        async with live_world.database.transaction() as connection:
+            for change in (FolderChange.MOVED_OUT, FolderChange.DELETED):
+                announce(connection, EntryChanged(change, home, file.id, gone))
+                announce(connection, EntryChanged(change, home, folder.id, gone))
+        mark = await filed(live_world, ada, "mark")
+        assert await watcher.next() == FolderEvent(FolderChange.CREATED, mark.id, mark)
 
 
 async def test_each_change_of_a_file_is_told_where_it_happens(live_world: World) -> None:
@@ -403,3 +418,14 @@ async def test_what_was_cut_off_in_the_middle_of_its_commit_is_told(sqlite_templ
             await aborting
         assert told(await watcher.next()) == (UploadStatus.PENDING, UploadStatus.ABORTED)
     await world.database.close()
+
+
+async def test_who_is_no_administrator_any_more_is_told_no_more_of_other_peoples_uploads(live_world: World) -> None:
+    ada, bob = await live_world.principal("ada"), await live_world.principal("bob")
+    rule = await ruled(live_world, bob, ROOT_FOLDER_ID, Permission.ADMINISTER)
+    upload = await promised(live_world, ada)
+    async with watching_upload(live_world, bob, upload.id) as watcher:
+        assert told(await watcher.next()) == (None, UploadStatus.PENDING)
+        await unruled(live_world, rule)
+        await live_world.services.uploads.abort(ada, upload.id)
+        assert await watcher.has_ended()
