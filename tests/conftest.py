@@ -1,6 +1,7 @@
 """Fixtures that every test may use. What asks for ``database`` or ``world`` runs on SQLite and on PostgreSQL."""
 
 import asyncio
+import os
 import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -30,6 +31,11 @@ pytest_plugins = [
     "tests.clamd",
     "tests.watching",
 ]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """What ``-n auto`` means: each worker starts a database and stores of its own, so more than four help nobody."""
+    return min(os.cpu_count() or 1, 4)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
+from graphql_api.db import sqlite_connection
 from graphql_api.db.signals import ANNOUNCED, Signals, notify
 from graphql_api.errors import ConfigurationError, Unavailable
 from graphql_api.model.signal import Signal
@@ -60,7 +61,9 @@ class Database:
         self.signals: Final = Signals()
         self.is_sqlite: Final = parsed.drivername.startswith("sqlite")
         arguments: dict[str, Any] = (
-            {"timeout": patience} if self.is_sqlite else {"timeout": patience, "server_settings": {"jit": "off"}}
+            {"timeout": patience, "async_creator_fn": sqlite_connection.connect}
+            if self.is_sqlite
+            else {"timeout": patience, "server_settings": {"jit": "off"}}
         )
         self._engine: Final[AsyncEngine] = create_async_engine(
             parsed,
