@@ -17,19 +17,19 @@ class CountCheck:
 
     name = "counters"
 
-    def __init__(self, database: Database, *, size: int = PAGE) -> None:
+    def __init__(self, database: Database, *, page_size: int = PAGE) -> None:
         self._database = database
-        self._size = size
+        self._page_size = page_size
 
     async def page(self, after: str | None) -> CheckedPage:
         async with self._database.snapshot() as connection:
-            holders = await usage_sums.list_holders(connection, after or "", self._size)
+            holders = await usage_sums.list_holders(connection, after or "", self._page_size)
             wrong = await usage_sums.find_miscounted(connection, holders)
         findings = [
             Finding(FindingKind.MISCOUNTED, holder, f"counted are {_told(kept)}, there are {_told(real)}")
             for holder, (kept, real) in sorted(wrong.items())
         ]
-        return CheckedPage(len(holders), findings, holders[-1] if len(holders) == self._size else None)
+        return CheckedPage(len(holders), findings, holders[-1] if len(holders) == self._page_size else None)
 
     async def fix(self, findings: Sequence[Finding]) -> Collection[Finding]:
         """Count them anew, while nobody else counts: what is stored meanwhile waits for it."""

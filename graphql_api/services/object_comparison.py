@@ -42,6 +42,7 @@ class ObjectCheck:
         *,
         prefix: str,
         safe_age: timedelta,
+        page_size: int = PAGE,
     ) -> None:
         self._database = database
         self._store = store
@@ -49,16 +50,18 @@ class ObjectCheck:
         self._clock = clock
         self._prefix = prefix
         self._safe_age = safe_age
+        self._page_size = page_size
 
     async def page(self, after: str | None) -> CheckedPage:
         """The rows are read after the store was: what they name but it did not list may have arrived in between, and
         what it listed had a row before it had bytes.
         """
         oldest_left_alone = self._clock() - self._safe_age
-        objects = await self._store.list_objects(self._prefix, after=after, limit=PAGE)
+        size = self._page_size
+        objects = await self._store.list_objects(self._prefix, after=after, limit=size)
         async with self._database.autocommit() as connection:
-            recorded, bound = await recorded_objects.list_recorded(connection, self._prefix, after=after, limit=PAGE)
-        bounds = [bound, objects[-1].key if len(objects) == PAGE else None]
+            recorded, bound = await recorded_objects.list_recorded(connection, self._prefix, after=after, limit=size)
+        bounds = [bound, objects[-1].key if len(objects) == size else None]
         last = min((key for key in bounds if key is not None), default=None)
         assert last is None or after is None or last > after, "a store lists in order of key"
         listed = {one.key: one for one in objects if last is None or one.key <= last}
@@ -113,12 +116,11 @@ class ObjectCheck:
             return Finding(FindingKind.BROKEN, recorded.key, f"{recorded.file_id} has no bytes")
         difference, since = alteration(recorded, found), recorded.altered_at
         if difference is not None:
-            state = "and nobody is warned" if since is None else f"and nobody is given them since {_at(since)}"
-            return Finding(FindingKind.ALTERED, recorded.key, f"{recorded.file_id}: {difference}, {state}")
+            state = "" if since is None else f", and nobody gets a link since {_at(since)}"
+            return Finding(FindingKind.ALTERED, recorded.key, f"{recorded.file_id}: {difference}{state}")
         if since is not None:
-            return Finding(
-                FindingKind.WITHHELD, recorded.key, f"{recorded.file_id}: nobody is given it since {_at(since)}"
-            )
+            detail = f"{recorded.file_id}: the bytes are right, and nobody gets a link since {_at(since)}"
+            return Finding(FindingKind.WITHHELD, recorded.key, detail)
         return None
 
     async def fix(self, findings: Sequence[Finding]) -> Collection[Finding]:
