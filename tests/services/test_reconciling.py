@@ -9,74 +9,25 @@ from random import Random
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from graphql_api.bootstrap import reconciling
 from graphql_api.db.engine import Database
 from graphql_api.db.tables import FileVersionRow, ObjectDeletionRow, StorageUsageRow, UploadRow
 from graphql_api.errors import Conflict, Unavailable
-from graphql_api.model.finding import Finding, FindingKind
+from graphql_api.model.finding import FindingKind
 from graphql_api.model.ids import OBJECT_PREFIX, new_object_key
 from graphql_api.model.parts import StoreUpload
 from graphql_api.model.scan import Judge
 from graphql_api.model.stored_object import ListedObject, PromisedObject, StoredObject
 from graphql_api.model.upload import UploadMethod, UploadStatus
 from graphql_api.services.count_comparison import CountCheck
-from graphql_api.services.object_comparison import ObjectCheck, StrayCheck
-from graphql_api.services.reconciling import Check, Place, Reconciling, Step
+from graphql_api.services.object_comparison import StrayCheck
+from graphql_api.services.reconciling import Check, Reconciling, Step
 from graphql_api.services.strays import Strays
-from graphql_api.storage import ObjectStore
 from tests.agreement import assert_in_agreement, disagreements
 from tests.memory_store import MemoryStore
+from tests.services.comparing import SAFE_AGE, everything, fixed, found, kinds, object_check, steps_of, told
 from tests.services.stock import limited, require_exact, taken
 from tests.services.stories import CONTENT, filed, foldered, promised, send, sent
 from tests.world import World
-
-SAFE_AGE = timedelta(hours=24)
-OTHER = b"jello"  # as long as what the stories send
-
-
-def object_check(world: World, store: ObjectStore | None = None, *, page_size: int = 1_000) -> ObjectCheck:
-    return ObjectCheck(
-        world.database,
-        store or world.store,
-        world.services.upkeep,
-        world.clock,
-        prefix=OBJECT_PREFIX,
-        safe_age=SAFE_AGE,
-        page_size=page_size,
-    )
-
-
-def everything(world: World, *, max_removals: int = 100) -> Reconciling:
-    return reconciling(
-        world.database,
-        world.store,
-        world.services,
-        world.clock,
-        prefix=OBJECT_PREFIX,
-        safe_age=SAFE_AGE,
-        max_removals=max_removals,
-    )
-
-
-async def steps_of(checks: Reconciling, *, fix: bool, start: Place | None = None) -> list[Step]:
-    return [step async for step in checks.run(fix=fix, start=start)]
-
-
-def told(steps: Sequence[Step]) -> list[Finding]:
-    return [finding for step in steps for finding in step.page.findings]
-
-
-def fixed(steps: Sequence[Step]) -> list[Finding]:
-    return [finding for step in steps for finding in step.fixed]
-
-
-async def found(world: World) -> list[tuple[FindingKind, str]]:
-    """What a run without --fix says."""
-    return [(finding.kind, finding.subject) for finding in told(await steps_of(everything(world), fix=False))]
-
-
-def kinds(findings: Sequence[Finding]) -> list[tuple[FindingKind, str]]:
-    return [(finding.kind, finding.subject) for finding in findings]
 
 
 def put(world: World, key: str, content: bytes = CONTENT) -> str:
