@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,9 @@ from graphql_api.cli.policies import policies
 from graphql_api.cli.reconcile import reconcile
 from graphql_api.cli.transfer import download, upload
 from graphql_api.errors import ConfigurationError, DeliveryError
+
+if TYPE_CHECKING:
+    from graphql_api.services.clock import Clock
 
 DEFAULT_DATA = Path(".graphql-api")
 DEFAULT_PORT = 8000
@@ -60,6 +63,7 @@ def _clean_end_on_signals() -> Iterator[None]:
 @click.version_option(package_name="graphql-api")
 def main() -> None:
     """Presigned upload targets and CDN-signed download links for private files."""
+    # The context's object is the clock of commands that ask one; whoever calls ``main`` may bring another.
 
 
 @main.command()
@@ -144,15 +148,17 @@ def _require_free(host: str, port: int) -> None:
 
 @main.command()
 @click.option("--once", is_flag=True, help="Do what is due now, then end; exit code 1 if a part did not answer.")
-def worker(once: bool) -> None:
+@click.pass_obj
+def worker(clock: "Clock | None", *, once: bool) -> None:
     """Take the store's events, sweep, and do the jobs that requests leave behind. Any number may run side by side."""
     from graphql_api.bootstrap import work
+    from graphql_api.services.clock import utc_now
     from graphql_api.settings import Settings
     from graphql_api.web.logs import configure_logging
 
     settings = Settings.read(os.environ)
     configure_logging(settings.log_level, settings.log_format)
-    if not asyncio.run(work(settings, once=once)):
+    if not asyncio.run(work(settings, once=once, clock=clock or utc_now)):
         logging.shutdown()
         os._exit(1 if once else 0)  # a thread that waits for a part that hangs would hold up the end
 

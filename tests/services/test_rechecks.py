@@ -23,7 +23,7 @@ from graphql_api.model.upload import Upload, UploadMethod, UploadStatus
 from graphql_api.services.rechecks import BATCH
 from graphql_api.services.verification import alteration
 from tests.agreement import disagreements
-from tests.services.comparing import everything, fixed, steps_of
+from tests.services.comparing import everything, fixed, object_check, steps_of
 from tests.services.stories import filed, send, sent
 from tests.world import World
 
@@ -234,6 +234,24 @@ async def test_right_bytes_are_given_again_when_reconciliation_is_told_to(world:
     now = await now_of(world, alice, file)
     assert (now.altered_at, world.services.delivery.grant(now) is not None) == (None, True)
     assert (await now_of(world, alice, other)).altered_at is not None
+
+
+async def test_bytes_that_are_others_again_stay_withheld(sqlite_world: World) -> None:
+    world = sqlite_world
+    alice = await world.principal("alice")
+    upload, file = await by_form(world, alice)
+    alter(world, upload)
+    world.clock.advance(days=2)
+    await world.services.rechecks.sweep()
+    send(world, upload)
+    check = object_check(world)
+    [finding] = (await check.page(None)).findings
+    assert finding.kind is FindingKind.WITHHELD
+    alter(world, upload)
+    assert await check.fix([finding]) == []
+    assert (await now_of(world, alice, file)).altered_at is not None
+    await world.services.files.delete(alice, [file.id])
+    assert await check.fix([finding]) == []
 
 
 RECORDED = RecordedObject("o/x", FileId("file_x"), 5, "text/plain", SHA256, None, "etag")

@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, select, update
 
 from graphql_api.db.engine import Database
 from graphql_api.db.tables import FileVersionRow, ObjectDeletionRow, StorageUsageRow, UploadRow
-from graphql_api.errors import Conflict, Unavailable
+from graphql_api.errors import Conflict, NotFound, Unavailable
 from graphql_api.model.finding import FindingKind
 from graphql_api.model.ids import OBJECT_PREFIX, new_object_key
 from graphql_api.model.parts import StoreUpload
@@ -20,7 +20,7 @@ from graphql_api.model.stored_object import ListedObject, PromisedObject, Stored
 from graphql_api.model.upload import UploadMethod, UploadStatus
 from graphql_api.services.count_comparison import CountCheck
 from graphql_api.services.object_comparison import StrayCheck
-from graphql_api.services.reconciling import Check, Reconciling, Step
+from graphql_api.services.reconciling import Check, Place, Reconciling, Step
 from graphql_api.services.strays import Strays
 from tests.agreement import assert_in_agreement, disagreements
 from tests.memory_store import MemoryStore
@@ -308,6 +308,11 @@ async def test_a_run_that_was_stopped_is_taken_up_where_it_was(world: World) -> 
     assert sorted(kinds(fixed([*begun, *rest]))) == [(FindingKind.ORPHAN, key) for key in sorted(keys)]
     assert [step.check for step in rest][-2:] == ["open uploads", "counters"]
     assert rest[-1].place is None
+
+
+async def test_a_place_in_a_comparison_that_there_is_not_is_refused(sqlite_world: World) -> None:
+    with pytest.raises(NotFound):
+        await steps_of(everything(sqlite_world), fix=False, start=Place("scopes", None))
 
 
 async def test_what_was_fixed_is_fixed_again_without_harm(sqlite_world: World) -> None:
