@@ -142,7 +142,11 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         audit_log=AuditLog(database, standings, clock, retention=settings.audit_retention or None),
         completion=completion,
         delivery=Delivery(
-            CloudFrontSigner(settings.cdn_base_url, Keyring([key])), clock, max_lifetime=settings.link_max_lifetime
+            CloudFrontSigner(settings.cdn_base_url, Keyring([key])),
+            clock,
+            max_lifetime=settings.link_max_lifetime,
+            window=settings.link_window,
+            memory=settings.link_memo_bytes,
         ),
         files=Files(  # sealed with a secret that all processes have
             database, standings, upkeep, clock, CursorSeal(pem.encode()), admission

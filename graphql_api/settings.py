@@ -202,6 +202,12 @@ class Settings(BaseSettings):
         default=timedelta(days=1), alias=f"{PREFIX}LINK_MAX_SECONDS"
     )
     """Longest lifetime of a download link; 1 to 31536000 (365 days)."""
+    link_window: Annotated[timedelta, _seconds(1, 86_400)] = Field(
+        default=timedelta(minutes=30), alias=f"{PREFIX}LINK_WINDOW_SECONDS"
+    )
+    """For how long a link can stay the same, byte for byte; 1 to 86400 (a day). The same in all processes."""
+    link_memo_bytes: int = Field(default=32 * MIB, ge=0, le=MAX_BYTES)
+    """Memory of each process for links to be given again, about 1200 bytes each; 0 signs every link anew."""
 
     scan: Literal["none", "clamd", "guardduty"] = "none"
     """Who must call an upload clean before it becomes a file: `none`, `clamd` or `guardduty`."""

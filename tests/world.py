@@ -143,7 +143,11 @@ class World:
             audit_log=AuditLog(self.database, self.standings, self.clock, retention=timedelta(days=400)),
             completion=completion,
             delivery=Delivery(
-                CloudFrontSigner("https://cdn.test", Keyring([KEY])), self.clock, max_lifetime=timedelta(days=1)
+                CloudFrontSigner("https://cdn.test", Keyring([KEY])),
+                self.clock,
+                max_lifetime=timedelta(days=1),
+                window=timedelta(minutes=30),
+                memory=1024**2,
             ),
             files=Files(self.database, self.standings, upkeep, self.clock, CURSOR_SEAL, admission),
             folders=Folders(self.database, self.standings, upkeep, self.clock, admission),
