@@ -27,4 +27,5 @@ OPTIONS: Final[dict[str, Any]] = {
     "access_log": False,
     "proxy_headers": False,  # GRAPHQL_API_TRUSTED_PROXIES decides whose word counts
     "server_header": False,
+    "timeout_worker_healthcheck": 60,  # seconds; after uvicorn's 5 a busy machine kills workers that still load
 }

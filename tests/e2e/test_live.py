@@ -5,7 +5,7 @@ import json
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -264,9 +264,16 @@ def test_a_socket_and_a_stream_end_with_their_token(pair: Pair) -> None:
 
 
 def test_a_process_that_stops_sends_everybody_to_another_and_has_logged_nothing_of_theirs(
-    pair: Pair, installed: Path, surroundings: Surroundings, tmp_path: Path
+    pair: Pair,
+    installed: Path,
+    surroundings: Surroundings,
+    postgres: PostgresCluster,
+    postgres_template: str,
+    tmp_path: Path,
 ) -> None:
-    environ = surroundings.environ(pair.url, LOG_LEVEL="DEBUG")
+    """It listens elsewhere, so that one sees where."""
+    elsewhere = replace(pair, url=postgres.create_database(template=postgres_template))
+    environ = surroundings.environ(pair.url, LOG_LEVEL="DEBUG", LISTEN_DATABASE_URL=elsewhere.url)
     with (
         serving(installed, tmp_path, surroundings, environ) as service,
         service.user("gus") as gus,
@@ -277,9 +284,11 @@ def test_a_process_that_stops_sends_everybody_to_another_and_has_logged_nothing_
         assert hear_status(socket) == (None, "PENDING")
         with stream_of(gus, FOLDER, home_of(gus)) as stream:
             assert "REFRESH" in next(stream)
+            wait_for(lambda: elsewhere.listening() == 1)
             assert service.program.stop(signal.SIGTERM) == 0
             assert close_code(socket) == 1012
             assert list(stream) == []
+        assert elsewhere.listening() == 0
         log = service.program.err
         for secret in (
             str(gus.api.headers["authorization"]).removeprefix("Bearer ").split(".")[1],
@@ -288,3 +297,4 @@ def test_a_process_that_stops_sends_everybody_to_another_and_has_logged_nothing_
             assert secret not in log
         assert "uploadStatusChanged" not in log  # what clients say is nothing for the log, at DEBUG neither
         assert not [line for line in map(json.loads, log.splitlines()) if line["level"] not in ("DEBUG", "INFO")]
+    postgres.drop_database(elsewhere.url)
