@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select, text, update
 
 from graphql_api.db.engine import Database
 from graphql_api.db.tables import FileVersionRow, ObjectDeletionRow, StorageUsageRow, UploadRow
@@ -454,3 +455,32 @@ async def test_a_kept_version_counts_as_what_a_file_has(world: World) -> None:
     assert len(fixed(await steps_of(everything(world), fix=True))) == 2
     await assert_in_agreement(world)
     assert set(world.store.objects) == {upload.object_key}
+
+
+async def test_a_restored_backup_is_told_what_it_comes_to(sqlite_world: World, tmp_path: Path) -> None:
+    """As ``docs/operations.md`` says."""
+    world = sqlite_world
+    alice = await world.principal("alice")
+    kept, deleted = await filed(world, alice, "kept"), await filed(world, alice, "deleted")
+    completed = await promised(world, alice, "completed")
+    async with world.database.autocommit() as connection:
+        await connection.execute(text(f"VACUUM INTO '{tmp_path}/backup.db'"))
+    send(world, completed)
+    await world.services.completion.complete(alice, completed.id)
+    await world.services.files.delete(alice, [deleted.id])
+    new = await filed(world, alice, "new")
+    world.clock.advance(days=1)
+
+    restored = World(Database(f"sqlite:///{tmp_path}/backup.db"), clock=world.clock)
+    restored.store.objects, restored.store.modified = world.store.objects, world.store.modified
+    assert set(await found(restored)) == {
+        (FindingKind.BROKEN, deleted.object_key),
+        (FindingKind.ORPHAN, new.object_key),
+    }
+    await restored.sweep()
+    assert set(restored.store.objects) == {kept.object_key, completed.object_key, new.object_key}
+    assert completed.file_id in await restored.services.files.find(alice, [completed.file_id])
+    await restored.services.files.delete(alice, [deleted.id])
+    assert len(fixed(await steps_of(everything(restored), fix=True))) == 1
+    await assert_in_agreement(restored)
+    await restored.database.close()
