@@ -1,4 +1,5 @@
-"""A proxy on loopback that sees every request, and does to some what networks and stores do on bad days.
+"""Faults, and a proxy on loopback that sees every request and does to some what networks and stores do on bad days.
+`docs/faults.md` lists them all, with the tests of each.
 
 As a *forward* proxy (``http_proxy``) nothing else has to change: the addresses, and so their signatures, stay as they
 are. In front of one ``upstream`` it is a *reverse* proxy, for programs that are told an address; the Host header is
@@ -71,7 +72,15 @@ class Hold:
     go_on: threading.Event = field(default_factory=threading.Event)
 
 
-Fault = Answer | Reset | LoseAnswer | Hold
+@dataclass(frozen=True)
+class HoldAnswer:
+    """The request arrives and is done; its answer stops until the test lets it go on. ``reached`` says it is there."""
+
+    reached: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+
+Fault = Answer | Reset | LoseAnswer | Hold | HoldAnswer
 Which = Callable[[Request], bool]
 
 
@@ -131,7 +140,7 @@ class FaultyProxy:
         self._listener.close()
         with self._lock:
             for plan in self._plans:
-                if isinstance(plan.fault, Hold):
+                if isinstance(plan.fault, Hold | HoldAnswer):
                     plan.fault.go_on.set()
             for connection in self._open:
                 with suppress(OSError):
@@ -216,6 +225,9 @@ class FaultyProxy:
             if isinstance(fault, LoseAnswer) and not fault.after:
                 _reset(client)
                 return
+            if isinstance(fault, HoldAnswer):
+                fault.reached.set()
+                fault.go_on.wait(PATIENCE)
             request.status = int(head.split(b" ", 2)[1])
             client.sendall(head + rest)
             had = len(rest)
