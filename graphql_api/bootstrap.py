@@ -33,14 +33,18 @@ from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
 from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
+from graphql_api.services.object_comparison import ObjectCheck, StrayCheck
 from graphql_api.services.outbox import Outbox
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
+from graphql_api.services.rechecks import Rechecks
+from graphql_api.services.reconciling import Reconciling
 from graphql_api.services.scans import Scans
 from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.standings import Standings
 from graphql_api.services.store_events import StoreEvents
+from graphql_api.services.strays import Strays
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.upload_wishes import UploadLimits
@@ -147,6 +151,8 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
             database, standings, clock, issuer=settings.auth_issuer, link_max_lifetime=settings.link_max_lifetime
         ),
         quotas=Quotas(database, standings, admission, clock, max_file_size=settings.max_upload_bytes),
+        rechecks=Rechecks(database, store, clock, transfer_grace=settings.transfer_grace),
+        strays=Strays(database, store, clock),
         upkeep=upkeep,
         upload_targets=UploadTargets(database, uploads, store, clock, limits),
         uploads=uploads,
@@ -186,6 +192,21 @@ def _event_source(settings: Settings) -> SqsEventSource | None:
         access_key_id=key_id,
         secret_access_key=None if secret is None else secret.get_secret_value(),
     )
+
+
+def reconciling(assembly: Assembly, *, prefix: str, safe_age: timedelta, clock: Clock = utc_now) -> Reconciling:
+    """Everything that can be compared, below ``prefix`` of the keys."""
+    services = assembly.services
+    objects = ObjectCheck(
+        assembly.database,
+        assembly.store,
+        services.completion,
+        services.upkeep,
+        clock,
+        prefix=prefix,
+        safe_age=safe_age,
+    )
+    return Reconciling([objects, StrayCheck(services.strays, prefix=prefix, safe_age=safe_age)])
 
 
 def token_policy(settings: Settings) -> TokenPolicy:
@@ -249,6 +270,8 @@ def _standing_loops(assembly: Assembly, settings: Settings) -> list[Loop]:
         loops += [
             Loop("uploads", services.lookout.turn, interval),
             Loop("objects", services.upkeep.turn, interval),
+            Loop("strays", services.strays.turn, interval),
+            Loop("rechecks", services.rechecks.turn, interval),
             Loop("records", services.audit_log.turn, interval),
             Loop("dead_letters", assembly.dead_letters.turn, interval),
         ]

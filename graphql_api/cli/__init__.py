@@ -1,4 +1,4 @@
-"""The command line: ``graphql-api dev | serve | worker | migrate | policies | schema | upload | download``.
+"""The command line: ``graphql-api dev | serve | worker | migrate | policies | reconcile | schema | upload | …``.
 
 A failure is one clear line, or one for each fault, and exit code 1.
 """
@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from graphql_api.cli.policies import policies
+from graphql_api.cli.reconcile import reconcile
 from graphql_api.cli.transfer import download, upload
 from graphql_api.errors import ConfigurationError, DeliveryError
 
@@ -182,6 +183,7 @@ def migrate() -> None:
 main.add_command(policies)
 main.add_command(upload)
 main.add_command(download)
+main.add_command(reconcile)
 
 
 @main.command()

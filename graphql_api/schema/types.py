@@ -2,6 +2,7 @@
 noun's attributes, and only what must be computed has a resolver. A page of a hundred files builds nothing.
 """
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -70,6 +71,11 @@ class File(Node, Timestamped):
         description="SHA-256 of the content in hex; null unless the uploader announced one and the store verified it."
     )
 
+    altered_at: datetime | None = strawberry.field(
+        description="When the store was found to hold other bytes than were uploaded; such a file has no link until it "
+        "gets new bytes. Null for all files that are as they should be."
+    )
+
     @strawberry.field(
         description="What was verified about the bytes, and how; null if nothing was.",
         graphql_type=FileIntegrity | None,
@@ -89,8 +95,8 @@ class File(Node, Timestamped):
         return f"{place.path.rstrip('/') if place else ''}/{parent.name}"
 
     @strawberry.field(
-        description="A signed CDN address; null if the viewer may not download it (`access` tells why). Never cache it "
-        "past `expiresAt`.",
+        description="A signed CDN address; null if the viewer may not download it (`access` tells why), or if "
+        "`alteredAt` is set. Never cache it past `expiresAt`.",
         graphql_type=SignedUrl | None,
     )
     def signed_url(

@@ -1,0 +1,27 @@
+"""What does not agree: the store with the database, or the database with itself."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FindingKind(StrEnum):
+    """What is wrong with a thing."""
+
+    ORPHAN = "ORPHAN"  # bytes without a row
+    LEFT_BEHIND = "LEFT_BEHIND"  # bytes of an upload that is over, or of a file that is gone, which nobody removes
+    UNCOMPLETED = "UNCOMPLETED"  # bytes for which an upload still waits
+    FOREIGN = "FOREIGN"  # bytes under a key that this product does not make
+    BROKEN = "BROKEN"  # a row without bytes
+    ALTERED = "ALTERED"  # a row with other bytes than were completed
+    STRAY = "STRAY"  # an upload in parts, open at the store, that no row names
+    MISCOUNTED = "MISCOUNTED"  # a counter that is not the sum of what it counts
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``subject``: an object's key, or what else the kind is about. ``detail``: for people; no user's text in it."""
+
+    kind: FindingKind
+    subject: str
+    detail: str
+    store_upload_id: str | None = None  # of a stray
