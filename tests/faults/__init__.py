@@ -70,6 +70,12 @@ class Hold:
     after: int = 0
     reached: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
+    is_lost: threading.Event = field(default_factory=threading.Event)
+
+    def lose(self) -> None:
+        """It goes on no more, as when its sender has died before it was sent."""
+        self.is_lost.set()
+        self.go_on.set()
 
 
 @dataclass(frozen=True)
@@ -264,6 +270,9 @@ def _relay_body(client: socket.socket, server: socket.socket, rest: bytes, lengt
             if isinstance(fault, Hold):
                 fault.reached.set()
                 fault.go_on.wait(PATIENCE)
+                if fault.is_lost.is_set():
+                    _reset(server)
+                    return
             piece, gone, limit = piece[limit - gone :], limit, None
         server.sendall(piece)
         gone += len(piece)
