@@ -25,6 +25,7 @@ from graphql_api.services.admission import Admission
 from graphql_api.services.audit_log import AuditLog
 from graphql_api.services.clock import Clock, utc_now
 from graphql_api.services.completion import Completion
+from graphql_api.services.count_comparison import CountCheck
 from graphql_api.services.dead_letters import DeadLetters
 from graphql_api.services.delivery import Delivery
 from graphql_api.services.files import Files
@@ -44,7 +45,7 @@ from graphql_api.services.scans import Scans
 from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.standings import Standings
 from graphql_api.services.store_events import StoreEvents
-from graphql_api.services.strays import Strays
+from graphql_api.services.strays import EVERY, SAFE_AGE, Strays
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.upload_wishes import UploadLimits
@@ -54,6 +55,7 @@ from graphql_api.services.versions import Versions
 from graphql_api.settings import Settings
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import HashAlgorithm, Keyring, SigningKey
+from graphql_api.storage import ObjectStore
 from graphql_api.storage.s3 import S3Store
 from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator, TokenPolicy
@@ -77,6 +79,7 @@ class Assembly:
     database: Database
     store: S3Store
     services: Services
+    clock: Clock
     outbox: Outbox
     scans: Outbox | None
     dead_letters: DeadLetters
@@ -170,6 +173,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         database,
         store,
         services,
+        clock,
         outbox=Outbox(database, clock, handlers={}),
         scans=scans,
         dead_letters=DeadLetters(database, clock),
@@ -194,19 +198,28 @@ def _event_source(settings: Settings) -> SqsEventSource | None:
     )
 
 
-def reconciling(assembly: Assembly, *, prefix: str, safe_age: timedelta, clock: Clock = utc_now) -> Reconciling:
-    """Everything that can be compared, below ``prefix`` of the keys."""
-    services = assembly.services
-    objects = ObjectCheck(
-        assembly.database,
-        assembly.store,
-        services.completion,
-        services.upkeep,
-        clock,
-        prefix=prefix,
-        safe_age=safe_age,
+def reconciling(
+    database: Database,
+    store: ObjectStore,
+    services: Services,
+    clock: Clock,
+    *,
+    prefix: str,
+    safe_age: timedelta,
+    max_removals: int,
+) -> Reconciling:
+    """Everything that can be compared; of objects what is below ``prefix``. Younger strays are left to upkeep, which
+    has not had its time.
+    """
+    stray_age = max(safe_age, SAFE_AGE + EVERY)
+    return Reconciling(
+        [
+            ObjectCheck(database, store, services.upkeep, clock, prefix=prefix, safe_age=safe_age),
+            StrayCheck(services.strays, prefix=prefix, safe_age=stray_age),
+            CountCheck(database),
+        ],
+        max_removals=max_removals,
     )
-    return Reconciling([objects, StrayCheck(services.strays, prefix=prefix, safe_age=safe_age)])
 
 
 def token_policy(settings: Settings) -> TokenPolicy:

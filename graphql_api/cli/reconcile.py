@@ -1,6 +1,6 @@
 """``graphql-api reconcile``: compares the store with the database, and puts right what can be.
 
-Exit code 0: nothing is wrong, or nothing any more. 2: something is, as listed. 1 stands for every failure, mistyped
+Exit code 0: everything agrees, or does now. 2: something does not, as listed. 1 stands for every failure, mistyped
 options and a run that was stopped included.
 """
 
@@ -18,23 +18,24 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from graphql_api.cli.policies import usage_is_a_failure
-from graphql_api.errors import ConfigurationError
+from graphql_api.errors import ConfigurationError, Conflict
 from graphql_api.model.finding import Finding, FindingKind
 from graphql_api.model.ids import OBJECT_PREFIX
 
 if TYPE_CHECKING:  # what only this command needs is not loaded by `serve`
+    from graphql_api.services.clock import Clock
     from graphql_api.services.reconciling import Reconciling, Step
 
 WRONG: Final = 2  # exit code
 DEFAULT_SAFE_AGE: Final = 24  # hours
+DEFAULT_MAX_REMOVALS: Final = 100
 PLAIN_EVERY: Final = 100  # pages between two lines of progress where there is no terminal
 
 _REMEDIES: Final = {  # without --fix, with it
-    FindingKind.ORPHAN: ("would be removed", "is being removed"),
-    FindingKind.LEFT_BEHIND: ("would be removed", "is being removed"),
-    FindingKind.UNCOMPLETED: ("would be completed", "is completed"),
-    FindingKind.STRAY: ("would be aborted", "is aborted"),
-    FindingKind.MISCOUNTED: ("would be counted anew", "is counted anew"),
+    FindingKind.ORPHAN: ("would be removed", "removed"),
+    FindingKind.STRAY: ("would be aborted", "aborted"),
+    FindingKind.WITHHELD: ("would be given again", "given again"),
+    FindingKind.MISCOUNTED: ("would be counted anew", "counted anew"),
 }
 _LEFT: Final = "left as it is"
 
@@ -91,19 +92,42 @@ class _Run:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Keep the position in this file, and go on from there if it is there; removed at the end.",
 )
+@click.option(
+    "--max-removals",
+    type=click.IntRange(0),
+    default=DEFAULT_MAX_REMOVALS,
+    show_default=True,
+    metavar="NUMBER",
+    help="With --fix: stop before more than this is removed from the store.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print each finding and the sum as a line of JSON.")
-def reconcile(*, fix: bool, prefix: str, safe_age: int, state: Path | None, as_json: bool) -> None:
-    """Compare the store with the database, both ways: bytes without a file, files without their bytes."""
+@click.pass_obj
+def reconcile(
+    clock: "Clock | None",
+    *,
+    fix: bool,
+    prefix: str,
+    safe_age: int,
+    state: Path | None,
+    max_removals: int,
+    as_json: bool,
+) -> None:
+    """Compare the store with the database, both ways: bytes without a file, files without their bytes; and counters
+    with what they count.
+    """
     if not (prefix.startswith(OBJECT_PREFIX) and prefix.isascii() and prefix.isprintable()):
         raise ConfigurationError(f"the prefix must begin with {OBJECT_PREFIX}: what else a bucket holds is not ours")
     run = _Run(prefix, fix, safe_age)
     if state is not None and state.exists():
         run = _taken_up(state, run)
     try:
-        asyncio.run(_reconcile(run, state, as_json=as_json))
+        asyncio.run(_reconcile(run, state, clock, max_removals=max_removals, as_json=as_json))
     except asyncio.CancelledError:
         hint = "nothing of it is kept" if state is None else "the same command goes on from here"
         raise ConfigurationError(f"stopped: {hint}") from None
+    except Conflict as refusal:
+        hint = "is this the database of this bucket? If so, allow it with --max-removals"
+        raise ConfigurationError(f"stopped: {refusal.message}: {hint}") from None
     if state is not None:
         state.unlink(missing_ok=True)
     _tell_sum(run, as_json=as_json)
@@ -111,10 +135,11 @@ def reconcile(*, fix: bool, prefix: str, safe_age: int, state: Path | None, as_j
         sys.exit(WRONG)
 
 
-async def _reconcile(run: _Run, state: Path | None, *, as_json: bool) -> None:
+async def _reconcile(run: _Run, state: Path | None, clock: "Clock | None", *, max_removals: int, as_json: bool) -> None:
     """To the end, or until SIGTERM or SIGINT; a page that was begun then is done again by whoever goes on."""
     from graphql_api.bootstrap import assemble, reconciling
     from graphql_api.db.migration import require_newest_schema
+    from graphql_api.services.clock import utc_now
     from graphql_api.settings import Settings
     from graphql_api.web.logs import configure_logging
 
@@ -124,10 +149,18 @@ async def _reconcile(run: _Run, state: Path | None, *, as_json: bool) -> None:
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    assembly = assemble(settings)
+    assembly = assemble(settings, clock=clock or utc_now)
     try:
         await require_newest_schema(assembly.database)
-        checks = reconciling(assembly, prefix=run.prefix, safe_age=timedelta(hours=run.safe_age))
+        checks = reconciling(
+            assembly.database,
+            assembly.store,
+            assembly.services,
+            assembly.clock,
+            prefix=run.prefix,
+            safe_age=timedelta(hours=run.safe_age),
+            max_removals=max_removals,
+        )
         await _walk(checks, run, state, as_json=as_json)
     finally:
         await assembly.close()

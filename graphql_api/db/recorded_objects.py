@@ -1,14 +1,13 @@
-"""What rows say about objects: which there should be, what each should be, and by whom a key is named.
+"""What rows say about objects: which there should be and what each should be, and which keys any row has a use for.
 
 Nothing here is authorised by anybody: it is for upkeep and reconciliation.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import literal, null, select, union_all, update
+from sqlalchemy import null, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.among import among, texts
@@ -16,19 +15,6 @@ from graphql_api.db.tables import FileRow, FileVersionRow, ObjectDeletionRow, Up
 from graphql_api.model.ids import FileId
 from graphql_api.model.stored_object import RecordedObject
 from graphql_api.model.upload import UploadStatus
-
-
-class NamedBy(StrEnum):
-    """What a row has to do with an object; the first of these counts if there are several."""
-
-    FILE = "FILE"  # it is a version's, and has to be there
-    DELETION = "DELETION"  # it is being removed
-    PENDING = "PENDING"  # an upload waits for it
-    PROCESSING = "PROCESSING"  # an upload has it, and a verdict is awaited
-    ENDED = "ENDED"  # an upload has promised it, and is over
-
-
-_SAID: Final = {by.value: by for by in NamedBy}
 
 _OF_VERSIONS: Final = (
     FileVersionRow.object_key,
@@ -38,8 +24,9 @@ _OF_VERSIONS: Final = (
     FileVersionRow.sha256,
     FileVersionRow.crc64nvme,
     FileVersionRow.etag,
+    FileVersionRow.altered_at,
 )
-_OF_FILES: Final = (
+_OF_FILES: Final = (  # by a program of an earlier version, which may still be running
     FileRow.object_key,
     FileRow.id,
     FileRow.size,
@@ -47,16 +34,16 @@ _OF_FILES: Final = (
     FileRow.sha256,
     null(),
     null(),
+    FileRow.altered_at,
 )
 _SOURCES: Final[tuple[tuple[Any, ...], ...]] = (_OF_VERSIONS, _OF_FILES)
 
-_NAMING: Final = union_all(
-    select(FileVersionRow.object_key, literal("FILE").label("by")).where(
-        among(FileVersionRow.object_key, texts("keys"))
-    ),
-    select(FileRow.object_key, literal("FILE")).where(among(FileRow.object_key, texts("keys"))),
-    select(ObjectDeletionRow.object_key, literal("DELETION")).where(among(ObjectDeletionRow.object_key, texts("keys"))),
-    select(UploadRow.object_key, UploadRow.status).where(among(UploadRow.object_key, texts("keys"))),
+_UNFINISHED: Final = (UploadStatus.PENDING, UploadStatus.PROCESSING)
+_KNOWN: Final = union_all(
+    select(FileVersionRow.object_key).where(among(FileVersionRow.object_key, texts("keys"))),
+    select(FileRow.object_key).where(among(FileRow.object_key, texts("keys"))),
+    select(UploadRow.object_key).where(among(UploadRow.object_key, texts("keys")), UploadRow.status.in_(_UNFINISHED)),
+    select(ObjectDeletionRow.object_key).where(among(ObjectDeletionRow.object_key, texts("keys"))),
 )
 
 
@@ -65,8 +52,7 @@ async def list_recorded(
 ) -> tuple[Sequence[RecordedObject], str | None]:
     """Objects of files and their versions whose keys follow ``after``, in order of key, and how far that is whole.
 
-    The second is None at the end, else a key: more may follow it. ``prefix``: ASCII, not empty. Files of an earlier
-    time have no version, so both tables are read, each by its index.
+    The second is None at the end, else a key: more may follow it. ``prefix``: ASCII, not empty.
     """
     end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
     found: dict[str, RecordedObject] = {}
@@ -97,19 +83,13 @@ async def find_recorded(connection: AsyncConnection, keys: Collection[str]) -> M
 
 
 def _recorded(row: Any) -> RecordedObject:
-    key, file_id, size, content_type, sha256, crc64nvme, etag = row
-    return RecordedObject(key, FileId(file_id), size, content_type, sha256, crc64nvme, etag)
+    key, file_id, *known = row
+    return RecordedObject(key, FileId(file_id), *known)
 
 
-async def find_naming(connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, NamedBy]:
-    """By what those of ``keys`` are named that any row names."""
-    ranks = {by: rank for rank, by in enumerate(NamedBy)}
-    found: dict[str, NamedBy] = {}
-    for key, said in await connection.execute(_NAMING, {"keys": list(keys)}):
-        by = _SAID.get(said, NamedBy.ENDED)
-        if key not in found or ranks[by] < ranks[found[key]]:
-            found[key] = by
-    return found
+async def find_known(connection: AsyncConnection, keys: Collection[str]) -> frozenset[str]:
+    """Those of ``keys`` whose objects a file has, an upload awaits, a verdict is awaited for, or are being removed."""
+    return frozenset(await connection.scalars(_KNOWN, {"keys": list(keys)}))
 
 
 async def find_pending_parts(connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, str | None]:
@@ -123,9 +103,19 @@ async def find_pending_parts(connection: AsyncConnection, keys: Collection[str])
 
 async def mark_altered(connection: AsyncConnection, key: str, *, now: datetime) -> bool:
     """From now on nobody is given these bytes. False when no file has them any more, or they were marked before."""
+    return await _mark(connection, key, now)
+
+
+async def unmark_altered(connection: AsyncConnection, key: str) -> bool:
+    """They are given again. False when no file has them any more, or they were not marked."""
+    return await _mark(connection, key, None)
+
+
+async def _mark(connection: AsyncConnection, key: str, altered_at: datetime | None) -> bool:
+    """The file first and then its version, as all others lock them."""
     marked = []
-    for table in (FileVersionRow, FileRow):
-        is_new = (table.object_key == key) & table.altered_at.is_(None)
-        statement = update(table).where(is_new).values(altered_at=now).returning(table.id)
-        marked.append(await connection.scalar(statement) is not None)
+    for table in (FileRow, FileVersionRow):
+        is_news = table.altered_at.is_not(None) if altered_at is None else table.altered_at.is_(None)
+        statement = update(table).where(table.object_key == key, is_news)
+        marked.append(await connection.scalar(statement.values(altered_at=altered_at).returning(table.id)) is not None)
     return any(marked)

@@ -7,14 +7,17 @@ from enum import StrEnum
 class FindingKind(StrEnum):
     """What is wrong with a thing."""
 
-    ORPHAN = "ORPHAN"  # bytes without a row
-    LEFT_BEHIND = "LEFT_BEHIND"  # bytes of an upload that is over, or of a file that is gone, which nobody removes
-    UNCOMPLETED = "UNCOMPLETED"  # bytes for which an upload still waits
+    ORPHAN = "ORPHAN"  # bytes that no row has a use for, and that nobody removes
     FOREIGN = "FOREIGN"  # bytes under a key that this product does not make
     BROKEN = "BROKEN"  # a row without bytes
-    ALTERED = "ALTERED"  # a row with other bytes than were completed
+    ALTERED = "ALTERED"  # a row with other bytes than were uploaded
+    WITHHELD = "WITHHELD"  # a row whose bytes nobody is given because they were others, and they are right
     STRAY = "STRAY"  # an upload in parts, open at the store, that no row names
     MISCOUNTED = "MISCOUNTED"  # a counter that is not the sum of what it counts
+
+
+REMOVED: frozenset[FindingKind] = frozenset({FindingKind.ORPHAN, FindingKind.STRAY})
+"""What is put right by removing something from the store, which nobody can bring back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ class RecordedObject:
     sha256: str | None  # hex
     crc64nvme: str | None  # hex, of the whole
     etag: str | None  # without quotes
+    altered_at: datetime | None = None  # since when nobody is given it, because it was found to be another
 
 
 class StoreRequestKind(StrEnum):

@@ -70,10 +70,9 @@ class File(Node, Timestamped):
     sha256: str | None = strawberry.field(
         description="SHA-256 of the content in hex; null unless the uploader announced one and the store verified it."
     )
-
     altered_at: datetime | None = strawberry.field(
-        description="When the store was found to hold other bytes than were uploaded; such a file has no link until it "
-        "gets new bytes. Null for all files that are as they should be."
+        description="When the store was found to hold other bytes than were uploaded, to which nobody gets a link; new "
+        "bytes or another version put it right. Null if it holds these, as far as anybody has looked."
     )
 
     @strawberry.field(

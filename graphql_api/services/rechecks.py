@@ -19,6 +19,7 @@ from graphql_api.storage import ObjectStore
 log = logging.getLogger(__name__)
 
 BATCH: Final = 100  # objects that are looked at before they are noted as compared
+SKEW: Final = timedelta(minutes=15)  # by which the store's clock may differ from ours; a client's is not asked
 
 
 class Rechecks:
@@ -31,26 +32,27 @@ class Rechecks:
         self._database = database
         self._store = store
         self._clock = clock
-        self._transfer_grace = transfer_grace
-
-    async def turn(self) -> Turn:
-        """The same as ``sweep``, as a worker's loop wants it."""
-        return Turn(await self.sweep(), is_more=False)
+        self._last_arrival = transfer_grace + SKEW
 
     async def sweep(self) -> int:
         """Compare what no form can store any longer; how many were compared. Raises: Unavailable."""
-        compared = 0
-        while True:
-            ended_by = self._clock() - self._transfer_grace
-            async with self._database.autocommit() as connection:
-                keys = await object_checks.list_checks(connection, ended_by=ended_by, limit=BATCH)
-            if not keys:
-                return compared
-            for key in keys:
-                await self._compare(key)
+        compared, is_more = 0, True
+        while is_more:
+            turn = await self.turn()
+            compared, is_more = compared + turn.done, turn.is_more
+        return compared
+
+    async def turn(self) -> Turn:
+        """A batch of what ``sweep`` does. Raises: Unavailable: the next turn begins with the same."""
+        ended_by = self._clock() - self._last_arrival
+        async with self._database.autocommit() as connection:
+            keys = await object_checks.list_checks(connection, ended_by=ended_by, limit=BATCH)
+        for key in keys:
+            await self._compare(key)
+        if keys:
             async with self._database.autocommit() as connection:
                 await object_checks.forget_checks(connection, keys)
-            compared += len(keys)
+        return Turn(len(keys), is_more=bool(keys))
 
     async def _compare(self, key: str) -> None:
         found = await self._store.find(key)
@@ -59,9 +61,11 @@ class Rechecks:
         if recorded is None:
             return  # it was deleted meanwhile
         if found is None:
-            log.error("object_missing key=%s", key)
-        elif alteration(recorded, found) is not None:
+            log.error("object_missing file=%s key=%s", recorded.file_id, key)
+            return
+        difference = alteration(recorded, found)
+        if difference is not None:
             async with self._database.transaction() as connection:
-                is_new = await recorded_objects.mark_altered(connection, key, now=self._clock())
-            if is_new:
-                log.error("object_altered key=%s", key)
+                is_news = await recorded_objects.mark_altered(connection, key, now=self._clock())
+            if is_news:
+                log.error("object_altered file=%s key=%s reason=%r", recorded.file_id, key, difference)

@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from graphql_api.model.finding import Finding
+from graphql_api.errors import Conflict
+from graphql_api.model.finding import REMOVED, Finding
 
 log = logging.getLogger(__name__)
 
@@ -56,22 +57,31 @@ class Step:
 
 
 class Reconciling:
-    """All checks, one after the other."""
+    """All checks, one after the other. ``max_removals``: things that one run may remove from the store."""
 
-    def __init__(self, checks: Sequence[Check]) -> None:
+    def __init__(self, checks: Sequence[Check], *, max_removals: int) -> None:
         self._checks = checks
+        self._max_removals = max_removals
 
     async def run(self, *, fix: bool, start: Place | None = None) -> AsyncGenerator[Step, None]:
         """Step by step; a run that ends early is taken up again at the place of its last step. Without ``fix`` nothing
-        is changed. Raises: ValueError: there is no such check as ``start`` names. Unavailable.
+        is changed.
+
+        Raises: ValueError: there is no such check as ``start`` names. Conflict: the next page has more to remove than
+        this run still may, and nothing of it was fixed: a database that is not that of the store, or is empty, would
+        have all of it removed. Unavailable.
         """
         names = [check.name for check in self._checks]
         index, after = (0, None) if start is None else (names.index(start.check), start.after)
+        removals = 0
         while index < len(self._checks):
             check = self._checks[index]
             page = await check.page(after)
             fixed: Collection[Finding] = ()
             if fix and page.findings:
+                removals += sum(finding.kind in REMOVED for finding in page.findings)
+                if removals > self._max_removals:
+                    raise Conflict(f"at least {removals} things would be removed, of at most {self._max_removals}")
                 fixed = await check.fix(page.findings)
                 for finding in fixed:
                     log.info("reconciled kind=%s subject=%s", finding.kind, finding.subject)

@@ -39,10 +39,11 @@ class StrayPage:
 class Strays:
     """Any number of processes may run it: one of them does it each hour, and to abort twice is harmless."""
 
-    def __init__(self, database: Database, store: ObjectStore, clock: Clock) -> None:
+    def __init__(self, database: Database, store: ObjectStore, clock: Clock, *, page_size: int = PAGE) -> None:
         self._database = database
         self._store = store
         self._clock = clock
+        self._page_size = page_size
 
     async def turn(self) -> Turn:
         """The same as ``sweep``, as a worker's loop wants it."""
@@ -72,13 +73,13 @@ class Strays:
 
     async def page(self, prefix: str, *, after: StoreUpload | None, safe_age: timedelta) -> StrayPage:
         """The strays among the store's next open uploads that are older than ``safe_age``. Raises: Unavailable."""
-        opened = await self._store.list_open_uploads(prefix, after=after, limit=PAGE)
+        opened = await self._store.list_open_uploads(prefix, after=after, limit=self._page_size)
         youngest = self._clock() - safe_age
         old = [one for one in opened if one.begun_at <= youngest]
         async with self._database.autocommit() as connection:
             named = await recorded_objects.find_pending_parts(connection, {one.upload.key for one in old})
         strays = [one for one in old if not _is_wanted(named, one.upload)]
-        return StrayPage(strays, len(opened), opened[-1].upload if len(opened) == PAGE else None)
+        return StrayPage(strays, len(opened), opened[-1].upload if len(opened) == self._page_size else None)
 
     async def abort(self, upload: StoreUpload) -> bool:
         """Whether it was aborted: not if a row names it by now. Raises: Unavailable."""
