@@ -51,7 +51,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Reset:
-    """The connection is reset after so many bytes of the request's body have gone on."""
+    """The connection is reset after so many bytes of the request's body have gone on, and nothing comes back."""
 
     after: int = 0
 
@@ -190,13 +190,15 @@ class FaultyProxy:
                 self._open.add(server)
             server.sendall(forwarded)
             answering = threading.Thread(target=self._relay_answer, args=(server, client, request, fault), daemon=True)
-            answering.start()
+            if not isinstance(fault, Reset):  # nor does the answer come of a request that has no body
+                answering.start()
             with suppress(OSError):  # a server that answers early stops reading
                 _relay_body(client, server, rest, request.length, fault)
             if isinstance(fault, Reset):
                 _reset(client)
                 _reset(server)
-            answering.join(PATIENCE)
+            else:
+                answering.join(PATIENCE)
             with self._lock:
                 self._open.discard(server)
 

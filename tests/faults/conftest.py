@@ -13,6 +13,7 @@ from graphql_api.storage.bucket import lifecycle_rules, upload_cors_rule
 from tests.e2e.service import Issuer, Surroundings
 from tests.faults import FaultyProxy
 from tests.faults.place import Place
+from tests.faults.sender import Sender, sender
 from tests.postgres import PostgresCluster
 from tests.store import free_port
 
@@ -46,6 +47,13 @@ def place(stricken: Surroundings, postgres: PostgresCluster, postgres_template: 
     with _emptied(stricken) as proxy:
         yield Place(stricken, proxy, database_url)
     postgres.drop_database(database_url)
+
+
+@pytest.fixture(scope="module")
+def served_ada(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sender]:
+    """A user of one service for all tests of a module."""
+    with place.serving(tmp_path_factory.mktemp("serve")) as service, sender(service) as ada:
+        yield ada
 
 
 @pytest.fixture

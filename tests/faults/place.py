@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,15 +10,13 @@ from itertools import count
 from pathlib import Path
 from typing import Final, TypeVar
 
-from graphql_api.bootstrap import Assembly, assemble, reconciling
-from graphql_api.db.recount import recount
+from graphql_api.bootstrap import Assembly, assemble
 from graphql_api.localcloud.store import connect
-from graphql_api.model.finding import Finding
-from graphql_api.model.ids import OBJECT_PREFIX
 from graphql_api.services.clock import utc_now
 from graphql_api.settings import Settings
+from tests.agreement import assert_in_agreement, disagreements
 from tests.e2e.service import Service, Surroundings, serving
-from tests.faults import FaultyProxy, Request
+from tests.faults import FaultyProxy, Which
 
 PROGRAM: Final = Path(sys.executable).with_name("graphql-api")
 ALL_OVER: Final = timedelta(days=9)  # by then every promise has ended, and no request for it can be under way
@@ -55,24 +53,14 @@ class Place:
         finally:
             await parts.close()
 
-    async def findings(self) -> list[Finding]:
-        """What is still wrong once upkeep has had its time: orphans and strays of any age, broken and altered files.
-
-        Whoever has quotas must have them to the byte, or this fails.
-        """
+    async def _settled(self) -> None:
+        past_the_proxy = self.around.store.endpoint_url
+        async with self.assembled(S3_ENDPOINT_URL=past_the_proxy) as now:
+            assert await disagreements(now) == []
         later = ALL_OVER * next(self._times)
-        await self._upkept(later)
-        return await self._upkept(later + ALL_OVER / 3)  # what has landed late goes with the second removal
-
-    async def _upkept(self, ahead: timedelta) -> list[Finding]:
-        async with self.assembled(ahead=ahead, S3_ENDPOINT_URL=self.around.store.endpoint_url) as parts:
-            await parts.services.lookout.look()
-            await parts.services.upkeep.sweep()
-            await parts.services.strays.sweep()
-            check = reconciling(parts, prefix=OBJECT_PREFIX, safe_age=timedelta(), clock=lambda: utc_now() + ahead)
-            found = [finding async for step in check.run(fix=False) for finding in step.page.findings]
-            assert await recount(parts.database) == 0
-        return found
+        for ahead in (later, later + ALL_OVER / 3):  # what has landed late goes with the second removal
+            async with self.assembled(ahead=ahead, S3_ENDPOINT_URL=past_the_proxy) as then:
+                await assert_in_agreement(then)
 
     def stored(self) -> set[str]:
         """Keys of what the store holds."""
@@ -82,9 +70,15 @@ class Place:
         return {one["Key"] for one in found}
 
     def require_order(self) -> None:
-        assert asyncio.run(self.findings()) == []
+        """Store and database agree, now and when all that was promised is over and upkeep has had its turns."""
+        asyncio.run(self._settled())
 
 
-def of(method: str, *, having: str = "", lacking: str = "\0") -> Callable[[Request], bool]:
+def of(method: str, *, having: str = "", lacking: str = "\0") -> Which:
     """Requests of this method, with and without something in their query."""
     return lambda request: request.method == method and having in request.query and lacking not in request.query
+
+
+def at(key: str, method: str) -> Which:
+    """Requests of this method for one object."""
+    return lambda request: request.method == method and request.path.endswith(f"/{key}")

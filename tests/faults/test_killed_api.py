@@ -12,8 +12,8 @@ import asyncpg  # type: ignore[import-untyped]  # it brings no types
 import pytest
 
 from tests.cli.program import wait_for
-from tests.faults import Hold, HoldAnswer, Which
-from tests.faults.place import Place, of
+from tests.faults import Hold, HoldAnswer
+from tests.faults.place import Place, at, of
 from tests.faults.sender import LARGE, PARTS, SMALL, Sender, sender
 from tests.faults.victim import victim
 
@@ -29,10 +29,6 @@ def nothing_is_inserted_into_files(database_url: str) -> Iterator[Callable[[], i
         runner.run(connection.execute("BEGIN; LOCK TABLE files IN EXCLUSIVE MODE"))
         yield lambda: int(runner.run(connection.fetchval(waiting)))
         runner.run(connection.close())
-
-
-def at(key: str, method: str) -> Which:
-    return lambda request: request.method == method and request.path.endswith(f"/{key}")
 
 
 @dataclass
