@@ -29,7 +29,8 @@ def stricken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surroundings]
 
 
 @contextmanager
-def _emptied(around: Surroundings) -> Iterator[FaultyProxy]:
+def emptied(around: Surroundings) -> Iterator[FaultyProxy]:
+    """A proxy in front of the store, which holds nothing any more."""
     store = around.store
     with closing(connect(store.endpoint_url, store.admin)) as client:
         for begun in client.list_multipart_uploads(Bucket=store.bucket).get("Uploads", ()):
@@ -44,7 +45,7 @@ def _emptied(around: Surroundings) -> Iterator[FaultyProxy]:
 def place(stricken: Surroundings, postgres: PostgresCluster, postgres_template: str) -> Iterator[Place]:
     """For all tests of a module, on PostgreSQL."""
     database_url = postgres.create_database(template=postgres_template)
-    with _emptied(stricken) as proxy:
+    with emptied(stricken) as proxy:
         yield Place(stricken, proxy, database_url)
     postgres.drop_database(database_url)
 
@@ -60,5 +61,5 @@ def served_ada(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def sqlite_place(stricken: Surroundings, sqlite_template: Path, tmp_path: Path) -> Iterator[Place]:
     """For one test, in a module without the other."""
     copyfile(sqlite_template, tmp_path / "test.db")
-    with _emptied(stricken) as proxy:
+    with emptied(stricken) as proxy:
         yield Place(stricken, proxy, f"sqlite:///{tmp_path / 'test.db'}")

@@ -3,32 +3,19 @@
 One process is killed once, with a request under way at each of these places. Another process comes after it.
 """
 
-import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import asyncpg  # type: ignore[import-untyped]  # it brings no types
 import pytest
 
 from tests.cli.program import wait_for
 from tests.faults import Hold, HoldAnswer
+from tests.faults.locks import nothing_is_inserted_into_files
 from tests.faults.place import Place, at, of
 from tests.faults.sender import LARGE, PARTS, SMALL, Sender, sender
 from tests.faults.victim import victim
 
 BEGUN = "begun.bin"
-
-
-@contextmanager
-def nothing_is_inserted_into_files(database_url: str) -> Iterator[Callable[[], int]]:
-    """Gives how many wait to. Whoever completes an upload has claimed it and its name by then."""
-    waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'files'::regclass AND NOT granted"
-    with asyncio.Runner() as runner:
-        connection = runner.run(asyncpg.connect(database_url))
-        runner.run(connection.execute("BEGIN; LOCK TABLE files IN EXCLUSIVE MODE"))
-        yield lambda: int(runner.run(connection.fetchval(waiting)))
-        runner.run(connection.close())
 
 
 @dataclass
