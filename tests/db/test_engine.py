@@ -181,6 +181,12 @@ async def test_sslmode_reaches_the_server(sslmode: str, asks_for_tls: bool) -> N
     assert (ssl_request in first_words) == asks_for_tls
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_transaction_of_whoever_has_vanished_is_ended_by_the_server(database: Database) -> None:
+    """That it is takes a minute: see tests/faults/test_killed_api.py."""
+    assert await read(database, text("current_setting('idle_in_transaction_session_timeout')")) == "1min"
+
+
 async def test_no_free_connection_is_unavailable(database_url: str) -> None:
     database = Database(database_url, patience=0.1)
     async with AsyncExitStack() as stack:

@@ -19,3 +19,16 @@ def nothing_is_inserted_into_files(database_url: str) -> Iterator[Callable[[], i
         finally:
             connection.terminate()  # the server may be gone
             runner.run(asyncio.sleep(0))
+
+
+def silent_transactions(database_url: str) -> int:
+    """How many are begun, and wait for their client to say something."""
+
+    async def count() -> int:
+        connection = await asyncpg.connect(database_url)
+        silent = "state = 'idle in transaction' AND datname = current_database()"
+        found = await connection.fetchval(f"SELECT count(*) FROM pg_stat_activity WHERE {silent}")
+        await connection.close()
+        return int(found)
+
+    return asyncio.run(count())

@@ -4,13 +4,17 @@ One process is killed once, with a request under way at each of these places. An
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.cli.program import wait_for
+from tests.cli.program import frozen, wait_for
 from tests.faults import Hold, HoldAnswer
-from tests.faults.locks import nothing_is_inserted_into_files
+from tests.faults.locks import nothing_is_inserted_into_files, silent_transactions
 from tests.faults.place import Place, at, of
 from tests.faults.sender import LARGE, PARTS, SMALL, Sender, sender
 from tests.faults.victim import victim
@@ -93,3 +97,29 @@ def test_upkeep_does_what_nobody_asks_for_again(left: Left) -> None:
     assert left.deleted_key not in left.place.stored()
     seen = left.grace.look(left.claimed[1])
     assert (seen["status"], seen["file"]["size"]) == ("COMPLETED", len(SMALL))
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(300)
+def test_what_was_claimed_by_a_machine_that_vanished_is_free_after_a_minute(place: Place, tmp_path: Path) -> None:
+    with (
+        place.serving(tmp_path) as vanished,
+        sender(vanished) as ada,
+        ThreadPoolExecutor(1) as threads,
+        ExitStack() as sleep,
+    ):
+        assert ada.completed(ada.sent())  # its statements are prepared, so it falls silent between two, not within one
+        upload_id = ada.sent()
+        with nothing_is_inserted_into_files(place.database_url) as waiting:
+            answer = threads.submit(ada.complete, upload_id)
+            wait_for(lambda: waiting() == 1)
+            sleep.enter_context(frozen(vanished.program.pid))
+        with place.serving(tmp_path) as service, sender(service) as again:
+            assert again.look(upload_id)["status"] == "PENDING"
+            wait_for(lambda: silent_transactions(place.database_url) == 1)
+            wait_for(lambda: silent_transactions(place.database_url) == 0, seconds=100)
+            file = again.completed(upload_id)
+        sleep.close()  # it was only asleep, and its client has lost patience
+        assert isinstance(answer.exception(60), httpx.TimeoutException)
+        assert ada.completed(upload_id) == file
+    place.require_order()
