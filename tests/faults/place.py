@@ -53,7 +53,8 @@ class Place:
         finally:
             await parts.close()
 
-    async def _settled(self) -> None:
+    async def settle(self) -> None:
+        """Store and database agree, now and when all that was promised is over and upkeep has had its turns."""
         past_the_proxy = self.around.store.endpoint_url
         async with self.assembled(S3_ENDPOINT_URL=past_the_proxy) as now:
             assert await disagreements(now) == []
@@ -70,8 +71,8 @@ class Place:
         return {one["Key"] for one in found}
 
     def require_order(self) -> None:
-        """Store and database agree, now and when all that was promised is over and upkeep has had its turns."""
-        asyncio.run(self._settled())
+        """``settle``, for a test that does not wait."""
+        asyncio.run(self.settle())
 
 
 def of(method: str, *, having: str = "", lacking: str = "\0") -> Which:
