@@ -70,6 +70,12 @@ class Place:
             found = client.list_objects_v2(Bucket=store.bucket).get("Contents", ())
         return {one["Key"] for one in found}
 
+    def read(self, key: str) -> bytes:
+        """What the store holds there."""
+        store = self.around.store
+        with closing(connect(store.endpoint_url, store.admin)) as client:
+            return client.get_object(Bucket=store.bucket, Key=key)["Body"].read()
+
     def require_order(self) -> None:
         """``settle``, for a test that does not wait."""
         asyncio.run(self.settle())

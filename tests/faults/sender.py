@@ -49,6 +49,11 @@ mutation ($id: ID!, $crc: String) {{
   completeUpload(input: {{uploadId: $id, crc64nvme: $crc}}) {{ upload {{ status }} file {{ id size }} {_ERRORS} }}
 }}
 """
+_REQUEST = f"""
+mutation ($input: SignUploadRequestInput!) {{
+  signUploadRequest(input: $input) {{ request {{ method url headers {{ name value }} }} {_ERRORS} }}
+}}
+"""
 _ABORT = f"mutation ($id: ID!) {{ abortUpload(input: {{uploadId: $id}}) {{ upload {{ status }} {_ERRORS} }} }}"
 _DELETE = f"""
 mutation ($ids: [ID!]!) {{ deleteFiles(input: {{fileIds: $ids}}) {{ results {{ deletedFileId {_ERRORS} }} }} }}
@@ -119,6 +124,10 @@ class Sender:
         wishes = [{"partNumber": n, "crc64nvme": None if told is None else crc64nvme_of(told)} for n, told in parts]
         return self.ask(_SIGN, id=upload_id, parts=wishes)
 
+    def request(self, upload_id: str, kind: str, **about: Any) -> Answered:
+        """Sign one, for a client that drives the store itself."""
+        return self.ask(_REQUEST, input={"uploadId": upload_id, "kind": kind} | about)
+
     def put_part(self, upload_id: str, number: int, content: bytes, *, tells: bool = True) -> httpx.Response:
         signed = self.sign(upload_id, (number, content if tells else None))
         assert not signed.codes, signed
@@ -127,7 +136,8 @@ class Sender:
 
     def send(self, target: dict[str, Any], content: bytes) -> httpx.Response:
         headers = {header["name"]: header["value"] for header in target["headers"]}
-        return self._client.plain.put(target["url"], content=content, headers=headers)
+        method = target.get("method", "PUT")
+        return self._client.plain.request(method, target["url"], content=content, headers=headers)
 
     def sent(self, method: str = "PUT") -> str:
         """The id of an upload whose bytes are there: ``SMALL``, or ``PARTS``."""
