@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE: Final = 5.0  # seconds
 PING_AFTER: Final = 5.0  # seconds that a connection lay idle
+LONGEST_SILENCE: Final = 60  # seconds between two statements of one transaction
 POOL_SIZE: Final = 10
 MAX_OVERFLOW: Final = 10
 
@@ -60,11 +61,14 @@ class Database:
         parsed = _with_driver_options(parsed.set(drivername=_DRIVERS[parsed.drivername]))
         self.signals: Final = Signals()
         self.is_sqlite: Final = parsed.drivername.startswith("sqlite")
-        arguments: dict[str, Any] = (
-            {"timeout": patience, "async_creator_fn": sqlite_connection.connect}
-            if self.is_sqlite
-            else {"timeout": patience, "server_settings": {"jit": "off"}}
-        )
+        arguments: dict[str, Any] = {"timeout": patience}
+        if self.is_sqlite:
+            arguments["async_creator_fn"] = sqlite_connection.connect
+        else:
+            # Of a machine that vanishes in the middle of a transaction the server would hear by TCP's keep-alive only,
+            # after two hours, and hold its locks until then. Between our own statements are milliseconds.
+            silence = {"idle_in_transaction_session_timeout": str(LONGEST_SILENCE * 1000)}
+            arguments["server_settings"] = {"jit": "off"} | silence
         self._engine: Final[AsyncEngine] = create_async_engine(
             parsed,
             connect_args=arguments,

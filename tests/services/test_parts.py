@@ -19,12 +19,22 @@ from graphql_api.errors import (
 from graphql_api.model.file import ChecksumAlgorithm, Evidence, File, Integrity
 from graphql_api.model.ids import new_upload_id
 from graphql_api.model.page import PageRequest
-from graphql_api.model.parts import MAX_OBJECT_SIZE, MAX_PART_SIZE, MIB, PartsTarget, part_size_for
+from graphql_api.model.parts import (
+    MAX_OBJECT_SIZE,
+    MAX_PART_SIZE,
+    MIB,
+    JoinOutcome,
+    PartsTarget,
+    StoredPart,
+    StoreUpload,
+    part_size_for,
+)
 from graphql_api.model.principal import Principal
 from graphql_api.model.stored_object import PostUploadTarget, PutUploadTarget, StoreRequestKind
 from graphql_api.model.upload import Fingerprint, Upload, UploadFailureCode, UploadMethod, UploadStatus
+from graphql_api.services.joining import Joining
 from graphql_api.services.upload_targets import MAX_SIGNED, PartWish
-from tests.memory_store import crc_of
+from tests.memory_store import MemoryStore, crc_of
 from tests.services.stories import promised
 from tests.world import World
 
@@ -175,6 +185,39 @@ async def test_a_part_that_was_sent_again_with_other_bytes_fails_what_was_promis
         await world.services.completion.complete(alice, upload.id, crc64nvme=whole)
     assert caught.value.failure.code is UploadFailureCode.CHECKSUM_MISMATCH
     assert (world.store.objects, world.store.open) == ({}, {})
+
+
+class Busy(MemoryStore):
+    """Parts arrive whenever the others are about to be joined, as slow requests and those that are sent twice do."""
+
+    def __init__(self, under: MemoryStore, late: list[bytes]) -> None:
+        self.__dict__ = under.__dict__  # the same store, from another side
+        self.late = late
+
+    async def join_parts(
+        self, upload: StoreUpload, parts: Sequence[StoredPart], *, crc64nvme: str | None
+    ) -> JoinOutcome:
+        if self.late:
+            self.put_part(upload, 2, self.late.pop(0))
+        return await super().join_parts(upload, parts, crc64nvme=crc64nvme)
+
+
+async def test_a_part_that_arrives_while_all_are_joined_fails_nothing(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await sent_in_parts(world, alice, says=False)
+    joining = Joining(world.database, Busy(world.store, [b"c" * PART, PARTS[1]]))
+    assert (await joining.join(upload, crc_of(WHOLE))).failure is None
+    file = await completed(world, alice, upload)
+    assert world.store.objects[file.object_key][1] == WHOLE
+
+
+async def test_parts_that_go_on_changing_are_joined_later(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await sent_in_parts(world, alice, says=False)
+    joining = Joining(world.database, Busy(world.store, [bytes([n]) * PART for n in range(3)]))
+    with pytest.raises(Unavailable):
+        await joining.join(upload, None)
+    assert (await completed(world, alice, upload)).size == len(WHOLE)
 
 
 async def test_a_part_that_is_signed_anew_for_other_bytes_counts_as_it_was_last_signed(world: World) -> None:
