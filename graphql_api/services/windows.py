@@ -40,7 +40,7 @@ class Windows:
         phase = crc32(file_id.encode())  # the same in every process, which ``hash`` is not
         width = self._width(lifetime)
         expires_at = now + lifetime
-        expires_at += width - (expires_at - phase) % width  # what is on the grid now is past before the second is over
+        expires_at += width - (expires_at - phase) % width  # later than the wish: a part of this second is over
         changes_at, refresh_after = expires_at - lifetime, expires_at - lifetime // REFRESH_SHARE
         width = self._width(longest)
         bound = now + longest
