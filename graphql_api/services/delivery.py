@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
-from typing import Final
 
 from graphql_api.access import read_grant
 from graphql_api.errors import InputFault, InvalidInput
@@ -16,8 +15,6 @@ from graphql_api.services.link_memo import Kept, LinkKey, LinkMemo
 from graphql_api.services.windows import Windows
 from graphql_api.signing import UrlSigner
 
-_SECOND: Final = timedelta(seconds=1)
-
 
 class Delivery:
     """Signs links. ``max_lifetime`` bounds every one of them; ``window`` is what their end is rounded to; ``memory``:
@@ -29,7 +26,7 @@ class Delivery:
     ) -> None:
         self._signer = signer
         self._clock = clock
-        self._max_lifetime = max_lifetime
+        self._longest = _seconds(max_lifetime)
         self._windows = Windows(window)
         self._memo = LinkMemo(memory)
 
@@ -78,16 +75,16 @@ class Delivery:
 
     def _made(self, grant: ReadGrant, wish: LinkWish, now: int) -> Kept:
         file, terms = grant.file, grant.terms
-        longest = self._max_lifetime if terms.max_lifetime is None else min(self._max_lifetime, terms.max_lifetime)
-        lifetime = max(_SECOND, min(wish.lifetime, longest))
+        longest = self._longest if terms.max_lifetime is None else min(self._longest, _seconds(terms.max_lifetime))
+        lifetime = min(max(1, _seconds(wish.lifetime)), longest)
         starts_at = _second(wish.starts_at)
-        if starts_at is not None and starts_at >= now + -(-lifetime // _SECOND):
+        if starts_at is not None and starts_at >= now + lifetime:
             # Rounding would let it open, or not, as it happens.
             raise InvalidInput(InputFault("The link would not open before it ends.", ("startsAt",)))
         times = self._windows.times(
             now,
-            lifetime=-(-lifetime // _SECOND),
-            longest=longest // _SECOND,
+            lifetime=lifetime,
+            longest=longest,
             until=_second(terms.until),
             file_id=file.id,
         )
@@ -111,6 +108,10 @@ class Delivery:
             signed.has_custom_policy,
         )
         return Kept(link, since=now, until=times.changes_at)
+
+
+def _seconds(span: timedelta) -> int:
+    return span.days * 86_400 + span.seconds + (span.microseconds > 0)
 
 
 def _second(moment: datetime | None) -> int | None:

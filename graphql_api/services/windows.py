@@ -3,17 +3,16 @@
 All times are whole seconds since 1970, all spans whole seconds. ``now`` is the second that has begun.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 from zlib import crc32
 
 REFRESH_SHARE: Final = 5  # a fifth of its lifetime before a link ends, it is time to ask for the next one
 
 
-@dataclass(frozen=True, slots=True)
-class LinkTimes:
+class LinkTimes(NamedTuple):
     """``refresh_after``: asking then or later gives a link that ends later, if there can be one. ``changes_at``: asking
     before gives the same end again; ``now`` lies before it, unless a fixed end has passed.
     """
@@ -32,7 +31,7 @@ class Windows:
     """
 
     def __init__(self, window: timedelta) -> None:
-        self._widths = tuple(_widths(window // timedelta(seconds=1)))
+        self._widths = sorted(_widths(window // timedelta(seconds=1)))
 
     def times(self, now: int, *, lifetime: int, longest: int, until: int | None, file_id: str) -> LinkTimes:
         """``lifetime``, from 1 to ``longest``, is rounded up; ``longest`` is rounded down and wins. ``until`` is used
@@ -41,7 +40,7 @@ class Windows:
         phase = crc32(file_id.encode())  # the same in every process, which ``hash`` is not
         width = self._width(lifetime)
         expires_at = now + lifetime
-        expires_at += width - (expires_at - phase) % width  # what is on the grid now is past before the second is over
+        expires_at += width - (expires_at - phase) % width  # later than the wish: a part of this second is over
         changes_at, refresh_after = expires_at - lifetime, expires_at - lifetime // REFRESH_SHARE
         width = self._width(longest)
         bound = now + longest
@@ -54,11 +53,12 @@ class Windows:
         return LinkTimes(expires_at, refresh_after, changes_at)
 
     def _width(self, lifetime: int) -> int:
-        return next((width for width in self._widths if 2 * width <= lifetime), 1)
+        return self._widths[bisect_right(self._widths, lifetime // 2, lo=1) - 1]
 
 
 def _widths(window: int) -> Iterator[int]:
-    """``window`` and ever smaller ones, each a divisor of the one before."""
+    """``window`` and ever smaller ones down to 1, each a divisor of the one before."""
+    yield window
     while window > 1:
-        yield window
         window //= next((factor for factor in range(2, int(window**0.5) + 1) if window % factor == 0), window)
+        yield window
