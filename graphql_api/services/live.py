@@ -79,7 +79,7 @@ class Live:
         """What happens to files and folders directly in the folder, until it is gone or may not be seen any more.
 
         First comes REFRESH: whoever reads the folder after that misses nothing. It comes again when something may not
-        have been told. Of files that the principal may not see nothing is told, nor that it went.
+        have been told. Of what the principal may not see nothing is told, nor that it went.
 
         Raises: NotFound: hidden or absent. Unavailable.
         """
