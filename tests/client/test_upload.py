@@ -139,9 +139,7 @@ async def test_a_bad_day_of_the_store_costs_a_try(
     assert [request.is_faulty for request in proxy.seen(is_put)] == [True, False]
 
 
-@pytest.mark.parametrize(
-    "fault", [Answer(200), Answer(503), Answer(403), Reset(after=5 * MIB), LoseAnswer()], ids=repr
-)
+@pytest.mark.parametrize("fault", [Answer(200), Answer(503), Answer(403), Reset(after=5 * MIB), LoseAnswer()], ids=repr)
 async def test_a_bad_day_in_the_middle_of_the_parts_costs_those_parts(
     connect: Connect,
     proxy: FaultyProxy,
