@@ -291,13 +291,13 @@ def _standing_loops(assembly: Assembly, settings: Settings) -> list[Loop]:
     return loops
 
 
-async def work(settings: Settings, *, once: bool) -> bool:
+async def work(settings: Settings, *, once: bool, clock: Clock = utc_now) -> bool:
     """Run every loop until SIGTERM or SIGINT, or ``once`` until nothing is due; whether all went well.
 
     Raises: ConfigurationError: as ``assemble`` does, or the schema is not the newest. Unavailable: the database, before
     anything is begun.
     """
-    assembly = assemble(settings)
+    assembly = assemble(settings, clock=clock)
     try:
         await require_newest_schema(assembly.database)
         await assembly.dead_letters.count()

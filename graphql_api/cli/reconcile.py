@@ -247,7 +247,7 @@ def _keep(state: Path, run: _Run) -> None:
     """Whole or not at all."""
     beside = state.with_name(state.name + ".new")
     try:
-        beside.write_text(json.dumps(asdict(run)))
+        beside.write_text(json.dumps(vars(run)))  # `asdict` makes other counters of counters
         beside.replace(state)
     except OSError as error:
         raise ConfigurationError(f"{state}: cannot be written: {error.strerror}") from None

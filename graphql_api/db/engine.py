@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
+from graphql_api.db import sqlite_connection
 from graphql_api.errors import ConfigurationError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,9 @@ class Database:
         parsed = _with_driver_options(parsed.set(drivername=_DRIVERS[parsed.drivername]))
         self.is_sqlite: Final = parsed.drivername.startswith("sqlite")
         arguments: dict[str, Any] = {"timeout": patience}
-        if not self.is_sqlite:
+        if self.is_sqlite:
+            arguments["async_creator_fn"] = sqlite_connection.connect
+        else:
             # Of a machine that vanishes in the middle of a transaction the server would hear by TCP's keep-alive only,
             # after two hours, and hold its locks until then. Between our own statements are milliseconds.
             silence = {"idle_in_transaction_session_timeout": str(LONGEST_SILENCE * 1000)}

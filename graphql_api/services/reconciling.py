@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from graphql_api.errors import Conflict
+from graphql_api.errors import Conflict, NotFound
 from graphql_api.model.finding import REMOVED, Finding
 
 log = logging.getLogger(__name__)
@@ -67,11 +67,13 @@ class Reconciling:
         """Step by step; a run that ends early is taken up again at the place of its last step. Without ``fix`` nothing
         is changed.
 
-        Raises: ValueError: there is no such check as ``start`` names. Conflict: the next page has more to remove than
+        Raises: NotFound: there is no such check as ``start`` names. Conflict: the next page has more to remove than
         this run still may, and nothing of it was fixed: a database that is not that of the store, or is empty, would
         have all of it removed. Unavailable.
         """
         names = [check.name for check in self._checks]
+        if start is not None and start.check not in names:
+            raise NotFound(f"there is no comparison of {start.check}")
         index, after = (0, None) if start is None else (names.index(start.check), start.after)
         removals = 0
         while index < len(self._checks):

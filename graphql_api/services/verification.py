@@ -97,12 +97,12 @@ def _binds_sha256(upload: Upload) -> bool:
 
 
 def alteration(recorded: RecordedObject, found: StoredObject) -> str | None:
-    """How what the store holds differs from what was completed, for people; None when it is the same.
+    """How what the store holds differs from what was uploaded, for people; None when it is the same.
 
     An ETag counts only where no checksum tells: a copy with other encryption has another one.
     """
     if found.size != recorded.size:
-        return f"{recorded.size} bytes were completed, the store holds {found.size}"
+        return f"{recorded.size} bytes were uploaded, the store holds {found.size}"
     if found.content_type != recorded.content_type or found.content_encoding is not None:
         return "the store presents the bytes as another content type"
     pairs = ((recorded.sha256, found.sha256), (recorded.crc64nvme, found.crc64nvme))

@@ -4,79 +4,31 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select, text, update
 
-from graphql_api.bootstrap import reconciling
 from graphql_api.db.engine import Database
 from graphql_api.db.tables import FileVersionRow, ObjectDeletionRow, StorageUsageRow, UploadRow
-from graphql_api.errors import Conflict, Unavailable
-from graphql_api.model.finding import Finding, FindingKind
+from graphql_api.errors import Conflict, NotFound, Unavailable
+from graphql_api.model.finding import FindingKind
 from graphql_api.model.ids import OBJECT_PREFIX, new_object_key
 from graphql_api.model.parts import StoreUpload
 from graphql_api.model.scan import Judge
 from graphql_api.model.stored_object import ListedObject, PromisedObject, StoredObject
 from graphql_api.model.upload import UploadMethod, UploadStatus
 from graphql_api.services.count_comparison import CountCheck
-from graphql_api.services.object_comparison import ObjectCheck, StrayCheck
+from graphql_api.services.object_comparison import StrayCheck
 from graphql_api.services.reconciling import Check, Place, Reconciling, Step
 from graphql_api.services.strays import Strays
-from graphql_api.storage import ObjectStore
 from tests.agreement import assert_in_agreement, disagreements
 from tests.memory_store import MemoryStore
+from tests.services.comparing import SAFE_AGE, everything, fixed, found, kinds, object_check, steps_of, told
 from tests.services.stock import limited, require_exact, taken
 from tests.services.stories import CONTENT, filed, foldered, promised, send, sent
 from tests.world import World
-
-SAFE_AGE = timedelta(hours=24)
-OTHER = b"jello"  # as long as what the stories send
-
-
-def object_check(world: World, store: ObjectStore | None = None, *, page_size: int = 1_000) -> ObjectCheck:
-    return ObjectCheck(
-        world.database,
-        store or world.store,
-        world.services.upkeep,
-        world.clock,
-        prefix=OBJECT_PREFIX,
-        safe_age=SAFE_AGE,
-        page_size=page_size,
-    )
-
-
-def everything(world: World, *, max_removals: int = 100) -> Reconciling:
-    return reconciling(
-        world.database,
-        world.store,
-        world.services,
-        world.clock,
-        prefix=OBJECT_PREFIX,
-        safe_age=SAFE_AGE,
-        max_removals=max_removals,
-    )
-
-
-async def steps_of(checks: Reconciling, *, fix: bool, start: Place | None = None) -> list[Step]:
-    return [step async for step in checks.run(fix=fix, start=start)]
-
-
-def told(steps: Sequence[Step]) -> list[Finding]:
-    return [finding for step in steps for finding in step.page.findings]
-
-
-def fixed(steps: Sequence[Step]) -> list[Finding]:
-    return [finding for step in steps for finding in step.fixed]
-
-
-async def found(world: World) -> list[tuple[FindingKind, str]]:
-    """What a run without --fix says."""
-    return [(finding.kind, finding.subject) for finding in told(await steps_of(everything(world), fix=False))]
-
-
-def kinds(findings: Sequence[Finding]) -> list[tuple[FindingKind, str]]:
-    return [(finding.kind, finding.subject) for finding in findings]
 
 
 def put(world: World, key: str, content: bytes = CONTENT) -> str:
@@ -359,6 +311,11 @@ async def test_a_run_that_was_stopped_is_taken_up_where_it_was(world: World) -> 
     assert rest[-1].place is None
 
 
+async def test_a_place_in_a_comparison_that_there_is_not_is_refused(sqlite_world: World) -> None:
+    with pytest.raises(NotFound):
+        await steps_of(everything(sqlite_world), fix=False, start=Place("scopes", None))
+
+
 async def test_what_was_fixed_is_fixed_again_without_harm(sqlite_world: World) -> None:
     world = sqlite_world
     orphan(world)
@@ -498,3 +455,32 @@ async def test_a_kept_version_counts_as_what_a_file_has(world: World) -> None:
     assert len(fixed(await steps_of(everything(world), fix=True))) == 2
     await assert_in_agreement(world)
     assert set(world.store.objects) == {upload.object_key}
+
+
+async def test_a_restored_backup_is_told_what_it_comes_to(sqlite_world: World, tmp_path: Path) -> None:
+    """As ``docs/operations.md`` says."""
+    world = sqlite_world
+    alice = await world.principal("alice")
+    kept, deleted = await filed(world, alice, "kept"), await filed(world, alice, "deleted")
+    completed = await promised(world, alice, "completed")
+    async with world.database.autocommit() as connection:
+        await connection.execute(text(f"VACUUM INTO '{tmp_path}/backup.db'"))
+    send(world, completed)
+    await world.services.completion.complete(alice, completed.id)
+    await world.services.files.delete(alice, [deleted.id])
+    new = await filed(world, alice, "new")
+    world.clock.advance(days=1)
+
+    restored = World(Database(f"sqlite:///{tmp_path}/backup.db"), clock=world.clock)
+    restored.store.objects, restored.store.modified = world.store.objects, world.store.modified
+    assert set(await found(restored)) == {
+        (FindingKind.BROKEN, deleted.object_key),
+        (FindingKind.ORPHAN, new.object_key),
+    }
+    await restored.sweep()
+    assert set(restored.store.objects) == {kept.object_key, completed.object_key, new.object_key}
+    assert completed.file_id in await restored.services.files.find(alice, [completed.file_id])
+    await restored.services.files.delete(alice, [deleted.id])
+    assert len(fixed(await steps_of(everything(restored), fix=True))) == 1
+    await assert_in_agreement(restored)
+    await restored.database.close()
