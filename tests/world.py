@@ -1,6 +1,6 @@
 """The services on a real database, with a store in memory and a clock that tests turn."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -97,6 +97,8 @@ class World:
     judge: Judge = Judge.NOBODY
     scanner: Scanner = field(default_factory=Reader)
     user_quota: int | None = None  # bytes
+    max_versions: int = MAX_VERSIONS
+    store_of: Callable[[Clock], MemoryStore] = MemoryStore
     store: MemoryStore = field(init=False)
     standings: Standings = field(init=False)
     services: Services = field(init=False)
@@ -104,7 +106,7 @@ class World:
     scans: Outbox = field(init=False)
 
     def __post_init__(self) -> None:
-        self.store = MemoryStore(self.clock)
+        self.store = self.store_of(self.clock)
         self.standings = Standings(self.clock)
         accounts = Accounts(self.database, self.clock, makes_homes=True)
         upkeep = Upkeep(
@@ -124,7 +126,7 @@ class World:
         )
         admission = Admission(user_quota=self.user_quota)
         uploads = Uploads(self.database, self.standings, accounts, upkeep, self.clock, limits, admission)
-        versions = Versions(self.database, self.standings, upkeep, self.clock, max_versions=MAX_VERSIONS)
+        versions = Versions(self.database, self.standings, upkeep, self.clock, max_versions=self.max_versions)
         settling = Settling(self.database, versions, upkeep, self.judge, SCAN_PATIENCE, admission)
         verdicts = Verdicts(self.database, self.standings, settling, self.store, upkeep, self.clock)
         completion = Completion(

@@ -1,0 +1,57 @@
+"""What hypothesis chooses from: whatever exists in the model, the likely more often."""
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from hypothesis import strategies as st
+
+from tests.stateful.blobs import BLOBS, Blob
+from tests.stateful.model import ADMIN, PEOPLE, Model
+
+T = TypeVar("T")
+NAMES = ("a", "b.txt", "c")
+
+
+class Pick:
+    """``numbers``: for what is made."""
+
+    def __init__(self, data: st.DataObject, model: Model, numbers: Iterator[int]) -> None:
+        self._data = data
+        self.model = model
+        self._numbers = numbers
+
+    def new(self) -> int:
+        return next(self._numbers)
+
+    def one(self, label: str, options: Sequence[T]) -> T:
+        return self._data.draw(st.sampled_from(options), label=label)
+
+    def maybe(self, label: str) -> bool:
+        """Seldom."""
+        return self.one(label, (False, False, False, True))
+
+    def person(self, likely: str | None = None) -> str:
+        return self.one("who", PEOPLE if likely is None else (likely, likely, likely, likely, *PEOPLE, ADMIN))
+
+    def name(self) -> str:
+        return self.one("name", NAMES)
+
+    def place(self) -> str:
+        return self.one("place", list(self.model.folders))
+
+    def subfolder(self) -> str:
+        return self.one("folder", [handle for handle in self.model.folders if handle.startswith("folder")])
+
+    def upload(self, *methods: str) -> int:
+        """Those that are not over come first."""
+        fit = [n for n, each in self.model.uploads.items() if not methods or each.wish.method in methods]
+        alive = [n for n in fit if self.model.uploads[n].status in ("PENDING", "PROCESSING")]
+        return self.one("upload", [*reversed(alive), *alive, *fit])
+
+    def file(self) -> int:
+        return self.one("file", list(self.model.files))
+
+    def content(self, promised: Blob) -> Blob:
+        """What is sent when this was promised: mostly that, or the same number of bytes."""
+        alike = [blob for blob in BLOBS.values() if len(blob) == len(promised)]
+        return self.one("content", [*[promised] * 6, *alike, BLOBS["one"]])

@@ -1,0 +1,255 @@
+"""The product on which everything happens: its services, its store and its queue, and how it is read afterwards.
+
+Uploads, files and objects are called by number and folders by handle, as in the model.
+"""
+
+import hashlib
+from collections.abc import Awaitable
+from dataclasses import replace
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+
+from graphql_api.db.engine import Database
+from graphql_api.db.tables import (
+    FileRow,
+    FileVersionRow,
+    FolderEntryRow,
+    FolderRow,
+    JobRow,
+    StorageUsageRow,
+    UploadRow,
+)
+from graphql_api.errors import DeliveryError, UploadMismatch
+from graphql_api.model.delivery import LinkWish
+from graphql_api.model.ids import ROOT_FOLDER_ID, FileId, FolderId, UserId, VersionId
+from graphql_api.model.listing import FileFilter, FileOrder
+from graphql_api.model.page import PageRequest
+from graphql_api.model.parts import StoreUpload
+from graphql_api.model.principal import CONTENT_PERMISSIONS, Principal
+from graphql_api.model.rule import AccessRule
+from graphql_api.model.scan import Judge, ScanResult, ScanVerdict
+from graphql_api.model.upload import Upload
+from graphql_api.services.store_events import StoreEvents
+from tests.memory_queue import MemoryQueue
+from tests.memory_store import MemoryStore, crc_of
+from tests.services.stories import ruled, unruled
+from tests.stateful.blobs import INFECTED, UNSCANNABLE, Blob
+from tests.stateful.model import ADMIN, PEOPLE, SHARED, home_of
+from tests.world import Reader, World
+
+MAX_VERSIONS: Final = 3
+
+
+@lru_cache
+def etag_of(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+@lru_cache
+def sha256_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+class TruthfulStore(MemoryStore):
+    """Its ETags tell contents apart, and what ``tells_part_checksums`` has one of each whole object, too."""
+
+    def _keep(
+        self, key: str, content: bytes, content_type: str, sha256: str | None, *, crc64nvme: str | None = None
+    ) -> None:
+        if self.tells_part_checksums:
+            crc64nvme = crc_of(content)
+        super()._keep(key, content, content_type, sha256, crc64nvme=crc64nvme)
+        self.objects[key] = (replace(self.objects[key][0], etag=etag_of(content)), content)
+
+
+class Scanner(Reader):
+    """Knows what is infected when it sees it."""
+
+    async def scan(self, content: Any) -> ScanVerdict:
+        await super().scan(content)
+        return {
+            INFECTED: ScanVerdict(ScanResult.INFECTED, "Eicar"),
+            UNSCANNABLE: ScanVerdict(ScanResult.UNSCANNABLE),
+        }.get(Blob(self.read.pop()), ScanVerdict(ScanResult.CLEAN))
+
+
+class Stage:
+    """``await prepare()`` first."""
+
+    def __init__(self, database: Database, *, judge: str, tells: bool) -> None:
+        self.world = World(
+            database,
+            judge=Judge(judge),
+            scanner=Scanner(),
+            max_versions=MAX_VERSIONS,
+            store_of=lambda clock: TruthfulStore(clock, tells_part_checksums=tells),
+        )
+        self.queue = MemoryQueue()
+        self.events = StoreEvents(
+            database,
+            self.queue,
+            self.world.clock,
+            arrived=self.world.services.completion.arrived,
+            judged=self.world.verdicts.judged,
+        )
+        self.principals: dict[str, Principal] = {}
+        self.uploads: dict[int, Upload] = {}  # as they were promised
+        self.folders: dict[str, FolderId] = {}
+        self.sharing: dict[str, AccessRule] = {}
+
+    async def prepare(self) -> None:
+        services = self.world.services
+        for person in (*PEOPLE, ADMIN):
+            self.principals[person] = await self.world.principal(person, is_admin=person == ADMIN)
+        for person in PEOPLE:
+            home = await services.accounts.find_home(self.principals[person])
+            assert home is not None
+            self.folders[home_of(person)] = home
+        shared = await services.folders.create(self.principals[ADMIN], ROOT_FOLDER_ID, SHARED)
+        self.folders[SHARED] = shared.id
+        for person in PEOPLE:
+            await self.include(person)
+
+    async def include(self, person: str) -> None:
+        permissions = sorted(CONTENT_PERMISSIONS)
+        rule = await ruled(self.world, self.principals[person], self.folders[SHARED], *permissions)
+        self.sharing[person] = rule
+
+    async def exclude(self, person: str) -> None:
+        await unruled(self.world, self.sharing.pop(person))
+
+    # Names for what the product knows by id.
+
+    def user_id(self, person: str) -> UserId:
+        user_id = self.principals[person].user_id
+        assert user_id is not None
+        return user_id
+
+    def file_id(self, number: int) -> FileId:
+        return self.uploads[number].file_id
+
+    def key(self, number: int) -> str:
+        return self.uploads[number].object_key
+
+    async def store_upload(self, number: int) -> StoreUpload | None:
+        """The store's upload that the product names, or named at the end."""
+        statement = select(UploadRow.store_upload_id).where(UploadRow.id == self.uploads[number].id)
+        async with self.world.database.autocommit() as connection:
+            id_ = await connection.scalar(statement)
+        return None if id_ is None else StoreUpload(self.key(number), id_)
+
+    async def version_id(self, number: int) -> VersionId:
+        """One that no file has, if this object is no version."""
+        statement = select(FileVersionRow.id).where(FileVersionRow.object_key == self.key(number))
+        async with self.world.database.autocommit() as connection:
+            return VersionId(await connection.scalar(statement) or "ver_unknown")
+
+    async def due_scans(self) -> list[int]:
+        statement = select(JobRow.subject).where(JobRow.due_at <= self.world.clock(), JobRow.failed_at.is_(None))
+        numbers = {upload.object_key: number for number, upload in self.uploads.items()}
+        async with self.world.database.autocommit() as connection:
+            return [numbers[key] for key in await connection.scalars(statement)]
+
+    async def looked_at(self) -> None:
+        """Upkeep's look at what nobody completes."""
+        await self.world.services.lookout.look()
+
+    async def scanned(self) -> None:
+        while (await self.world.scans.turn()).is_more:
+            pass
+
+    async def visible(self, who: str) -> dict[int, tuple[int, int]]:
+        """The files that somebody may see: the object to which the link of each leads, and its size."""
+        files, delivery = self.world.services.files, self.world.services.delivery
+        page = await files.list(self.principals[who], FileFilter(), FileOrder(), PageRequest(100))
+        numbers = {upload.file_id: number for number, upload in self.uploads.items()}
+        keys = {upload.object_key: number for number, upload in self.uploads.items()}
+        found = {}
+        for file in page.nodes:
+            grant = delivery.grant(file)
+            assert grant is not None
+            link = delivery.sign(grant, LinkWish(timedelta(hours=1)))
+            found[numbers[file.id]] = keys[urlsplit(link.url).path.removeprefix("/")], file.size
+        return found
+
+    async def seen(self) -> dict[str, Any]:
+        """Everything that is in the database and in the store, in the form of ``Model.state``; an id that nobody was
+        told of stands for itself.
+        """
+        people = {self.user_id(person): person for person in PEOPLE}
+        places: dict[str, str] = {id_: handle for handle, id_ in self.folders.items()}
+        uploads = {upload.id: number for number, upload in self.uploads.items()}
+        files = {upload.file_id: number for number, upload in self.uploads.items()}
+        keys = {upload.object_key: number for number, upload in self.uploads.items()}
+
+        def name(names: dict[Any, Any], id_: Any) -> Any:
+            return names.get(id_, id_)
+
+        async with self.world.database.autocommit() as connection:
+            upload_rows = (await connection.execute(select(UploadRow.__table__))).all()
+            file_rows = (await connection.execute(select(FileRow.__table__))).all()
+            version_rows = (await connection.execute(select(FileVersionRow.__table__))).all()
+            folder_rows = (await connection.execute(select(FolderRow.__table__))).all()
+            entry_rows = (await connection.execute(select(FolderEntryRow.__table__))).all()
+            usage_rows = (await connection.execute(select(StorageUsageRow.__table__))).all()
+        versions: dict[str, dict[int, Any]] = {row.id: {} for row in file_rows}
+        for row in version_rows:
+            versions[row.file_id][row.number] = name(keys, row.object_key)
+        usage = dict.fromkeys(PEOPLE, (0, 0))
+        usage |= {name(people | places, row.holder): (row.stored, row.reserved) for row in usage_rows}
+        store = self.world.store
+        return {
+            "uploads": {
+                name(uploads, row.id): (
+                    row.status,
+                    row.failure_code,
+                    name(places, row.folder_id),
+                    row.filename,
+                    row.expires_at,
+                )
+                for row in upload_rows
+            },
+            "files": {
+                name(files, row.id): (
+                    name(people, row.owner_id),
+                    name(places, row.folder_id),
+                    row.name,
+                    name(keys, row.object_key),
+                    versions[row.id],
+                )
+                for row in file_rows
+            },
+            "folders": {
+                name(places, row.id): (name(places, row.parent_id), row.name)
+                for row in folder_rows
+                if row.parent_id not in (None, ROOT_FOLDER_ID)
+            },
+            "names": {
+                (name(places, row.folder_id), row.name_key): name(files | places, row.entry_id)
+                for row in entry_rows
+                if row.folder_id != ROOT_FOLDER_ID
+            },
+            "usage": usage,
+            "objects": {name(keys, key): Blob(content) for key, (_, content) in store.objects.items()},
+            "open": sorted(
+                (
+                    (name(keys, upload.key), {part: Blob(content) for part, content in parts.items()})
+                    for upload, parts in store.open.items()
+                ),
+                key=lambda each: str(each[0]).zfill(9),
+            ),
+        }
+
+
+async def outcome_of(work: Awaitable[object]) -> object:
+    """What comes of it; of a refusal its name and, when an upload has failed, why."""
+    try:
+        return await work
+    except UploadMismatch as error:
+        return f"UploadMismatch {error.failure.code}"
+    except DeliveryError as error:
+        return type(error).__name__
