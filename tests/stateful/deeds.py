@@ -46,8 +46,10 @@ class Create:
         promised = pick.one("promised", [*long, *short] if method == "MULTIPART" else short)
         replaces = pick.file() if pick.model.files and pick.maybe("replaces") else None
         alike = [blob for blob in BLOBS.values() if len(blob) == len(promised)]
+        likely = None if replaces is None else pick.model.files[replaces].owner
+        who = pick.one("who", PEOPLE if likely is None else (likely, likely, *PEOPLE))
         wish = Wish(
-            pick.place(),
+            pick.place(who),
             pick.name(),
             promised,
             method,
@@ -57,8 +59,7 @@ class Create:
             renames=pick.one("renames", (False, True)),
             replaces=replaces,
         )
-        who = pick.person(None if replaces is None else pick.model.files[replaces].owner)
-        return cls(pick.new(), who if who in PEOPLE else PEOPLE[0], wish)
+        return cls(pick.new(), who, wish)
 
     def foretell(self, model: Model) -> object:
         return model.create(self.number, self.who, self.wish)
@@ -372,7 +373,8 @@ class MoveFile:
     @classmethod
     def picked(cls, pick: Pick) -> Self:
         number = pick.file()
-        return cls(pick.person(pick.model.files[number].owner), number, pick.place())
+        who = pick.person(pick.model.files[number].owner)
+        return cls(who, number, pick.place(who))
 
     def foretell(self, model: Model) -> object:
         return model.move_file(self.who, self.number, self.place)
@@ -460,7 +462,8 @@ class MakeFolder:
 
     @classmethod
     def picked(cls, pick: Pick) -> Self:
-        return cls(f"folder {pick.new()}", pick.person(), pick.place(), pick.name())
+        who = pick.person()
+        return cls(f"folder {pick.new()}", who, pick.place(who), pick.name())
 
     def foretell(self, model: Model) -> object:
         return model.make_folder(self.handle, self.who, self.parent, self.name)
@@ -482,7 +485,8 @@ class MoveFolder:
     @classmethod
     def picked(cls, pick: Pick) -> Self:
         handle = pick.subfolder()
-        return cls(pick.person(pick.model.folders[handle].owner), handle, pick.place())
+        who = pick.person(pick.model.folders[handle].owner)
+        return cls(who, handle, pick.place(who))
 
     def foretell(self, model: Model) -> object:
         return model.move_folder(self.who, self.handle, self.parent)

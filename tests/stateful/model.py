@@ -249,10 +249,12 @@ class Model:
 
     def sign(self, who: str, number: int, parts: dict[int, bytes | None]) -> str:
         """``parts``: by number, of what content the checksum is told, if it is."""
+        if not parts:
+            raise Refused("InvalidInput")
         upload = self._upload_of(who, number)
         if upload.wish.method != "MULTIPART":
             raise Refused("UploadStateConflict")
-        if not parts or not parts.keys() <= cut(upload.wish.promised).keys():
+        if not parts.keys() <= cut(upload.wish.promised).keys():
             raise Refused("InvalidInput")
         if upload.status != "PENDING" or upload.expires <= self.now:
             raise Refused("UploadStateConflict")

@@ -36,8 +36,11 @@ class Pick:
     def name(self) -> str:
         return self.one("name", NAMES)
 
-    def place(self) -> str:
-        return self.one("place", list(self.model.folders))
+    def place(self, who: str | None = None) -> str:
+        """Most likely one that they may enter."""
+        places = list(self.model.folders)
+        open_ = [each for each in places if who is None or self.model.may_enter(who, each)]
+        return self.one("place", [*open_ * 4, *places])
 
     def subfolder(self) -> str:
         return self.one("folder", [handle for handle in self.model.folders if handle.startswith("folder")])
