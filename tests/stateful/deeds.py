@@ -11,7 +11,7 @@ from graphql_api.model.upload import OnConflict, UploadMethod
 from graphql_api.services.upload_targets import PartWish
 from graphql_api.services.upload_wishes import UploadWish
 from tests.memory_store import crc_of
-from tests.stateful.blobs import BLOBS, INFECTED, PART, PIECES, UNSCANNABLE, Blob, cut
+from tests.stateful.blobs import BLOBS, INFECTED, PART, PICTURE, PIECES, UNSCANNABLE, Blob, cut
 from tests.stateful.model import ADMIN, PEOPLE, Model, Wish
 from tests.stateful.pick import Pick
 from tests.stateful.stage import Stage, etag_of, sha256_of
@@ -40,11 +40,10 @@ class Create:
     wish: Wish
 
     @classmethod
-    def picked(cls, pick: Pick) -> Self:
+    def picked(cls, pick: Pick, *, replaces: int | None = None) -> Self:
         method = pick.one("method", ("PUT", "PUT", "POST", "MULTIPART"))
         long, short = [BLOBS["long"]], [blob for blob in BLOBS.values() if len(blob) <= PART]
-        promised = pick.one("promised", [*long, *short] if method == "MULTIPART" else short)
-        replaces = pick.file() if pick.model.files and pick.maybe("replaces") else None
+        promised = pick.one("promised", long * 6 + short if method == "MULTIPART" else short)
         alike = [blob for blob in BLOBS.values() if len(blob) == len(promised)]
         likely = None if replaces is None else pick.model.files[replaces].owner
         who = pick.one("who", PEOPLE if likely is None else (likely, likely, *PEOPLE))
@@ -53,10 +52,10 @@ class Create:
             pick.name(),
             promised,
             method,
-            binds_sha256=method == "POST" or pick.one("binds_sha256", (False, True)),
-            crc_of=pick.one("crc_of", [None, None, promised, *alike]),
-            is_text=pick.one("is_text", (True, False)),
-            renames=pick.one("renames", (False, True)),
+            binds_sha256=(method == "POST") is not pick.one("binds_sha256", (False,) * 7 + (True,)),
+            crc_of=pick.one("crc_of", [*[None, promised] * 4, *alike]),
+            is_text=pick.one("is_text", (True, False)) and not (promised == PICTURE and not pick.maybe("lies")),
+            renames=pick.one("renames", (True, False)),
             replaces=replaces,
         )
         return cls(pick.new(), who, wish)
@@ -106,7 +105,7 @@ class Sign:
 
     @classmethod
     def picked(cls, pick: Pick) -> Self:
-        number = pick.upload()
+        number = pick.upload(*("MULTIPART",) if pick.has("MULTIPART") else ())
         upload = pick.model.uploads[number]
         plan = cut(upload.wish.promised) or {1: BLOBS["one"]}
         told: dict[int, list[Blob | None]] = {part: [None, plan[part], plan[part]] for part in plan}
@@ -289,6 +288,11 @@ class Told:
         return ScanVerdict(key, etag, ScanResult(self.verdict), ("Eicar",) if self.verdict == "THREATS_FOUND" else ())
 
 
+def verdict_on(content: Blob) -> str:
+    """Of one who looks at the bucket and knows what is infected when he sees it."""
+    return {INFECTED: "THREATS_FOUND", UNSCANNABLE: "UNSUPPORTED"}.get(content, "NO_THREATS_FOUND")
+
+
 @dataclass(frozen=True)
 class Tell:
     """One message."""
@@ -311,8 +315,8 @@ class Tell:
         promised = model.uploads[number].wish.promised
         there = Blob(model.objects.get(number, promised))
         content = pick.one("of", [there, there, there, promised, *BLOBS.values()])
-        truth = {INFECTED: "THREATS_FOUND", UNSCANNABLE: "UNSUPPORTED"}.get(content, "NO_THREATS_FOUND")
-        return Told(number, pick.one("verdict", [truth] * 5 + ["ACCESS_DENIED", "FAILED"]), content)
+        verdict = pick.one("verdict", [verdict_on(content)] * 5 + ["ACCESS_DENIED", "FAILED"])
+        return Told(number, verdict, content)
 
     def foretell(self, model: Model) -> object:
         for each in self.events:
@@ -323,12 +327,8 @@ class Tell:
         return "known" if all(each.number is not None for each in self.events) else "not known yet"
 
     async def do(self, stage: Stage) -> object:
-        stage.queue.put(*(each.event(stage) for each in self.events))
-        try:
-            await stage.events.turn()
-            return "not known yet" if stage.queue.hidden else "known"
-        finally:
-            stage.queue.hidden.clear()
+        is_known = await stage.told(*(each.event(stage) for each in self.events))
+        return "known" if is_known else "not known yet"
 
 
 @dataclass(frozen=True)
@@ -611,7 +611,7 @@ class Wait:
 
     @classmethod
     def picked(cls, pick: Pick) -> Self:
-        return cls(pick.one("minutes", (1, 5, 45, 90, 6 * 60, 25 * 60, 4 * 24 * 60)))
+        return cls(pick.one("minutes", (1, 1, 6, 6, 45, 45, 90, 90, 6 * 60, 25 * 60, 4 * 24 * 60)))
 
     def foretell(self, model: Model) -> object:
         model.now += timedelta(minutes=self.minutes)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from sqlalchemy import func, select
 
-from graphql_api.db.engine import Database
 from graphql_api.db.recount import recount
 from graphql_api.db.tables import JobRow, ObjectDeletionRow
 from tests.stateful.blobs import INFECTED, UNSCANNABLE, cut
@@ -40,7 +39,9 @@ from tests.stateful.deeds import (
     Sweep,
     Target,
     Tell,
+    Told,
     Wait,
+    verdict_on,
 )
 from tests.stateful.model import ADMIN, UNFINISHED, Model, Refused
 from tests.stateful.pick import Pick
@@ -50,7 +51,7 @@ T = TypeVar("T")
 Step = Callable[[Model], object]
 
 HAPPENINGS: Final[tuple[type[Deed] | str, ...]] = (  # the likely ones more often
-    *("upload", "upload", "upload", "upload", "send", "send", "begin_upload"),
+    *("upload", "upload", "upload", "replace", "replace", "replace", "send", "send", "begin_upload"),
     *(Target, Sign, Sign, Adopt, Put, Put, PutPart, PutPart, PutPart, Complete, Complete, Complete, Abort),
     *(
         RenameFile,
@@ -73,7 +74,7 @@ AT_ONCE: Final[tuple[type[Deed], ...]] = (
     *(Complete, Complete, Complete, Abort, Create, Tell, Sign, Target),
     *(DeleteFile, MoveFile, RenameFile, Restore, DeleteVersion, MoveFolder, DeleteFolder, SetGate, Sweep),
 )
-NEEDS_FILE: Final = {RenameFile, MoveFile, DeleteFile, Restore, DeleteVersion}
+NEEDS_FILE: Final = {"replace", RenameFile, MoveFile, DeleteFile, Restore, DeleteVersion}
 NEEDS_FOLDER: Final = {MoveFolder, DeleteFolder}
 NEEDS_PARTS: Final = {Adopt, PutPart, LoseParts}
 NEEDS_UPLOAD: Final = {Target, Sign, Complete, Abort, Lock, "do_at_once", "do_without_the_store"}
@@ -117,8 +118,7 @@ class Lives(RuleBasedStateMachine):
     @initialize(judge=st.sampled_from(("NOBODY", "SCANNER", "EVENTS")), tells=st.booleans())
     def begin(self, judge: str, tells: bool) -> None:
         self._url = self._ground.make()
-        self._database = Database(self._url, patience=60)
-        self.stage = Stage(self._database, judge=judge, tells=tells)
+        self.stage = Stage(self._url, judge=judge, tells=tells)
         self._run(self.stage.prepare())
         self.model = Model(self.stage.world.clock(), judge=judge, tells=tells, max_versions=MAX_VERSIONS)
         self._is_whole = True
@@ -128,8 +128,8 @@ class Lives(RuleBasedStateMachine):
             if self._is_whole:
                 self._let_all_end()
         finally:
-            if hasattr(self, "_database"):
-                self._run(self._database.close())
+            if hasattr(self, "stage"):
+                self._run(self.stage.close())
                 self._ground.remove(self._url)
             self._runner.close()
 
@@ -143,15 +143,25 @@ class Lives(RuleBasedStateMachine):
         else:
             self._act(happening.picked(pick))
 
-    def upload(self, pick: Pick) -> None:
-        """As most do: promise, send, complete."""
-        number = self.send(pick)
-        if number is not None:
-            self._act(Complete(self.model.uploads[number].owner, number))
+    def upload(self, pick: Pick, *, replaces: int | None = None) -> None:
+        """As most do: promise, send, complete; and have it judged."""
+        number = self.send(pick, replaces=replaces)
+        if number is None:
+            return
+        self._act(Complete(self.model.uploads[number].owner, number))
+        if self.model.uploads[number].status == "PROCESSING" and not pick.maybe("without a verdict"):
+            if self.model.judge == "SCANNER":
+                self.scan()
+            else:
+                content = self.model.uploads[number].wish.promised
+                self._act(Tell((Told(number, verdict_on(content), content),)))
 
-    def send(self, pick: Pick) -> int | None:
+    def replace(self, pick: Pick) -> None:
+        self.upload(pick, replaces=pick.file())
+
+    def send(self, pick: Pick, *, replaces: int | None = None) -> int | None:
         """All that was promised, without a word."""
-        number = self.begin_upload(pick)
+        number = self.begin_upload(pick, replaces=replaces)
         if number is not None:
             wish = self.model.uploads[number].wish
             if wish.method != "MULTIPART":
@@ -161,9 +171,9 @@ class Lives(RuleBasedStateMachine):
                     self._act(PutPart(number, part, content))
         return number
 
-    def begin_upload(self, pick: Pick) -> int | None:
+    def begin_upload(self, pick: Pick, *, replaces: int | None = None) -> int | None:
         """A promise, and a first target for it; its number if it was made."""
-        deed = Create.picked(pick)
+        deed = Create.picked(pick, replaces=replaces)
         self._act(deed)
         if deed.number not in self.model.uploads:
             return None
@@ -280,12 +290,12 @@ class Lives(RuleBasedStateMachine):
 
     async def _left_over(self) -> tuple[int, ...]:
         """Objects to remove, jobs, and sums that were wrong."""
-        async with self._database.autocommit() as connection:
+        async with self.stage.world.database.autocommit() as connection:
             removals, jobs = [
                 await connection.scalar(select(func.count()).select_from(table)) or 0
                 for table in (ObjectDeletionRow, JobRow)
             ]
-        return removals, jobs, await recount(self._database)
+        return removals, jobs, await recount(self.stage.world.database)
 
 
 def foretold(deed: Deed, model: Model) -> object:

@@ -9,7 +9,7 @@ from tests.stateful.blobs import BLOBS, Blob
 from tests.stateful.model import ADMIN, PEOPLE, Model
 
 T = TypeVar("T")
-NAMES = ("a", "b.txt", "c")
+NAMES = ("a", "b.txt", "c", "d.txt", "e", "f", "g")
 
 
 class Pick:
@@ -50,6 +50,9 @@ class Pick:
         fit = [n for n, each in self.model.uploads.items() if not methods or each.wish.method in methods]
         alive = [n for n in fit if self.model.uploads[n].status in ("PENDING", "PROCESSING")]
         return self.one("upload", [*reversed(alive), *alive, *fit])
+
+    def has(self, *methods: str) -> bool:
+        return any(each.wish.method in methods for each in self.model.uploads.values())
 
     def file(self) -> int:
         return self.one("file", list(self.model.files))

@@ -4,14 +4,14 @@ Uploads, files and objects are called by number and folders by handle, as in the
 """
 
 import hashlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import create_engine, select
 
 from graphql_api.db.engine import Database
 from graphql_api.db.tables import (
@@ -32,6 +32,7 @@ from graphql_api.model.parts import StoreUpload
 from graphql_api.model.principal import CONTENT_PERMISSIONS, Principal
 from graphql_api.model.rule import AccessRule
 from graphql_api.model.scan import Judge, ScanResult, ScanVerdict
+from graphql_api.model.store_event import StoreEvent
 from graphql_api.model.upload import Upload
 from graphql_api.services.store_events import StoreEvents
 from tests.memory_queue import MemoryQueue
@@ -77,10 +78,18 @@ class Scanner(Reader):
         }.get(Blob(self.read.pop()), ScanVerdict(ScanResult.CLEAN))
 
 
-class Stage:
-    """``await prepare()`` first."""
+_ALL: Final = [
+    select(table.__table__)
+    for table in (UploadRow, FileRow, FileVersionRow, FolderRow, FolderEntryRow, StorageUsageRow)
+]
 
-    def __init__(self, database: Database, *, judge: str, tells: bool) -> None:
+
+class Stage:
+    """``await prepare()`` first, and ``await close()`` in the end."""
+
+    def __init__(self, url: str, *, judge: str, tells: bool) -> None:
+        database = Database(url, patience=60)
+        self._beside = create_engine(url) if database.is_sqlite else None
         self.world = World(
             database,
             judge=Judge(judge),
@@ -88,18 +97,15 @@ class Stage:
             max_versions=MAX_VERSIONS,
             store_of=lambda clock: TruthfulStore(clock, tells_part_checksums=tells),
         )
-        self.queue = MemoryQueue()
-        self.events = StoreEvents(
-            database,
-            self.queue,
-            self.world.clock,
-            arrived=self.world.services.completion.arrived,
-            judged=self.world.verdicts.judged,
-        )
         self.principals: dict[str, Principal] = {}
         self.uploads: dict[int, Upload] = {}  # as they were promised
         self.folders: dict[str, FolderId] = {}
         self.sharing: dict[str, AccessRule] = {}
+
+    async def close(self) -> None:
+        await self.world.database.close()
+        if self._beside is not None:
+            self._beside.dispose()
 
     async def prepare(self) -> None:
         services = self.world.services
@@ -154,6 +160,22 @@ class Stage:
         async with self.world.database.autocommit() as connection:
             return [numbers[key] for key in await connection.scalars(statement)]
 
+    async def _rows(self) -> list[Sequence[Any]]:
+        """SQLite is read without its driver's thread: this is done after every step."""
+        if self._beside is not None:
+            with self._beside.connect() as beside:
+                return [beside.execute(each).all() for each in _ALL]
+        async with self.world.database.autocommit() as connection:
+            return [(await connection.execute(each)).all() for each in _ALL]
+
+    async def told(self, *events: StoreEvent) -> bool:
+        """One message with these has come; whether it has been dealt with, or is to come again."""
+        queue, world = MemoryQueue(), self.world
+        queue.put(*events)
+        arrived, judged = world.services.completion.arrived, world.verdicts.judged
+        await StoreEvents(world.database, queue, world.clock, arrived=arrived, judged=judged).turn()
+        return bool(queue.acknowledged)
+
     async def looked_at(self) -> None:
         """Upkeep's look at what nobody completes."""
         await self.world.services.lookout.look()
@@ -189,13 +211,8 @@ class Stage:
         def name(names: dict[Any, Any], id_: Any) -> Any:
             return names.get(id_, id_)
 
-        async with self.world.database.autocommit() as connection:
-            upload_rows = (await connection.execute(select(UploadRow.__table__))).all()
-            file_rows = (await connection.execute(select(FileRow.__table__))).all()
-            version_rows = (await connection.execute(select(FileVersionRow.__table__))).all()
-            folder_rows = (await connection.execute(select(FolderRow.__table__))).all()
-            entry_rows = (await connection.execute(select(FolderEntryRow.__table__))).all()
-            usage_rows = (await connection.execute(select(StorageUsageRow.__table__))).all()
+        rows = await self._rows()
+        upload_rows, file_rows, version_rows, folder_rows, entry_rows, usage_rows = rows
         versions: dict[str, dict[int, Any]] = {row.id: {} for row in file_rows}
         for row in version_rows:
             versions[row.file_id][row.number] = name(keys, row.object_key)
