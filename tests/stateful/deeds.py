@@ -187,7 +187,7 @@ class PutPart:
         part = pick.one("part", [*missing, *missing, *plan, len(plan) + 1])
         right = plan.get(part, PIECES["end"])
         alike = [piece for piece in PIECES.values() if len(piece) == len(right)]
-        return cls(number, part, pick.one("content", [*[right] * 6, *alike, PIECES["ends"]]))
+        return cls(number, part, pick.one("content", [*[right] * 3, *alike, PIECES["ends"]]))
 
     def foretell(self, model: Model) -> object:
         return model.put_part(self.number, self.part, self.content)
@@ -314,7 +314,7 @@ class Tell:
             return Told(number)
         promised = model.uploads[number].wish.promised
         there = Blob(model.objects.get(number, promised))
-        content = pick.one("of", [there, there, there, promised, *BLOBS.values()])
+        content = pick.one("of", [*[there] * 6, promised, promised, *BLOBS.values()])
         verdict = pick.one("verdict", [verdict_on(content)] * 5 + ["ACCESS_DENIED", "FAILED"])
         return Told(number, verdict, content)
 

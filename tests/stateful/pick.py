@@ -6,7 +6,7 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from tests.stateful.blobs import BLOBS, Blob
-from tests.stateful.model import ADMIN, PEOPLE, Model
+from tests.stateful.model import ADMIN, PEOPLE, UNFINISHED, Model
 
 T = TypeVar("T")
 NAMES = ("a", "b.txt", "c", "d.txt", "e", "f", "g")
@@ -46,18 +46,20 @@ class Pick:
         return self.one("folder", [handle for handle in self.model.folders if handle.startswith("folder")])
 
     def upload(self, *methods: str) -> int:
-        """Those that are not over come first."""
+        """The newest that are not over most likely."""
         fit = [n for n, each in self.model.uploads.items() if not methods or each.wish.method in methods]
-        alive = [n for n in fit if self.model.uploads[n].status in ("PENDING", "PROCESSING")]
-        return self.one("upload", [*reversed(alive), *alive, *fit])
+        alive = [n for n in fit if self.model.uploads[n].status in UNFINISHED]
+        return self.one("upload", [*reversed(alive[-2:])] * len(fit) + alive + fit)
 
     def has(self, *methods: str) -> bool:
         return any(each.wish.method in methods for each in self.model.uploads.values())
 
     def file(self) -> int:
-        return self.one("file", list(self.model.files))
+        """The newest most likely, so that much happens to a few."""
+        files = list(self.model.files)
+        return self.one("file", [*reversed(files[-2:])] * len(files) + files)
 
     def content(self, promised: Blob) -> Blob:
         """What is sent when this was promised: mostly that, or the same number of bytes."""
         alike = [blob for blob in BLOBS.values() if len(blob) == len(promised)]
-        return self.one("content", [*[promised] * 6, *alike, BLOBS["one"]])
+        return self.one("content", [*[promised] * 2 * len(alike), *alike, BLOBS["one"]])

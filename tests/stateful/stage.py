@@ -42,7 +42,7 @@ from tests.stateful.blobs import INFECTED, UNSCANNABLE, Blob
 from tests.stateful.model import ADMIN, PEOPLE, SHARED, home_of
 from tests.world import Reader, World
 
-MAX_VERSIONS: Final = 3
+MAX_VERSIONS: Final = 2
 
 
 @lru_cache
