@@ -219,7 +219,8 @@ class Lives(RuleBasedStateMachine):
         if pick.one("afresh", (True, False)):
             self.send(pick)
         possible = [each for each in AT_ONCE if is_possible(each, self.model)]
-        self._act_at_once([pick.one("deed", possible).picked(pick) for _ in range(2)])
+        deeds = [pick.one("deed", possible).picked(pick) for _ in range(2)]
+        self._act_at_once([Tell(deed.events[:1]) if isinstance(deed, Tell) else deed for deed in deeds])
 
     # How it is done.
 
