@@ -25,6 +25,7 @@ from graphql_api.services.admission import Admission
 from graphql_api.services.audit_log import AuditLog
 from graphql_api.services.clock import Clock, utc_now
 from graphql_api.services.completion import Completion
+from graphql_api.services.count_comparison import CountCheck
 from graphql_api.services.dead_letters import DeadLetters
 from graphql_api.services.delivery import Delivery
 from graphql_api.services.files import Files
@@ -33,14 +34,18 @@ from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
 from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
+from graphql_api.services.object_comparison import ObjectCheck, StrayCheck
 from graphql_api.services.outbox import Outbox
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
+from graphql_api.services.rechecks import Rechecks
+from graphql_api.services.reconciling import Reconciling
 from graphql_api.services.scans import Scans
 from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.standings import Standings
 from graphql_api.services.store_events import StoreEvents
+from graphql_api.services.strays import EVERY, SAFE_AGE, Strays
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.upload_wishes import UploadLimits
@@ -50,6 +55,7 @@ from graphql_api.services.versions import Versions
 from graphql_api.settings import Settings
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import HashAlgorithm, Keyring, SigningKey
+from graphql_api.storage import ObjectStore
 from graphql_api.storage.s3 import S3Store
 from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator, TokenPolicy
@@ -73,6 +79,7 @@ class Assembly:
     database: Database
     store: S3Store
     services: Services
+    clock: Clock
     outbox: Outbox
     scans: Outbox | None
     dead_letters: DeadLetters
@@ -147,6 +154,8 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
             database, standings, clock, issuer=settings.auth_issuer, link_max_lifetime=settings.link_max_lifetime
         ),
         quotas=Quotas(database, standings, admission, clock, max_file_size=settings.max_upload_bytes),
+        rechecks=Rechecks(database, store, clock, transfer_grace=settings.transfer_grace),
+        strays=Strays(database, store, clock),
         upkeep=upkeep,
         upload_targets=UploadTargets(database, uploads, store, clock, limits),
         uploads=uploads,
@@ -164,6 +173,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         database,
         store,
         services,
+        clock,
         outbox=Outbox(database, clock, handlers={}),
         scans=scans,
         dead_letters=DeadLetters(database, clock),
@@ -185,6 +195,30 @@ def _event_source(settings: Settings) -> SqsEventSource | None:
         endpoint_url=settings.events_endpoint_url,
         access_key_id=key_id,
         secret_access_key=None if secret is None else secret.get_secret_value(),
+    )
+
+
+def reconciling(
+    database: Database,
+    store: ObjectStore,
+    services: Services,
+    clock: Clock,
+    *,
+    prefix: str,
+    safe_age: timedelta,
+    max_removals: int,
+) -> Reconciling:
+    """Everything that can be compared; of objects what is below ``prefix``. Younger strays are left to upkeep, which
+    has not had its time.
+    """
+    stray_age = max(safe_age, SAFE_AGE + EVERY)
+    return Reconciling(
+        [
+            ObjectCheck(database, store, services.upkeep, clock, prefix=prefix, safe_age=safe_age),
+            StrayCheck(services.strays, prefix=prefix, safe_age=stray_age),
+            CountCheck(database),
+        ],
+        max_removals=max_removals,
     )
 
 
@@ -249,19 +283,21 @@ def _standing_loops(assembly: Assembly, settings: Settings) -> list[Loop]:
         loops += [
             Loop("uploads", services.lookout.turn, interval),
             Loop("objects", services.upkeep.turn, interval),
+            Loop("strays", services.strays.turn, interval),
+            Loop("rechecks", services.rechecks.turn, interval),
             Loop("records", services.audit_log.turn, interval),
             Loop("dead_letters", assembly.dead_letters.turn, interval),
         ]
     return loops
 
 
-async def work(settings: Settings, *, once: bool) -> bool:
+async def work(settings: Settings, *, once: bool, clock: Clock = utc_now) -> bool:
     """Run every loop until SIGTERM or SIGINT, or ``once`` until nothing is due; whether all went well.
 
     Raises: ConfigurationError: as ``assemble`` does, or the schema is not the newest. Unavailable: the database, before
     anything is begun.
     """
-    assembly = assemble(settings)
+    assembly = assemble(settings, clock=clock)
     try:
         await require_newest_schema(assembly.database)
         await assembly.dead_letters.count()

@@ -191,11 +191,11 @@ class Settings(BaseSettings):
     transfer_grace: Annotated[timedelta, _seconds(0, 604_800)] = Field(
         default=timedelta(hours=1), alias=f"{PREFIX}TRANSFER_GRACE_SECONDS"
     )
-    """Longest time that a PUT which began in time may still run; 0 to 604800 (7 days)."""
+    """Longest time that a PUT or POST which began in time may still run; 0 to 604800 (7 days)."""
     sweep_interval: Annotated[timedelta, _seconds(0, 86_400)] = Field(
         default=timedelta(minutes=1), alias=f"{PREFIX}SWEEP_SECONDS"
     )
-    """How often ended uploads and deleted bytes are swept; at most 86400 (a day), and 0 turns the loop off."""
+    """How often ended uploads, deleted bytes and so on are swept; at most 86400 (a day), and 0 turns it off."""
     link_max_lifetime: Annotated[timedelta, _seconds(1, 31_536_000)] = Field(
         default=timedelta(days=1), alias=f"{PREFIX}LINK_MAX_SECONDS"
     )

@@ -1,6 +1,7 @@
 """Fixtures that every test may use. What asks for ``database`` or ``world`` runs on SQLite and on PostgreSQL."""
 
 import asyncio
+import os
 import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -29,6 +30,11 @@ pytest_plugins = [
     "tests.e2e.service",
     "tests.clamd",
 ]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """What ``-n auto`` means: each worker starts a database and stores of its own, so more than four help nobody."""
+    return min(os.cpu_count() or 1, 4)
 
 
 @pytest.fixture(scope="session")

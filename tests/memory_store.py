@@ -156,7 +156,7 @@ class MemoryStore:
     async def list_objects(self, prefix: str, *, after: str | None, limit: int) -> Sequence[ListedObject]:
         self._require_up()
         found = [
-            ListedObject(key, stored.size, self.modified[key])
+            ListedObject(key, stored.size, self.modified[key], stored.etag)
             for key, (stored, _) in sorted(self.objects.items())
             if key.startswith(prefix) and (after is None or key > after)
         ]

@@ -17,6 +17,7 @@ import pytest
 
 from graphql_api.localcloud import die_with_parent
 from tests.cli.program import clean_environment, wait_for
+from tests.only_one import only_one
 from tests.store import free_port
 from tests.web.conftest import missing
 
@@ -50,11 +51,12 @@ class MiniStack:
 
 def _program() -> Path:
     program = HOME / "bin" / "ministack"
-    if not program.exists():
-        subprocess.run([sys.executable, "-m", "venv", HOME], check=True)
-        install = [str(HOME / "bin" / "python"), "-m", "pip", "install", "--quiet", f"ministack=={VERSION}"]
-        if subprocess.run(install, check=False, timeout=100).returncode != 0:
-            missing("what pip needs to install MiniStack")
+    with only_one(HOME):
+        if not program.exists():
+            subprocess.run([sys.executable, "-m", "venv", HOME], check=True)
+            install = [str(HOME / "bin" / "python"), "-m", "pip", "install", "--quiet", f"ministack=={VERSION}"]
+            if subprocess.run(install, check=False, timeout=100).returncode != 0:
+                missing("what pip needs to install MiniStack")
     return program
 
 

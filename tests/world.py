@@ -32,9 +32,11 @@ from graphql_api.services.outbox import Outbox
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
+from graphql_api.services.rechecks import Rechecks
 from graphql_api.services.scans import Scans
 from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.standings import Standings
+from graphql_api.services.strays import Strays
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.upload_wishes import UploadLimits
@@ -152,6 +154,8 @@ class World:
                 self.database, self.standings, self.clock, issuer=ISSUER, link_max_lifetime=timedelta(days=1)
             ),
             quotas=Quotas(self.database, self.standings, admission, self.clock, max_file_size=MAX_OBJECT_SIZE),
+            rechecks=Rechecks(self.database, self.store, self.clock, transfer_grace=timedelta(hours=1)),
+            strays=Strays(self.database, self.store, self.clock),
             upkeep=upkeep,
             upload_targets=UploadTargets(self.database, uploads, self.store, self.clock, limits),
             uploads=uploads,

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
+from graphql_api.db import sqlite_connection
 from graphql_api.errors import ConfigurationError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,9 @@ class Database:
         parsed = _with_driver_options(parsed.set(drivername=_DRIVERS[parsed.drivername]))
         self.is_sqlite: Final = parsed.drivername.startswith("sqlite")
         arguments: dict[str, Any] = (
-            {"timeout": patience} if self.is_sqlite else {"timeout": patience, "server_settings": {"jit": "off"}}
+            {"timeout": patience, "async_creator_fn": sqlite_connection.connect}
+            if self.is_sqlite
+            else {"timeout": patience, "server_settings": {"jit": "off"}}
         )
         self._engine: Final[AsyncEngine] = create_async_engine(
             parsed,

@@ -2,6 +2,7 @@
 noun's attributes, and only what must be computed has a resolver. A page of a hundred files builds nothing.
 """
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -69,6 +70,10 @@ class File(Node, Timestamped):
     sha256: str | None = strawberry.field(
         description="SHA-256 of the content in hex; null unless the uploader announced one and the store verified it."
     )
+    altered_at: datetime | None = strawberry.field(
+        description="When the store was found to hold other bytes than were uploaded, to which nobody gets a link; new "
+        "bytes or another version put it right. Null if it holds these, as far as anybody has looked."
+    )
 
     @strawberry.field(
         description="What was verified about the bytes, and how; null if nothing was.",
@@ -89,8 +94,8 @@ class File(Node, Timestamped):
         return f"{place.path.rstrip('/') if place else ''}/{parent.name}"
 
     @strawberry.field(
-        description="A signed CDN address; null if the viewer may not download it (`access` tells why). Never cache it "
-        "past `expiresAt`.",
+        description="A signed CDN address; null if the viewer may not download it (`access` tells why), or if "
+        "`alteredAt` is set. Never cache it past `expiresAt`.",
         graphql_type=SignedUrl | None,
     )
     def signed_url(

@@ -44,6 +44,10 @@ class FileVersion(Node):
     )
     created_at: datetime = strawberry.field(description="When the file got them first.")
     is_current: bool = strawberry.field(description="Whether the file has them now; exactly one version is.")
+    altered_at: datetime | None = strawberry.field(
+        description="When the store was found to hold others in their place, to which nobody gets a link. Null if it "
+        "holds these, as far as anybody has looked."
+    )
 
     @strawberry.field(
         description="Who uploaded them; null if the viewer may not see them.", graphql_type=LazyUser | None
@@ -57,7 +61,7 @@ class FileVersion(Node):
 
     @strawberry.field(
         description="A signed CDN address of these very bytes, on the terms on which the viewer may download the file; "
-        "null if they may not.",
+        "null if they may not, or if `alteredAt` is set.",
         graphql_type=SignedUrl | None,
     )
     async def signed_url(

@@ -15,6 +15,8 @@ from graphql_api.services.notes import Notes
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
+from graphql_api.services.rechecks import Rechecks
+from graphql_api.services.strays import Strays
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.uploads import Uploads
@@ -38,6 +40,8 @@ class Services:
     people: People
     policies: Policies
     quotas: Quotas
+    rechecks: Rechecks
+    strays: Strays
     upkeep: Upkeep
     upload_targets: UploadTargets
     uploads: Uploads

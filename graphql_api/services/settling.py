@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
-from graphql_api.db import files, folders, jobs, rules, upload_parts, uploads, versions
+from graphql_api.db import files, folders, jobs, object_checks, rules, upload_parts, uploads, versions
 from graphql_api.db.engine import Database
 from graphql_api.errors import NotFound
 from graphql_api.model.file import File, FileVersion
@@ -103,6 +103,8 @@ class Settling:
             moved = await uploads.move_upload(connection, upload.id, goal, now=now, come_from=upload.status)
             if moved is None:
                 return None
+            if becomes_file and upload.method is UploadMethod.POST:  # a form may be sent again until it expires
+                await object_checks.schedule_check(connection, upload.object_key, form_ends_at=upload.expires_at)
             if upload.replaces is None:
                 if place is None:
                     raise NotFound("the folder of this upload is gone", path=("uploadId",))

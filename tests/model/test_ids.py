@@ -69,8 +69,8 @@ def test_an_object_key_needs_no_escaping() -> None:
         "FILE_" + "0" * 26,
         "file_" + "\ud800" * 26,
         "' OR 1=1 --",
-        new_upload_id(NOW),
-        new_folder_id(NOW),
+        pytest.param(new_upload_id(NOW), id="of an upload"),
+        pytest.param(new_folder_id(NOW), id="of a folder"),
     ],
 )
 def test_a_malformed_id_becomes_one_that_nothing_has(text: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.only_one import only_one
 from tests.web.small_app import FewServices, app_around, client_of
 from tests.web.tokens import Clock
 
@@ -38,10 +39,11 @@ def node_with_packages() -> str:
         missing("node with npm")
     installed = CLIENTS / "node_modules" / ".package-lock.json"
     wanted = [CLIENTS / "package.json", *CLIENTS.glob("*/package.json")]
-    if not installed.exists() or installed.stat().st_mtime < max(path.stat().st_mtime for path in wanted):
-        command = [str(npm), "install", "--no-audit", "--no-fund", "--loglevel=error"]
-        subprocess.run(command, cwd=CLIENTS, check=True, timeout=100)
-        installed.touch()  # npm leaves it as it is when nothing was to be done
+    with only_one(CLIENTS):
+        if not installed.exists() or installed.stat().st_mtime < max(path.stat().st_mtime for path in wanted):
+            command = [str(npm), "install", "--no-audit", "--no-fund", "--loglevel=error"]
+            subprocess.run(command, cwd=CLIENTS, check=True, timeout=100)
+            installed.touch()  # npm leaves it as it is when nothing was to be done
     return str(node)
 
 
