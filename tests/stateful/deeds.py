@@ -346,6 +346,34 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Recheck:
+    @classmethod
+    def picked(cls, _: Pick) -> Self:
+        return cls()
+
+    def foretell(self, model: Model) -> object:
+        return model.recheck()
+
+    async def do(self, stage: Stage) -> object:
+        await stage.world.services.rechecks.sweep()
+        return "rechecked"
+
+
+@dataclass(frozen=True)
+class AbortStrays:
+    @classmethod
+    def picked(cls, _: Pick) -> Self:
+        return cls()
+
+    def foretell(self, model: Model) -> object:
+        return model.abort_strays()
+
+    async def do(self, stage: Stage) -> object:
+        await stage.world.services.strays.sweep()
+        return "no strays"
+
+
+@dataclass(frozen=True)
 class RenameFile:
     who: str
     number: int

@@ -25,6 +25,9 @@ LONGEST_LIFETIME: Final = timedelta(days=7)
 WORTH_EXTENDING: Final = timedelta(hours=1)
 SLOW_TRANSFER: Final = timedelta(hours=1)  # of what was begun in time
 LAST_ARRIVAL: Final = timedelta(days=1) + SLOW_TRANSFER
+FORM_IS_OVER: Final = SLOW_TRANSFER + timedelta(minutes=15)  # the store's clock may differ
+STRAYS_EVERY: Final = timedelta(hours=1)
+OLD_ENOUGH: Final = timedelta(hours=1)  # for a store's upload without a row
 REFUSED_AGAIN: Final = timedelta(hours=1)
 SCAN_PATIENCE: Final = timedelta(days=1)
 LOOK_FOR_VERDICT: Final = timedelta(hours=1)
@@ -71,8 +74,12 @@ class Upload:
     has_job: bool = False
     lands_until: datetime | None = None  # who has a target may send to it, and be slow
     store: str = "none"
+    begun: datetime | None = None  # the store's upload
     parts: dict[int, bytes] = field(default_factory=dict)
     said: dict[int, bytes] = field(default_factory=dict)  # what was told of parts when they were signed
+    kept: bytes | None = None  # what was verified
+    check_at: datetime | None = None  # whether it is that still
+    is_altered: bool = False
 
     @property
     def size(self) -> int:
@@ -121,6 +128,7 @@ class Model:
         self.objects: dict[int, bytes] = {}
         self.removals: dict[int, tuple[datetime, datetime]] = {}  # when due, and when for the last time
         self.locked: set[int] = set()  # objects that the store refuses to remove
+        self.strays_at = now
 
     def copy(self) -> "Model":
         return deepcopy(self)
@@ -269,7 +277,7 @@ class Model:
         upload = self._upload_of(who, number)
         if upload.wish.method != "MULTIPART" or upload.status != "PENDING" or upload.expires <= self.now:
             raise Refused("UploadStateConflict")
-        upload.store, upload.parts = "open", {}
+        upload.store, upload.begun, upload.parts = "open", self.now, {}
         self._extend(upload)
         self._note_said(upload, {part: None})
         self._promise_arrival(upload)
@@ -283,7 +291,7 @@ class Model:
     def _begin(self, upload: Upload) -> None:
         if upload.wish.method == "MULTIPART" and upload.store == "none":
             self._require_store()
-            upload.store = "open"
+            upload.store, upload.begun = "open", self.now
 
     def _promise_arrival(self, upload: Upload) -> None:
         lands_until = min(self.now + TARGET_LIFETIME, upload.expires) + SLOW_TRANSFER
@@ -301,11 +309,13 @@ class Model:
         return lands_until is not None and self.now <= lands_until
 
     def put(self, number: int, content: bytes) -> str:
-        """A PUT or POST is over. Until the upload is over the store takes any other bytes: it is not ours to trust."""
+        """A PUT or POST is over. The store takes other bytes than were promised, for forms also later: we do not trust
+        it.
+        """
         upload = self.uploads[number]
         if not self.may_land(number) or upload.wish.method == "MULTIPART":
             return "the store refuses"
-        if number in self.objects and upload.status not in UNFINISHED:
+        if number in self.objects and upload.status not in UNFINISHED and upload.wish.method != "POST":
             return "the store refuses"
         self.objects[number] = content
         return "stored"
@@ -316,7 +326,8 @@ class Model:
         is_late = upload.store == "gone" and upload.status not in (*UNFINISHED, "COMPLETED")
         if not self.may_land(number) or not (upload.store == "open" or is_late):
             return "the store refuses"
-        upload.store = "open"
+        if is_late:
+            upload.store, upload.begun = "open", self.now
         upload.parts[part] = content
         return "stored"
 
@@ -418,7 +429,9 @@ class Model:
             if upload.clean is not None:
                 self._heed(number, upload)
             return
-        upload.status = "COMPLETED"
+        upload.status, upload.kept = "COMPLETED", self.objects[number]
+        if upload.wish.method == "POST":
+            upload.check_at = upload.expires + FORM_IS_OVER
         if replaced is None:
             self.files[number] = File(upload.owner, place, upload.name, {1: number}, number)
             return
@@ -517,6 +530,30 @@ class Model:
         for number in due:
             self._remove_now(number)
         return "swept"
+
+    def recheck(self) -> str:
+        """What came by a form and is a file's is compared when no form can store it again."""
+        for number, upload in self.uploads.items():
+            if upload.check_at is not None and upload.check_at <= self.now:
+                self._require_store()
+                is_kept = any(number in file.versions.values() for file in self.files.values())
+                upload.is_altered = is_kept and self.objects[number] != upload.kept
+                upload.check_at = None
+        return "rechecked"
+
+    def abort_strays(self) -> str:
+        if self.strays_at <= self.now:
+            self._require_store()
+            self.strays_at = self.now + STRAYS_EVERY
+            for number, upload in self.uploads.items():
+                is_old = upload.begun is not None and upload.begun <= self.now - OLD_ENOUGH
+                if upload.status != "PENDING" and is_old:
+                    self.lose_parts(number)
+        return "no strays"
+
+    def swapped(self) -> set[int]:
+        """Objects that are others than were verified, whether or not anybody has noticed."""
+        return {n for n, content in self.objects.items() if self.uploads[n].kept not in (None, content)}
 
     def _remove(self, number: int) -> None:
         """Now, and again when nothing can land any longer."""
@@ -663,6 +700,12 @@ class Model:
             "files": {
                 number: (each.owner, each.place, each.name, each.current, each.versions)
                 for number, each in self.files.items()
+            },
+            "altered": {
+                version: file.current == version
+                for file in self.files.values()
+                for version in file.versions.values()
+                if self.uploads[version].is_altered
             },
             "folders": {
                 handle: (each.parent, each.name) for handle, each in self.folders.items() if each.parent != ROOT

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine, select, text
 
 from graphql_api.db.engine import Database
 from graphql_api.db.tables import (
@@ -43,6 +43,7 @@ from tests.stateful.model import ADMIN, PEOPLE, SHARED, home_of
 from tests.world import Reader, World
 
 MAX_VERSIONS: Final = 2
+LEFT_OVER: Final = ("object_deletions", "object_checks", "jobs", "failed_events", "upload_parts")
 
 
 @lru_cache
@@ -184,19 +185,26 @@ class Stage:
         while (await self.world.scans.turn()).is_more:
             pass
 
-    async def visible(self, who: str) -> dict[int, tuple[int, int]]:
-        """The files that somebody may see: the object to which the link of each leads, and its size."""
+    async def visible(self, who: str) -> dict[int, tuple[int | None, int]]:
+        """The files that somebody may see: the object to which the link of each leads, if it has one, and its size."""
         files, delivery = self.world.services.files, self.world.services.delivery
         page = await files.list(self.principals[who], FileFilter(), FileOrder(), PageRequest(100))
         numbers = {upload.file_id: number for number, upload in self.uploads.items()}
         keys = {upload.object_key: number for number, upload in self.uploads.items()}
-        found = {}
+        found: dict[int, tuple[int | None, int]] = {}
         for file in page.nodes:
-            grant = delivery.grant(file)
-            assert grant is not None
-            link = delivery.sign(grant, LinkWish(timedelta(hours=1)))
-            found[numbers[file.id]] = keys[urlsplit(link.url).path.removeprefix("/")], file.size
+            key = None
+            if (grant := delivery.grant(file)) is not None:
+                link = delivery.sign(grant, LinkWish(timedelta(hours=1)))
+                key = keys[urlsplit(link.url).path.removeprefix("/")]
+            found[numbers[file.id]] = key, file.size
         return found
+
+    async def left_over(self) -> dict[str, int]:
+        """How many rows there are of tables that are empty when nothing is to be done any more."""
+        async with self.world.database.autocommit() as connection:
+            counts = [await connection.scalar(text(f"SELECT count(*) FROM {table}")) for table in LEFT_OVER]
+        return dict(zip(LEFT_OVER, counts, strict=True))
 
     async def seen(self) -> dict[str, Any]:
         """Everything that is in the database and in the store, in the form of ``Model.state``; an id that nobody was
@@ -216,6 +224,7 @@ class Stage:
         versions: dict[str, dict[int, Any]] = {row.id: {} for row in file_rows}
         for row in version_rows:
             versions[row.file_id][row.number] = name(keys, row.object_key)
+        altered_files = {row.object_key for row in file_rows if row.altered_at is not None}
         usage = dict.fromkeys(PEOPLE, (0, 0))
         usage |= {name(people | places, row.holder): (row.stored, row.reserved) for row in usage_rows}
         store = self.world.store
@@ -239,6 +248,11 @@ class Stage:
                     versions[row.id],
                 )
                 for row in file_rows
+            },
+            "altered": {
+                name(keys, row.object_key): row.object_key in altered_files
+                for row in version_rows
+                if row.altered_at is not None
             },
             "folders": {
                 name(places, row.id): (name(places, row.parent_id), row.name)
