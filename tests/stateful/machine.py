@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import count, permutations
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from hypothesis import note
 from hypothesis import strategies as st
@@ -12,38 +12,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from graphql_api.model.finding import FindingKind
 from tests.agreement import disagreements
 from tests.stateful.blobs import INFECTED, UNSCANNABLE, cut
-from tests.stateful.deeds import (
-    Abort,
-    AbortStrays,
-    Adopt,
-    Complete,
-    Create,
-    Deed,
-    DeleteFile,
-    DeleteFolder,
-    DeleteVersion,
-    Lock,
-    LoseParts,
-    MakeFolder,
-    MoveFile,
-    MoveFolder,
-    Put,
-    PutPart,
-    Recheck,
-    RenameFile,
-    Restore,
-    SetGate,
-    SetQuota,
-    Share,
-    Sign,
-    Sweep,
-    Target,
-    Tell,
-    Told,
-    Wait,
-    verdict_on,
-)
-from tests.stateful.model import ADMIN, UNFINISHED, Model, Refused
+from tests.stateful.deeds import Deed
+from tests.stateful.deeds.files import DeleteFile, DeleteVersion, MoveFile, RenameFile, Restore
+from tests.stateful.deeds.folders import DeleteFolder, MakeFolder, MoveFolder, SetGate, SetQuota, Share
+from tests.stateful.deeds.upkeep import AbortStrays, Lock, Recheck, Sweep, Tell, Told, Wait, verdict_on
+from tests.stateful.deeds.uploads import Abort, Adopt, Complete, Create, LoseParts, Put, PutPart, Sign, Target
+from tests.stateful.model import Model
+from tests.stateful.model.nouns import ADMIN, UNFINISHED, Refused
 from tests.stateful.orders import in_some_order
 from tests.stateful.pick import Pick
 from tests.stateful.stage import LEFT_OVER, MAX_VERSIONS, Stage, outcome_of
@@ -109,9 +84,10 @@ class Ground(Protocol):
 class Lives(RuleBasedStateMachine):
     """The lives of uploads and files. Each run has a database, a store and an event loop of its own."""
 
-    def __init__(self, ground: Ground) -> None:
+    ground: ClassVar[Ground]  # said by a subclass
+
+    def __init__(self) -> None:
         super().__init__()
-        self._ground = ground
         self._runner = asyncio.Runner()
         self._numbers = count(1)
         self._is_whole = False  # nothing has gone wrong, and the end can be tried
@@ -124,7 +100,7 @@ class Lives(RuleBasedStateMachine):
     def begin(self, judge: str, tells: bool, often: list[type[Deed] | str]) -> None:
         """``often``: of what there is more than usual, so that runs differ."""
         self._happenings = (*HAPPENINGS, *often * 8)
-        self._url = self._ground.make()
+        self._url = self.ground.make()
         self.stage = Stage(self._url, judge=judge, tells=tells)
         self._run(self.stage.prepare())
         self.model = Model(self.stage.world.clock(), judge=judge, tells=tells, max_versions=MAX_VERSIONS)
@@ -137,7 +113,7 @@ class Lives(RuleBasedStateMachine):
         finally:
             if hasattr(self, "stage"):
                 self._run(self.stage.close())
-                self._ground.remove(self._url)
+                self.ground.remove(self._url)
             self._runner.close()
 
     @rule(data=st.data())

@@ -6,7 +6,8 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from tests.stateful.blobs import BLOBS, Blob
-from tests.stateful.model import ADMIN, PEOPLE, UNFINISHED, Model
+from tests.stateful.model import Model
+from tests.stateful.model.nouns import ADMIN, PEOPLE, UNFINISHED
 
 T = TypeVar("T")
 NAMES = ("a", "b.txt", "c", "d.txt", "e", "f", "g")

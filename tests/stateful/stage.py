@@ -39,7 +39,7 @@ from tests.memory_queue import MemoryQueue
 from tests.memory_store import MemoryStore, crc_of
 from tests.services.stories import ruled, unruled
 from tests.stateful.blobs import INFECTED, UNSCANNABLE, Blob
-from tests.stateful.model import ADMIN, PEOPLE, SHARED, home_of
+from tests.stateful.model.nouns import ADMIN, PEOPLE, SHARED, home_of
 from tests.world import Reader, World
 
 MAX_VERSIONS: Final = 2

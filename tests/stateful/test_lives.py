@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.stateful.machine import Ground, Lives
@@ -14,13 +14,10 @@ from tests.stateful.machine import Ground, Lives
 if TYPE_CHECKING:
     from tests.postgres import PostgresCluster
 
-ALWAYS = settings(
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
-SHORT = settings(ALWAYS, max_examples=25, stateful_step_count=30, derandomize=True)
-LONG = settings(ALWAYS, max_examples=300, stateful_step_count=100, print_blob=True)
+# Of so few examples hypothesis neither makes small ones first nor variations of what it had: all are chosen freely.
+FREELY = settings(max_examples=9, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+SHORT = settings(FREELY, stateful_step_count=40)
+LONG = settings(FREELY, stateful_step_count=150, print_blob=True)
 
 
 class Files:
@@ -56,11 +53,21 @@ def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Ground:
     return Cluster(request.getfixturevalue("postgres"), request.getfixturevalue("postgres_template"))
 
 
-def test_whatever_happens_in_whatever_order_comes_to_what_the_model_says(ground: Ground) -> None:
-    run_state_machine_as_test(lambda: Lives(ground), settings=SHORT)
+def lives_on(its_ground: Ground) -> type[Lives]:
+    class LivesThere(Lives):
+        ground = its_ground
+
+    return LivesThere
+
+
+@pytest.mark.timeout(600)  # it takes seconds, but to make a failure small takes minutes
+@pytest.mark.parametrize("number", range(2))
+def test_whatever_happens_in_whatever_order_comes_to_what_the_model_says(ground: Ground, number: int) -> None:
+    run_state_machine_as_test(seed(number)(lives_on(ground)), settings=SHORT)
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(3600)
-def test_whatever_happens_for_long_in_whatever_order_comes_to_what_the_model_says(ground: Ground) -> None:
-    run_state_machine_as_test(lambda: Lives(ground), settings=LONG)
+@pytest.mark.parametrize("_round", range(6))
+def test_whatever_happens_for_long_comes_to_what_the_model_says(ground: Ground, _round: int) -> None:
+    run_state_machine_as_test(lives_on(ground), settings=LONG)
