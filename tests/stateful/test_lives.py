@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Of so few examples hypothesis neither makes small ones first nor variations of what it had: all are chosen freely.
 FREELY = settings(max_examples=9, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-SHORT = settings(FREELY, stateful_step_count=40)
+SHORT = settings(FREELY, stateful_step_count=30)
 LONG = settings(FREELY, stateful_step_count=150, print_blob=True)
 
 
