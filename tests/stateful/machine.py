@@ -136,22 +136,22 @@ class Lives(RuleBasedStateMachine):
             if self.model.judge == "SCANNER":
                 self.scan()
             else:
-                content = self.model.uploads[number].wish.promised
+                content = self.model.objects[number]
                 self._act(Tell((Told(number, verdict_on(content), content),)))
 
     def replace(self, pick: Pick) -> None:
         self.upload(pick, replaces=pick.file())
 
     def send(self, pick: Pick, *, replaces: int | None = None) -> int | None:
-        """All that was promised, without a word."""
+        """All that was promised, without a word. Seldom something else."""
         number = self.begin_upload(pick, replaces=replaces)
         if number is not None:
-            wish = self.model.uploads[number].wish
+            wish, lies = self.model.uploads[number].wish, pick.maybe("lies")
             if wish.method != "MULTIPART":
-                self._act(Put(number, wish.promised))
+                self._act(Put(number, pick.content(wish.promised) if lies else wish.promised))
             else:
                 for part, content in cut(wish.promised).items():
-                    self._act(PutPart(number, part, content))
+                    self._act(PutPart(number, part, pick.piece(content) if lies else content))
         return number
 
     def begin_upload(self, pick: Pick, *, replaces: int | None = None) -> int | None:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
-from tests.stateful.blobs import BLOBS, Blob
+from tests.stateful.blobs import BLOBS, PIECES, Blob
 from tests.stateful.model import Model
 from tests.stateful.model.nouns import ADMIN, PEOPLE, UNFINISHED
 
@@ -64,3 +64,8 @@ class Pick:
         """What is sent when this was promised: mostly that, or the same number of bytes."""
         alike = [blob for blob in BLOBS.values() if len(blob) == len(promised)]
         return self.one("content", [*[promised] * 2 * len(alike), *alike, BLOBS["one"]])
+
+    def piece(self, right: Blob) -> Blob:
+        """The same of a part."""
+        alike = [piece for piece in PIECES.values() if len(piece) == len(right)]
+        return self.one("content", [*[right] * 3, *alike, PIECES["ends"]])

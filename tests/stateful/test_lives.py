@@ -63,7 +63,7 @@ def lives_on(its_ground: Ground) -> type[Lives]:
 @pytest.mark.timeout(600)  # it takes seconds, but to make a failure small takes minutes
 @pytest.mark.parametrize("number", range(2))
 def test_whatever_happens_in_whatever_order_comes_to_what_the_model_says(ground: Ground, number: int) -> None:
-    run_state_machine_as_test(seed(number)(lives_on(ground)), settings=SHORT)
+    run_state_machine_as_test(seed(f"{type(ground).__name__} {number}")(lives_on(ground)), settings=SHORT)
 
 
 @pytest.mark.nightly

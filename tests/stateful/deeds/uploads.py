@@ -170,8 +170,7 @@ class PutPart:
         missing = [part for part in plan if part not in pick.model.uploads[number].parts]
         part = pick.one("part", [*missing, *missing, *plan, len(plan) + 1])
         right = plan.get(part, PIECES["end"])
-        alike = [piece for piece in PIECES.values() if len(piece) == len(right)]
-        return cls(number, part, pick.one("content", [*[right] * 3, *alike, PIECES["ends"]]))
+        return cls(number, part, pick.piece(right))
 
     def foretell(self, model: Model) -> object:
         return model.put_part(self.number, self.part, self.content)
