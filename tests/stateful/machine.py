@@ -95,11 +95,11 @@ class Lives(RuleBasedStateMachine):
     @initialize(
         judge=st.sampled_from(("NOBODY", "SCANNER", "EVENTS", "EVENTS")),
         tells=st.booleans(),
-        often=st.lists(st.sampled_from(KINDS), min_size=4, max_size=4),
+        often=st.lists(st.sampled_from(KINDS), min_size=3, max_size=3),
     )
     def begin(self, judge: str, tells: bool, often: list[type[Deed] | str]) -> None:
         """``often``: of what there is more than usual, so that runs differ."""
-        self._happenings = (*HAPPENINGS, *often * 8)
+        self._happenings = (*HAPPENINGS, *often * 16)
         self._url = self.ground.make()
         self.stage = Stage(self._url, judge=judge, tells=tells)
         self._run(self.stage.prepare())
