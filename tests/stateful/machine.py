@@ -15,7 +15,7 @@ from tests.stateful.blobs import INFECTED, UNSCANNABLE, cut
 from tests.stateful.deeds import Deed
 from tests.stateful.deeds.files import DeleteFile, DeleteVersion, MoveFile, RenameFile, Restore
 from tests.stateful.deeds.folders import DeleteFolder, MakeFolder, MoveFolder, SetGate, SetQuota, Share
-from tests.stateful.deeds.upkeep import AbortStrays, Lock, Recheck, Sweep, Tell, Told, Wait, verdict_on
+from tests.stateful.deeds.upkeep import AbortStrays, Lock, Recheck, Reconcile, Sweep, Tell, Told, Wait, verdict_on
 from tests.stateful.deeds.uploads import Abort, Adopt, Complete, Create, LoseParts, Put, PutPart, Sign, Target
 from tests.stateful.model import Model
 from tests.stateful.model.nouns import ADMIN, UNFINISHED, Refused
@@ -30,7 +30,23 @@ HAPPENINGS: Final[tuple[type[Deed] | str, ...]] = (  # the likely ones more ofte
     *(Target, Sign, Sign, Adopt, Put, Put, PutPart, PutPart, PutPart, Complete, Complete, Complete, Abort),
     *(RenameFile, MoveFile, MoveFile, DeleteFile, Restore, Restore, DeleteVersion),
     *(MakeFolder, MoveFolder, DeleteFolder),
-    *(SetQuota, SetGate, Share, Wait, Wait, Wait, Lock, LoseParts, Tell, Tell, Tell, Sweep, Recheck, AbortStrays),
+    *(
+        SetQuota,
+        SetGate,
+        Share,
+        Wait,
+        Wait,
+        Wait,
+        Lock,
+        LoseParts,
+        Tell,
+        Tell,
+        Tell,
+        Sweep,
+        Recheck,
+        AbortStrays,
+        Reconcile,
+    ),
     *("list_files", "look", "look", "scan", "scan", "do_without_the_store", "do_without_the_store"),
     *("do_at_once", "do_at_once", "do_at_once", "do_at_once"),
 )

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import create_engine, select, text
 
+from graphql_api.bootstrap import reconciling
 from graphql_api.db.engine import Database
 from graphql_api.db.tables import (
     FileRow,
@@ -25,7 +26,7 @@ from graphql_api.db.tables import (
 )
 from graphql_api.errors import DeliveryError, UploadMismatch
 from graphql_api.model.delivery import LinkWish
-from graphql_api.model.ids import ROOT_FOLDER_ID, FileId, FolderId, UserId, VersionId
+from graphql_api.model.ids import OBJECT_PREFIX, ROOT_FOLDER_ID, FileId, FolderId, UserId, VersionId
 from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.page import PageRequest
 from graphql_api.model.parts import StoreUpload
@@ -199,6 +200,22 @@ class Stage:
                 key = keys[urlsplit(link.url).path.removeprefix("/")]
             found[numbers[file.id]] = key, file.size
         return found
+
+    async def reconciled(self) -> set[tuple[str, int]]:
+        """What did not agree, by kind and number; what could be was put right."""
+        world = self.world
+        checks = reconciling(
+            world.database,
+            world.store,
+            world.services,
+            world.clock,
+            prefix=OBJECT_PREFIX,
+            safe_age=timedelta(),
+            max_removals=1_000,
+        )
+        names: dict[str, Any] = {upload.object_key: number for number, upload in self.uploads.items()}
+        findings = [finding async for step in checks.run(fix=True) for finding in step.page.findings]
+        return {(finding.kind.value, names.get(finding.subject, finding.subject)) for finding in findings}
 
     async def left_over(self) -> dict[str, int]:
         """How many rows there are of tables that are empty when nothing is to be done any more."""

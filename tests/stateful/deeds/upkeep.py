@@ -113,6 +113,21 @@ class AbortStrays:
 
 
 @dataclass(frozen=True)
+class Reconcile:
+    """In the middle of everything, putting right what can be."""
+
+    @classmethod
+    def picked(cls, _: Pick) -> Self:
+        return cls()
+
+    def foretell(self, model: Model) -> object:
+        return model.reconcile()
+
+    async def do(self, stage: Stage) -> object:
+        return await stage.reconciled()
+
+
+@dataclass(frozen=True)
 class Lock:
     """The store refuses to remove an object, or does so no longer."""
 

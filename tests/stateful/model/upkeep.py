@@ -1,5 +1,7 @@
 """What happens without anybody."""
 
+from datetime import timedelta
+
 from tests.stateful.model.nouns import FIRST_LOOK, LOOK_FOR_VERDICT, OLD_ENOUGH, SCAN_PATIENCE, STRAYS_EVERY, UNFINISHED
 from tests.stateful.model.uploads import Uploads
 
@@ -52,11 +54,26 @@ class Upkeep(Uploads):
         if self.strays_at <= self.now:
             self._require_store()
             self.strays_at = self.now + STRAYS_EVERY
-            for number, upload in self.uploads.items():
-                is_old = upload.begun is not None and upload.begun <= self.now - OLD_ENOUGH
-                if upload.status != "PENDING" and is_old:
-                    self.lose_parts(number)
+            for number in self._strays(OLD_ENOUGH):
+                self.lose_parts(number)
         return "no strays"
+
+    def _strays(self, age: timedelta) -> set[int]:
+        return {
+            number
+            for number, upload in self.uploads.items()
+            if upload.store == "open" and upload.status != "PENDING"
+            if upload.begun is not None and upload.begun <= self.now - age
+        }
+
+    def reconcile(self) -> set[tuple[str, int]]:
+        """What does not agree, of which strays are put right."""
+        self._require_store()
+        versions = {version for file in self.files.values() for version in file.versions.values()}
+        strays = self._strays(OLD_ENOUGH + STRAYS_EVERY)
+        for number in strays:
+            self.lose_parts(number)
+        return {("ALTERED", each) for each in self.swapped() & versions} | {("STRAY", each) for each in strays}
 
     def swapped(self) -> set[int]:
         """Objects that are others than were verified, whether or not anybody has noticed."""
