@@ -1,8 +1,8 @@
 """The services on a real database, with a store in memory and a clock that tests turn."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -102,15 +102,16 @@ class World:
     judge: Judge = Judge.NOBODY
     scanner: Scanner = field(default_factory=Reader)
     user_quota: int | None = None  # bytes
-    same_store: InitVar[MemoryStore | None] = None
+    max_versions: int = MAX_VERSIONS
+    store_of: Callable[[Clock], MemoryStore] = MemoryStore
     store: MemoryStore = field(init=False)
     standings: Standings = field(init=False)
     services: Services = field(init=False)
     verdicts: Verdicts = field(init=False)
     scans: Outbox = field(init=False)
 
-    def __post_init__(self, same_store: MemoryStore | None) -> None:
-        self.store = same_store or MemoryStore(self.clock)
+    def __post_init__(self) -> None:
+        self.store = self.store_of(self.clock)
         self.standings = Standings(self.clock)
         accounts = Accounts(self.database, self.clock, makes_homes=True)
         upkeep = Upkeep(
@@ -130,7 +131,7 @@ class World:
         )
         admission = Admission(user_quota=self.user_quota)
         uploads = Uploads(self.database, self.standings, accounts, upkeep, self.clock, limits, admission)
-        versions = Versions(self.database, self.standings, upkeep, self.clock, max_versions=MAX_VERSIONS)
+        versions = Versions(self.database, self.standings, upkeep, self.clock, max_versions=self.max_versions)
         settling = Settling(self.database, versions, upkeep, self.judge, SCAN_PATIENCE, admission)
         verdicts = Verdicts(self.database, self.standings, settling, self.store, upkeep, self.clock)
         completion = Completion(

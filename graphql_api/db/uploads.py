@@ -11,6 +11,7 @@ from graphql_api.access.standing import Standing
 from graphql_api.db.folders import release_names
 from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
 from graphql_api.db.tables import UploadRow
+from graphql_api.db.upload_parts import forget_promises
 from graphql_api.db.usage import release_uploads, upload_holder
 from graphql_api.model.file import Evidence
 from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
@@ -142,8 +143,9 @@ async def move_upload(
     come_from: UploadStatus = UploadStatus.PENDING,
     failure: UploadFailure | None = None,
 ) -> Upload | None:
-    """Move ``come_from`` → ``status``. None when the upload was no longer there: somebody else was first. What it had
-    reserved is released when it ends without a file; else ``versions.insert_version`` settles it.
+    """Move ``come_from`` → ``status``. None when the upload was no longer there: somebody else was first. What was said
+    of its parts is forgotten. What it had reserved is released when it ends without a file; else
+    ``versions.insert_version`` settles it.
     """
     changes: dict[str, object] = {"status": status, "updated_at": now}
     if failure is not None:
@@ -157,6 +159,8 @@ async def move_upload(
     row = (await connection.execute(statement)).one_or_none()
     if row is None:
         return None
+    if row.method == UploadMethod.MULTIPART:
+        await forget_promises(connection, [upload_id])
     if status in _WITHOUT_A_FILE:
         await release_uploads(connection, [row])
     return upload_of(row)
@@ -192,6 +196,7 @@ async def _abort(
     )
     gone = (await connection.execute(statement)).all()
     await release_names(connection, [row.file_id for row in gone])  # PROCESSING ones have theirs
+    await forget_promises(connection, [UploadId(row.id) for row in gone])
     await release_uploads(connection, gone)
     return {UploadId(row.id): Remains(row.object_key, row.store_upload_id) for row in gone}
 

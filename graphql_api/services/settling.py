@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
-from graphql_api.db import files, folders, jobs, object_checks, rules, upload_parts, uploads, versions
+from graphql_api.db import files, folders, jobs, object_checks, rules, uploads, versions
 from graphql_api.db.engine import Database
 from graphql_api.errors import NotFound
 from graphql_api.model.file import File, FileVersion
@@ -125,8 +125,6 @@ class Settling:
                     )
             if not becomes_file:
                 moved = await self._await_verdict(connection, moved, version)
-            if upload.method is UploadMethod.MULTIPART:
-                await upload_parts.forget_promises(connection, upload.id)
         await self._upkeep.remove(remains)
         return moved, file
 

@@ -140,7 +140,7 @@ async def test_every_process_is_told(postgres: PostgresCluster, postgres_templat
     """Two database objects share nothing but the server."""
     async with postgres_world(postgres, postgres_template) as (world, url):
         other_database = Database(url, patience=PATIENCE)
-        other = World(other_database, same_store=world.store, clock=world.clock)
+        other = World(other_database, store_of=lambda _clock: world.store, clock=world.clock)
         ada, ada_there = await world.principal("ada"), await other.principal("ada")
         upload = await promised(world, ada)
         async with (
@@ -260,7 +260,7 @@ async def test_watchers_outlast_a_database_that_went_away(postgres: PostgresClus
     async with postgres_world(postgres, postgres_template) as (world, url):
         wire = Wire(url)
         await wire.lay()
-        far = World(Database(wire.url, patience=PATIENCE), same_store=world.store, clock=world.clock)
+        far = World(Database(wire.url, patience=PATIENCE), store_of=lambda _clock: world.store, clock=world.clock)
         ada = await far.principal("ada")
         upload = await promised(far, ada)
         async with listening(far, wire.url), watching_upload(far, ada, upload.id) as watcher:
