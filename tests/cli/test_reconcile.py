@@ -30,6 +30,7 @@ from graphql_api.services.clock import utc_now
 from graphql_api.services.upload_wishes import UploadWish
 from graphql_api.settings import Settings
 from graphql_api.storage.bucket import lifecycle_rules, upload_cors_rule
+from tests.agreement import assert_in_agreement
 from tests.cli.program import MODULE, Program, outcome, refusal
 from tests.e2e.service import Surroundings
 from tests.faults import FaultyProxy, Hold, Request
@@ -201,6 +202,7 @@ async def test_everything_is_found_and_what_can_be_put_right_is(house: House) ->
     house.bucket.delete_object(Bucket=house.bucket_name, Key=foreign)
     findings, total = house.reconcile(expect=AGREES)
     assert (findings, total["found"]) == ([], {})
+    await assert_in_agreement(house.parts)
     assert {kept.object_key, by_form.object_key, broken.object_key, backup} < house.objects()
 
 
