@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from graphql_api.bootstrap import Assembly, assemble
 from graphql_api.localcloud.store import connect
@@ -20,7 +20,6 @@ from tests.faults import FaultyProxy, Which
 
 PROGRAM: Final = Path(sys.executable).with_name("graphql-api")
 ALL_OVER: Final = timedelta(days=9)  # by then every promise has ended, and no request for it can be under way
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
