@@ -38,10 +38,10 @@ class Pick:
         return self.one("name", NAMES)
 
     def place(self, who: str | None = None) -> str:
-        """Most likely one that they may enter."""
+        """Most likely one that they may enter, the newest above all."""
         places = list(self.model.folders)
         open_ = [each for each in places if who is None or self.model.may_enter(who, each)]
-        return self.one("place", [*open_ * 4, *places])
+        return self.one("place", [*open_ * 4, *open_[-1:] * 2 * len(open_), *places])
 
     def subfolder(self) -> str:
         return self.one("folder", [handle for handle in self.model.folders if handle.startswith("folder")])

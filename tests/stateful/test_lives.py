@@ -1,5 +1,6 @@
 """Uploads and files live through everything in any order as a naive model says, and leave nothing behind."""
 
+import logging
 import shutil
 from itertools import count
 from pathlib import Path
@@ -47,7 +48,8 @@ class Cluster:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Ground:
+def ground(request: pytest.FixtureRequest, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Ground:
+    caplog.set_level(logging.CRITICAL, "graphql_api")  # of a thousand refusals that are as they should be
     if request.param == "sqlite":
         return Files(request.getfixturevalue("sqlite_template"), tmp_path)
     return Cluster(request.getfixturevalue("postgres"), request.getfixturevalue("postgres_template"))
