@@ -102,7 +102,7 @@ class Holdings:
         if not renames:
             raise Refused("Conflict")
         stem, dot, extension = name.partition(".")
-        return next(each for n in range(2, 100) if (each := f"{stem} ({n}){dot}{extension}") not in taken)
+        return next(each for n in range(2, 1_001) if (each := f"{stem} ({n}){dot}{extension}") not in taken)
 
     # Bytes, and who has room for them.
 
