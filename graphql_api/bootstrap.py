@@ -5,7 +5,7 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -13,6 +13,7 @@ from typing import Final
 from starlette.applications import Starlette
 
 from graphql_api.db.engine import Database
+from graphql_api.db.listener import Listener
 from graphql_api.db.migration import require_newest_schema
 from graphql_api.db.seal import CursorSeal
 from graphql_api.events.sqs import SqsEventSource
@@ -32,6 +33,7 @@ from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
 from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.live import Live
 from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
 from graphql_api.services.object_comparison import ObjectCheck, StrayCheck
@@ -59,6 +61,7 @@ from graphql_api.storage import ObjectStore
 from graphql_api.storage.s3 import S3Store
 from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator, TokenPolicy
+from graphql_api.web.server import CLOSING
 from graphql_api.workers import Loop, Worker
 
 log = logging.getLogger(__name__)
@@ -139,7 +142,11 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         audit_log=AuditLog(database, standings, clock, retention=settings.audit_retention or None),
         completion=completion,
         delivery=Delivery(
-            CloudFrontSigner(settings.cdn_base_url, Keyring([key])), clock, max_lifetime=settings.link_max_lifetime
+            CloudFrontSigner(settings.cdn_base_url, Keyring([key])),
+            clock,
+            max_lifetime=settings.link_max_lifetime,
+            window=settings.link_window,
+            memory=settings.link_memo_bytes,
         ),
         files=Files(  # sealed with a secret that all processes have
             database, standings, upkeep, clock, CursorSeal(pem.encode()), admission
@@ -147,6 +154,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         folders=Folders(database, standings, upkeep, clock, admission),
         groups=Groups(database, standings, clock),
         health=Health(database, store),
+        live=Live(database, standings),
         lookout=Lookout(database, completion, verdicts, upkeep, clock),
         notes=Notes(database, standings, clock),
         people=People(database, standings, clock, issuer=settings.auth_issuer),
@@ -246,20 +254,27 @@ def token_policy(settings: Settings) -> TokenPolicy:
 def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
     """The ASGI application, which connects when the server starts it. Raises: ConfigurationError."""
     assembly = assemble(settings, clock=clock)
+    listen_url = settings.listen_database_url or settings.database_url
+    listener = Listener(Database(listen_url.get_secret_value()), assembly.database.signals)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, asyncio.Event]]:
         await require_newest_schema(assembly.database)
         stop = asyncio.Event()
         loops = _standing_loops(assembly, settings) if settings.sweep_interval else ()
         working = asyncio.create_task(Worker(loops, stop_deadline=STOP_DEADLINE_BESIDE).run(stop))
+        listening = asyncio.create_task(listener.run())
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         try:
-            yield
+            yield {CLOSING: asyncio.Event()}
         finally:
             stop.set()
             await working
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+            await listener.close()
             await assembly.close()
 
     return create_app(

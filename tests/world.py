@@ -1,6 +1,7 @@
 """The services on a real database, with a store in memory and a clock that tests turn."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,6 +27,7 @@ from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
 from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.live import Live
 from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
 from graphql_api.services.outbox import Outbox
@@ -91,7 +93,8 @@ class Reader:
 class World:
     """Everything a test of the services or the schema needs; principals are made on first use.
 
-    ``scanner``: who is asked by the ``scans``, if ``judge`` is SCANNER.
+    ``scanner``: who is asked by the ``scans``, if ``judge`` is SCANNER. ``same_store``: another world's, as another
+    process of the same service would have it.
     """
 
     database: Database
@@ -99,6 +102,8 @@ class World:
     judge: Judge = Judge.NOBODY
     scanner: Scanner = field(default_factory=Reader)
     user_quota: int | None = None  # bytes
+    max_versions: int = MAX_VERSIONS
+    store_of: Callable[[Clock], MemoryStore] = MemoryStore
     store: MemoryStore = field(init=False)
     standings: Standings = field(init=False)
     services: Services = field(init=False)
@@ -106,7 +111,7 @@ class World:
     scans: Outbox = field(init=False)
 
     def __post_init__(self) -> None:
-        self.store = MemoryStore(self.clock)
+        self.store = self.store_of(self.clock)
         self.standings = Standings(self.clock)
         accounts = Accounts(self.database, self.clock, makes_homes=True)
         upkeep = Upkeep(
@@ -126,7 +131,7 @@ class World:
         )
         admission = Admission(user_quota=self.user_quota)
         uploads = Uploads(self.database, self.standings, accounts, upkeep, self.clock, limits, admission)
-        versions = Versions(self.database, self.standings, upkeep, self.clock, max_versions=MAX_VERSIONS)
+        versions = Versions(self.database, self.standings, upkeep, self.clock, max_versions=self.max_versions)
         settling = Settling(self.database, versions, upkeep, self.judge, SCAN_PATIENCE, admission)
         verdicts = Verdicts(self.database, self.standings, settling, self.store, upkeep, self.clock)
         completion = Completion(
@@ -139,12 +144,17 @@ class World:
             audit_log=AuditLog(self.database, self.standings, self.clock, retention=timedelta(days=400)),
             completion=completion,
             delivery=Delivery(
-                CloudFrontSigner("https://cdn.test", Keyring([KEY])), self.clock, max_lifetime=timedelta(days=1)
+                CloudFrontSigner("https://cdn.test", Keyring([KEY])),
+                self.clock,
+                max_lifetime=timedelta(days=1),
+                window=timedelta(minutes=30),
+                memory=1024**2,
             ),
             files=Files(self.database, self.standings, upkeep, self.clock, CURSOR_SEAL, admission),
             folders=Folders(self.database, self.standings, upkeep, self.clock, admission),
             groups=Groups(self.database, self.standings, self.clock),
             health=Health(self.database, self.store),
+            live=Live(self.database, self.standings, retry_after=0.01),
             lookout=Lookout(self.database, completion, verdicts, upkeep, self.clock),
             notes=Notes(self.database, self.standings, self.clock),
             people=People(self.database, self.standings, self.clock, issuer=ISSUER),
@@ -178,6 +188,16 @@ class World:
         result = await SCHEMA.execute(query, dict(variables or {}), context_value=context)
         assert isinstance(result, strawberry.types.ExecutionResult)
         return result
+
+    @asynccontextmanager
+    async def subscribed(
+        self, query: str, variables: Mapping[str, Any] | None = None, *, as_: Principal = ANONYMOUS
+    ) -> AsyncIterator[AsyncIterator[Any]]:
+        """The results of a subscription as they come."""
+        context = Context(self.services, as_, client_address="192.0.2.1", request_id="req-1")
+        stream: Any = await SCHEMA.stream(query, dict(variables or {}), context_value=context)
+        async with aclosing(stream):
+            yield stream
 
     async def data(
         self, query: str, variables: Mapping[str, Any] | None = None, *, as_: Principal = ANONYMOUS

@@ -119,6 +119,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     from graphql_api.db.migration import require_newest_schema
     from graphql_api.settings import Settings
     from graphql_api.web.logs import configure_logging
+    from graphql_api.web.server import OPTIONS
 
     settings = Settings.read(os.environ)
     configure_logging(settings.log_level, settings.log_format)
@@ -138,10 +139,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         host=host or settings.host,
         port=port or settings.port,
         workers=workers,
-        log_config=None,  # ours redacts signatures and tokens
-        access_log=False,
-        proxy_headers=False,  # GRAPHQL_API_TRUSTED_PROXIES decides whose word counts
-        server_header=False,
+        **OPTIONS,
     )
 
 

@@ -5,7 +5,7 @@ import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Final
 
 from sqlalchemy import URL, event, make_url, text
@@ -17,7 +17,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
 from graphql_api.db import sqlite_connection
+from graphql_api.db.signals import ANNOUNCED, Signals, notify
 from graphql_api.errors import ConfigurationError, Unavailable
+from graphql_api.model.signal import Signal
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ class Database:
         if parsed.drivername not in _DRIVERS or parsed.database in {None, "", ":memory:"}:
             raise _refused()
         parsed = _with_driver_options(parsed.set(drivername=_DRIVERS[parsed.drivername]))
+        self.signals: Final = Signals()
         self.is_sqlite: Final = parsed.drivername.startswith("sqlite")
         arguments: dict[str, Any] = {"timeout": patience}
         if self.is_sqlite:
@@ -93,12 +96,20 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Committed when the block ends, rolled back when it raises. Never send a request inside it."""
+        """Committed when the block ends, rolled back when it raises. Never send a request inside it.
+
+        What was announced inside is told when it has committed.
+        """
+        announced: list[Signal] = []
         with _translated():
             async with self._engine.connect() as connection:
-                await connection.execution_options(is_transaction=True)
-                async with connection.begin():
-                    yield connection
+                await connection.execution_options(is_transaction=True, **{ANNOUNCED: announced})
+                # On PostgreSQL they come back through the listener.
+                with self.signals.delivered_after(announced) if self.is_sqlite else nullcontext():
+                    async with connection.begin():
+                        yield connection
+                        if announced and not self.is_sqlite:
+                            await notify(connection, announced)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:

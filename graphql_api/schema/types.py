@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 from strawberry import Parent
 
-from graphql_api.model import delivery
 from graphql_api.model import file as nouns
 from graphql_api.model import group as people
 from graphql_api.model.decision import AccessDecision as Decision
-from graphql_api.model.delivery import ContentDisposition
+from graphql_api.model.delivery import ContentDisposition, Link
 from graphql_api.model.file import ChecksumAlgorithm, Evidence
 from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.page import PageRequest
@@ -107,7 +106,7 @@ class File(Node, Timestamped):
         disposition: Disposition = ContentDisposition.INLINE,
         filename: Filename = ABSENT,
         ip_address: IpAddress = ABSENT,
-    ) -> delivery.SignedUrl | None:
+    ) -> Link | None:
         return link_to(parent, info.context, expires_in, starts_at, disposition, filename, ip_address)
 
     @strawberry.field(description="The bytes that it has and had, the newest first.")

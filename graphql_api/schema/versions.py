@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 from strawberry import Parent
 
-from graphql_api.model import delivery
 from graphql_api.model import file as nouns
 from graphql_api.model import group as people
-from graphql_api.model.delivery import ContentDisposition
+from graphql_api.model.delivery import ContentDisposition, Link
 from graphql_api.schema.context import Info
 from graphql_api.schema.inputs import ABSENT
 from graphql_api.schema.links import (
@@ -73,7 +72,7 @@ class FileVersion(Node):
         disposition: Disposition = ContentDisposition.INLINE,
         filename: Filename = ABSENT,
         ip_address: IpAddress = ABSENT,
-    ) -> delivery.SignedUrl | None:
+    ) -> Link | None:
         file = await info.context.files.load(parent.file_id)
         if file is None:
             return None

@@ -10,6 +10,7 @@ from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
 from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.live import Live
 from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
 from graphql_api.services.people import People
@@ -35,6 +36,7 @@ class Services:
     folders: Folders
     groups: Groups
     health: Health
+    live: Live
     lookout: Lookout
     notes: Notes
     people: People

@@ -12,6 +12,7 @@ from graphql_api.db.engine import Database
 from graphql_api.errors import Unavailable
 from graphql_api.model.parts import Remains
 from graphql_api.model.upload import Upload, UploadFailure, UploadStatus
+from graphql_api.services.announcements import upload_changed
 from graphql_api.services.clock import Clock
 from graphql_api.services.turns import MAX_FAILURES, Turn
 from graphql_api.storage import ObjectStore
@@ -56,6 +57,7 @@ class Upkeep:
                 if upload.status is UploadStatus.PROCESSING:
                     await folders.release_names(connection, [ended.file_id])
                 await self.schedule_removal(connection, [ended.remains])
+                upload_changed(connection, ended.id)
         if ended is not None:
             await self.remove([ended.remains])
         return ended

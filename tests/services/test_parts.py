@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from graphql_api.db.upload_parts import list_promises
 from graphql_api.errors import (
     BytesMissing,
     InvalidInput,
@@ -35,7 +36,7 @@ from graphql_api.model.upload import Fingerprint, Upload, UploadFailureCode, Upl
 from graphql_api.services.joining import Joining
 from graphql_api.services.upload_targets import MAX_SIGNED, PartWish
 from tests.memory_store import MemoryStore, crc_of
-from tests.services.stories import promised
+from tests.services.stories import foldered, promised
 from tests.world import World
 
 PART = 5 * MIB
@@ -349,6 +350,32 @@ async def test_an_aborted_upload_leaves_no_parts_and_those_that_come_late_go_too
     world.clock.advance(days=1, hours=1)
     await world.sweep()
     assert not world.store.open
+
+
+@pytest.mark.parametrize("end", ["completed", "aborted", "expired", "failed", "with its folder"])
+async def test_what_was_said_of_parts_is_kept_no_longer_than_the_upload_waits(world: World, end: str) -> None:
+    alice = await world.principal("alice")
+    folder = await foldered(world, alice, "folder")
+    upload = await sent_in_parts(world, alice, folder_id=folder.id)
+    assert upload.store_upload
+    match end:
+        case "completed":
+            await completed(world, alice, upload)
+        case "aborted":
+            await world.services.uploads.abort(alice, upload.id)
+        case "expired":
+            await world.store.abort_parts(upload.store_upload)
+            world.clock.advance(days=1)
+            await world.sweep()
+        case "failed":
+            arrive(world, upload, 1, PARTS[1])
+            with pytest.raises(UploadMismatch):
+                await completed(world, alice, upload)
+        case _:
+            await world.services.folders.delete(alice, folder.id)
+    assert (await world.services.uploads.get(alice, upload.id)).status is not UploadStatus.PENDING
+    async with world.database.autocommit() as connection:
+        assert await list_promises(connection, upload.id) == {}
 
 
 async def test_a_store_that_is_down_leaves_an_upload_as_it_is(world: World) -> None:
