@@ -165,6 +165,8 @@ _describe(
     LABELS_CHANGED="A file's labels changed.",
     QUOTA_CHANGED="A user's quota changed.",
     GATE_CHANGED="A folder's gate changed.",
+    SHARE_LINK_CREATED="A share link came.",
+    SHARE_LINK_REVOKED="A share link was revoked, or went with its file or folder.",
 )
 _describe(
     UserErrorCode,

@@ -15,10 +15,12 @@ from graphql_api.services.notes import Notes
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
+from graphql_api.services.share_links import ShareLinks
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.uploads import Uploads
 from graphql_api.services.versions import Versions
+from graphql_api.services.visits import Visits
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,9 @@ class Services:
     people: People
     policies: Policies
     quotas: Quotas
+    share_links: ShareLinks
     upkeep: Upkeep
     upload_targets: UploadTargets
     uploads: Uploads
     versions: Versions
+    visits: Visits

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network
 
-from graphql_api.access import read_grant
+from graphql_api.access import read_grant, shortened
 from graphql_api.errors import InputFault, InvalidInput
 from graphql_api.model.delivery import ContentDisposition, LinkWish, ReadGrant, SignedUrl
 from graphql_api.model.file import File
@@ -16,12 +16,17 @@ SHORTEST_LIFETIME = timedelta(seconds=1)
 
 
 class Delivery:
-    """Signs links. ``max_lifetime`` bounds every one of them."""
+    """Signs links. ``max_lifetime`` bounds every one of them; ``redirect_lifetime`` those that somebody is sent on to,
+    and who keeps one does not keep the file.
+    """
 
-    def __init__(self, signer: UrlSigner, clock: Clock, *, max_lifetime: timedelta) -> None:
+    def __init__(
+        self, signer: UrlSigner, clock: Clock, *, max_lifetime: timedelta, redirect_lifetime: timedelta
+    ) -> None:
         self._signer = signer
         self._clock = clock
         self._max_lifetime = max_lifetime
+        self._redirect_lifetime = redirect_lifetime
 
     def grant(self, file: File) -> ReadGrant | None:
         """The proof that the one for whom ``file`` was found may download it, or None."""
@@ -45,6 +50,11 @@ class Delivery:
             starts_at=wish.starts_at,
             ip_range=wish.ip_range if terms.ip_range is None else _within(terms.ip_range, wish.ip_range),
         )
+
+    def sign_briefly(self, grant: ReadGrant, *, until: datetime | None = None) -> SignedUrl:
+        """A link of seconds, on the grant's terms, to redirect to; it ends no later than ``until``."""
+        lifetime = self._redirect_lifetime
+        return self.sign(shortened(grant, max_lifetime=lifetime, until=until), LinkWish(lifetime))
 
     def _end(self, terms: ReadTerms, wished: timedelta) -> datetime:
         longest = self._max_lifetime if terms.max_lifetime is None else min(self._max_lifetime, terms.max_lifetime)

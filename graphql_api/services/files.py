@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.db import audit, files, folders, rules, scopes, uploads, versions
+from graphql_api.db import audit, files, folders, rules, scopes, share_links, uploads, versions
 from graphql_api.db.engine import Database
 from graphql_api.db.rulebooks import chains_of
 from graphql_api.db.seal import CursorSeal
@@ -25,6 +25,7 @@ from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim
 from graphql_api.services.requirements import chains_in, lock_writable, no_file, require, require_to_refile
 from graphql_api.services.rule_json import rules_gone
+from graphql_api.services.share_links import links_gone
 from graphql_api.services.sniffing import contradicts
 from graphql_api.services.standings import Standings
 from graphql_api.services.upkeep import Upkeep
@@ -197,9 +198,11 @@ class Files:
             remains = [Remains(key) for key in await versions.list_keys(connection, ids)]
             remains += await uploads.abort_uploads_for(connection, ids, now=now)
             await folders.release_names(connection, ids)
+            links = await share_links.delete_links_on(connection, ids)
             gone = await files.delete_files(connection, ids)
             events = [_deletion(principal, file, now) for file in going]
-            await audit.insert_events(connection, [*events, *rules_gone(principal, gone, now)])
+            events += [*rules_gone(principal, gone, now), *links_gone(principal, links, now)]
+            await audit.insert_events(connection, events)
             await self._upkeep.schedule_removal(connection, remains)
         await self._upkeep.remove(remains)
         return [results.get(file_id) or no_file() for file_id in file_ids]

@@ -34,7 +34,7 @@ class WrongSigner:
 
 
 def with_signer(world: World, signer: Any) -> None:
-    delivery = Delivery(signer, world.clock, max_lifetime=timedelta(days=1))
+    delivery = Delivery(signer, world.clock, max_lifetime=timedelta(days=1), redirect_lifetime=timedelta(minutes=1))
     world.services = dataclasses.replace(world.services, delivery=delivery)
 
 
