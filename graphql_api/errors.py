@@ -131,7 +131,7 @@ class UploadMismatch(DeliveryError):
 
 
 class RateLimited(DeliveryError):
-    """It was tried too often in vain, from there or of that; nothing was looked at. ``retry_after``: until it may be."""
+    """It was tried too often in vain, from there or of that; nothing was looked at. ``retry_after``: until it may."""
 
     code = "RATE_LIMITED"
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import strawberry
+from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from graphql_api.db.engine import Database
@@ -56,6 +57,7 @@ SCAN_PATIENCE = timedelta(days=1)
 MAX_VERSIONS = 5  # of a file
 SHARE_MAX_LIFETIME = timedelta(days=90)
 REDIRECT_LIFETIME = timedelta(seconds=60)
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # to make, and to guess at
 GUESS_LIMITS = GuessLimits(per_address=50, per_link=20, window=timedelta(minutes=10))
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -145,7 +147,7 @@ class World:
             max_lifetime=timedelta(days=1),
             redirect_lifetime=REDIRECT_LIFETIME,
         )
-        passwords = Passwords()
+        passwords = Passwords(QUICK)
         self.services = Services(
             accounts=accounts,
             audit_log=AuditLog(self.database, self.standings, self.clock, retention=timedelta(days=400)),

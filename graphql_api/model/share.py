@@ -29,7 +29,7 @@ class ShareLinkState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ShareLink:
     """``resource``: the id of a file, or of a folder with all below. ``label``: the maker's own note, not shown to
-    visitors. ``downloads``: how often somebody was sent on to the bytes of a file; ``max_downloads``: None for no limit.
+    visitors. ``downloads``: how often somebody was sent on to the bytes of a file. ``max_downloads``: None for no limit
     """
 
     id: ShareLinkId

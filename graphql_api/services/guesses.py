@@ -41,6 +41,11 @@ class Guesses:
         if len(self._forgotten_at) > self._max_remembered:
             self._forgotten_at.popitem(last=False)
 
+    def take_back(self, key: str) -> None:
+        """It was counted, and was not in vain."""
+        if key in self._forgotten_at:
+            self._forgotten_at[key] -= self._each
+
 
 def address_key(address: Address | None) -> str:
     """One for all addresses that one visitor is likely to have; for those who have none, one together."""

@@ -10,6 +10,7 @@ import anyio
 import anyio.to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
+from argon2.profiles import RFC_9106_LOW_MEMORY
 
 AT_ONCE: Final = 2  # in one process: each takes 64 MiB and a processor for some tens of milliseconds
 
@@ -22,8 +23,9 @@ def normalized_password(password: str) -> str:
 class Passwords:
     """Hashes in threads, a few at a time; who comes meanwhile waits."""
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher()
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        """``hasher``: one that takes less trouble is for tests."""
+        self._hasher = hasher or PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
         self._turn = anyio.Semaphore(AT_ONCE)
 
     async def hash(self, password: str) -> str:

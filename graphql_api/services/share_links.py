@@ -64,6 +64,7 @@ class ShareLinks:
         public_url: str | None,
         max_lifetime: timedelta,
         redirect_lifetime: timedelta,
+        max_on_resource: int = MAX_LINKS_ON_RESOURCE,
     ) -> None:
         """``public_url``: where browsers reach this service. ``redirect_lifetime``: of what visitors are sent on to."""
         self._database = database
@@ -73,6 +74,7 @@ class ShareLinks:
         self._public_url = public_url
         self._max_lifetime = max_lifetime
         self._redirect_lifetime = redirect_lifetime
+        self._max_on_resource = max_on_resource
 
     async def create(self, principal: Principal, wish: ShareWish) -> NewShareLink:
         """A link to a file, or to a folder with all below. What its visitors may read is asked anew at each visit.
@@ -90,8 +92,8 @@ class ShareLinks:
             await rules.lock_version(connection)  # what is being deleted is waited for, and one link made at a time
             standing = await self._standings.of(connection, principal)
             await _require_to_share(connection, standing, wish.resource)
-            if await share_links.count_living_on(connection, wish.resource, now) >= MAX_LINKS_ON_RESOURCE:
-                message = f"at most {MAX_LINKS_ON_RESOURCE} links can open one file or folder"
+            if await share_links.count_living_on(connection, wish.resource, now) >= self._max_on_resource:
+                message = f"at most {self._max_on_resource} links can open one file or folder"
                 raise InvalidInput(InputFault(message, ("resource",)))
             assert principal.user_id is not None, "who is not signed in holds SHARE nowhere"
             link = ShareLink(

@@ -111,12 +111,15 @@ class Visits:
         Raises: RateLimited: too many of these.
         """
         assert visit.link.password_hash is not None
-        async with self._unlocking:  # guesses that come at once are counted one after the other
+        async with self._unlocking:
             self._require_room(visit.guess_keys)
+            self._count(visit.guess_keys)  # now, or those that come at once would all find room
             is_right = await self._passwords.is_right(visit.link.password_hash, normalized_password(password))
-            if not is_right:
-                self._count(visit.guess_keys)
-                log.warning("share_link_refused link=%s reason=password", visit.link.id)
+        if is_right:
+            self._of_addresses.take_back(visit.guess_keys[0])
+            self._of_links.take_back(visit.guess_keys[1])
+        else:
+            log.warning("share_link_refused link=%s reason=password", visit.link.id)
         return is_right
 
     async def list_files(self, visit: Visit, request: PageRequest) -> SharedFiles:
@@ -177,12 +180,12 @@ class Visits:
         return None if thing is None else Visit(link, thing, standing, keys)
 
     def _require_room(self, keys: tuple[str, str]) -> None:
-        for guesses, key in zip((self._of_addresses, self._of_links), keys, strict=True):
-            guesses.require_room(key)
+        self._of_addresses.require_room(keys[0])
+        self._of_links.require_room(keys[1])
 
     def _count(self, keys: tuple[str, str]) -> None:
-        for guesses, key in zip((self._of_addresses, self._of_links), keys, strict=True):
-            guesses.count(key)
+        self._of_addresses.count(keys[0])
+        self._of_links.count(keys[1])
 
 
 def _path(file: File, ancestry: Mapping[FolderId, Sequence[Folder]], shared: FolderId) -> str:
