@@ -46,7 +46,7 @@ _NOBODY: Final = UserId(well_formed("", USER_PREFIX))  # has made no link
 
 def token_hash(token: str) -> str:
     """What is kept of a token. It has 256 bits of chance, so one round and no salt are enough."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 
 class ShareLinks:

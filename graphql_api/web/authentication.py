@@ -8,7 +8,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import jwt
@@ -23,7 +23,17 @@ MAX_NAME_LENGTH: Final = 255  # characters; OpenID Connect Core, section 2, for 
 MEMORY_SIZE: Final = 1024  # verified tokens
 MEMORY_LIFETIME: Final = timedelta(seconds=60)  # a withdrawn key or changed policy counts after this at the latest
 
+_LAST_INSTANT: Final = datetime(9000, 1, 1, tzinfo=UTC).timestamp()  # a token that ends later may as well end here
+
 HS256: Final = "HS256"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a token came to. ``ends_at``: from then on it is refused."""
+
+    identity: Identity
+    ends_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +80,29 @@ class Authenticator:
         self._provider_keys = (
             ProviderKeys(policy.jwks_url, algorithms=policy.algorithms, clock=clock) if policy.jwks_url else None
         )
-        self._memory: OrderedDict[bytes, tuple[Identity, datetime]] = OrderedDict()
+        self._memory: OrderedDict[bytes, tuple[Verified, datetime]] = OrderedDict()
 
     async def identify(self, authorization: str | None) -> Identity | None:
         """Who sent this ``Authorization`` header; None (anonymous) only when there is no such header.
 
         Raises: Unauthenticated: whatever is wrong with the header. Unavailable: the provider's keys cannot be had.
         """
+        verified = await self.verify(authorization)
+        return None if verified is None else verified.identity
+
+    async def verify(self, authorization: str | None) -> Verified | None:
+        """The same, and until when that is so. Raises: as ``identify`` does."""
         if authorization is None:
             return None
         token = _bearer_token(authorization)
         digest = hashlib.sha256(token.encode()).digest()  # a key that gives no token away
-        if (identity := self._recall(digest)) is not None:
-            return identity
+        if (verified := self._recall(digest)) is not None:
+            return verified
         claims = self._verified_claims(token, await self._key_for(token))
-        identity = self._identity_in(claims)
-        self._remember(digest, identity, claims)
-        return identity
+        ends_at = datetime.fromtimestamp(min(_seconds(claims, "exp"), _LAST_INSTANT), UTC) + self._policy.leeway
+        verified = Verified(self._identity_in(claims), ends_at)
+        self._remember(digest, verified, claims)
+        return verified
 
     async def _key_for(self, token: str) -> PyJWK | str:
         """The policy names a key for each algorithm; the token may only choose among them."""
@@ -153,20 +169,20 @@ class Authenticator:
         """
         return self._policy.trusts_email or claims.get("email_verified") is True
 
-    def _recall(self, digest: bytes) -> Identity | None:
-        identity, until = self._memory.get(digest, (None, None))
+    def _recall(self, digest: bytes) -> Verified | None:
+        verified, until = self._memory.get(digest, (None, None))
         if until is None:
             return None
         if self._clock() >= until:
             del self._memory[digest]
             return None
         self._memory.move_to_end(digest)
-        return identity
+        return verified
 
-    def _remember(self, digest: bytes, identity: Identity, claims: Mapping[str, Any]) -> None:
+    def _remember(self, digest: bytes, verified: Verified, claims: Mapping[str, Any]) -> None:
         now = self._clock()
         left = timedelta(seconds=min(_seconds(claims, "exp") - now.timestamp(), MEMORY_LIFETIME.total_seconds()))
-        self._memory[digest] = (identity, now + left)
+        self._memory[digest] = (verified, now + left)
         if len(self._memory) > MEMORY_SIZE:
             self._memory.popitem(last=False)
 

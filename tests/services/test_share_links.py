@@ -13,7 +13,7 @@ from graphql_api.errors import Forbidden, InvalidInput, NotFound
 from graphql_api.model.audit import AuditAction, AuditFilter
 from graphql_api.model.ids import new_file_id, new_folder_id
 from graphql_api.model.page import PageRequest
-from graphql_api.model.principal import ANONYMOUS, Permission
+from graphql_api.model.principal import ANONYMOUS, Permission, Principal
 from graphql_api.model.rule import ROOT, Scope
 from graphql_api.model.share import MAX_DOWNLOADS, ShareWish
 from graphql_api.services.passwords import Passwords
@@ -201,7 +201,7 @@ async def test_a_maker_who_may_share_no_longer_still_sees_and_revokes_what_they_
 async def test_the_list_has_ones_own_links_and_to_auditors_all(world: World) -> None:
     ada, bob = await world.principal("ada"), await world.principal("bob")
     admin = await world.principal("boss", is_admin=True)
-    made = {}
+    made: dict[Principal, list[str]] = {}
     for principal in (ada, bob):
         file = await filed(world, principal)
         made[principal] = []
