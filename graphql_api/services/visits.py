@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 import anyio
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
 from graphql_api.access.visiting import visitor_standing
@@ -94,14 +95,17 @@ class Visits:
     async def begin(self, visitor: Principal, token: str) -> Visit:
         """What the token opens to somebody from ``visitor``'s address; who they are does not matter.
 
-        Raises: NotFound: nothing, for whatever reason; this counts as a guess. RateLimited: too many of these.
-        Unavailable.
+        Raises: NotFound: nothing, for whatever reason. If it never has, that counts as a guess. RateLimited: too many
+        of these. Unavailable.
         """
         keys = address_key(visitor.address), token[:_PREFIX]
         self._require_room(keys)
-        visit = await self._find(visitor, token, keys)
-        if visit is None:
+        async with self._database.autocommit() as connection:
+            link = await share_links.find_by_hash(connection, token_hash(token))
+            visit = None if link is None else await self._open(connection, link, visitor, keys)
+        if link is None:
             self._count(keys)
+        if visit is None:
             raise NotFound("no such link")
         return visit
 
@@ -156,27 +160,26 @@ class Visits:
         log.info("share_link_used link=%s file=%s", link.id, file.id)
         return signed
 
-    async def _find(self, visitor: Principal, token: str, keys: tuple[str, str]) -> Visit | None:
-        async with self._database.autocommit() as connection:
-            link = await share_links.find_by_hash(connection, token_hash(token))
-            if link is None or link.state(self._clock()) is not ShareLinkState.OPEN:
-                return None
-            maker = await users.recall_principal(connection, link.created_by)
-            resource = (await find_resources(connection, [link.resource])).get(link.resource)
-            if maker is None or resource is None:
-                return None
-            makers = await self._standings.of(connection, replace(maker, address=visitor.address))
-            anyones = await self._standings.of_anonymous(connection, visitor.address)
-            standing = visitor_standing(makers, anyones)
-            if not makers.may(Permission.SHARE, resource.shared):
-                return None
-            thing: File | Folder | None
-            if is_file(link.resource):
-                file_id = FileId(link.resource)
-                thing = (await files.find_files(connection, standing, [file_id])).get(file_id)
-            else:
-                folder_id = FolderId(link.resource)
-                thing = (await folders.find_folders(connection, standing, [folder_id])).get(folder_id)
+    async def _open(
+        self, connection: AsyncConnection, link: ShareLink, visitor: Principal, keys: tuple[str, str]
+    ) -> Visit | None:
+        if link.state(self._clock()) is not ShareLinkState.OPEN:
+            return None
+        maker = await users.recall_principal(connection, link.created_by)
+        resource = (await find_resources(connection, [link.resource])).get(link.resource)
+        if maker is None or resource is None:
+            return None
+        makers = await self._standings.of(connection, replace(maker, address=visitor.address))
+        if not makers.may(Permission.SHARE, resource.shared):
+            return None
+        standing = visitor_standing(makers, await self._standings.of_anonymous(connection, visitor.address))
+        thing: File | Folder | None
+        if is_file(link.resource):
+            file_id = FileId(link.resource)
+            thing = (await files.find_files(connection, standing, [file_id])).get(file_id)
+        else:
+            folder_id = FolderId(link.resource)
+            thing = (await folders.find_folders(connection, standing, [folder_id])).get(folder_id)
         return None if thing is None else Visit(link, thing, standing, keys)
 
     def _require_room(self, keys: tuple[str, str]) -> None:

@@ -73,7 +73,7 @@ def _page(
     """``goes_to``: browsers hold a form's redirects to its policy, too."""
     forms = "'none'" if goes_to is None else f"'self' {goes_to}"
     policy = (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action {forms}; base-uri 'none'; "
+        f"default-src 'none'; img-src data:; style-src 'sha256-{_STYLE_HASH}'; form-action {forms}; base-uri 'none'; "
         "frame-ancestors 'none'"
     )
     html = (

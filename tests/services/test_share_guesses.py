@@ -61,6 +61,17 @@ async def test_who_finds_what_is_there_is_never_limited(sqlite_world: World) -> 
     assert all(outcomes)
 
 
+async def test_who_has_the_address_of_a_link_that_has_ended_does_not_guess(sqlite_world: World) -> None:
+    """An office, which has one address, may well follow the link of an old mail a hundred times."""
+    world = sqlite_world
+    ada = await world.principal("ada")
+    ended, good = [await shared(world, ada, await filed(world, ada, name)) for name in ("1.txt", "2.txt")]
+    await world.services.share_links.revoke(ada, ended.link.id)
+    outcomes = [await opens(world, ended.token) for _ in range(world.guess_limits.per_address + 10)]
+    assert not any(outcomes)
+    assert await opens(world, good.token)
+
+
 async def test_passwords_are_hashed_as_rfc_9106_recommends() -> None:
     hashed = await Passwords().hash("correct horse")
     assert hashed.startswith("$argon2id$v=19$m=65536,t=3,p=4$")

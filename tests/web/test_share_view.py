@@ -84,7 +84,7 @@ def check_page(answer: httpx.Response) -> None:
     check_manners(answer)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     policy = answer.headers["content-security-policy"]
-    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
     assert "unsafe" not in policy
     assert "<script" not in answer.text
 
@@ -221,7 +221,7 @@ async def test_of_a_hundred_who_press_the_button_at_once_one_is_sent_on(
     answers = await asyncio.gather(*(client.post(f"/s/{made.token}") for _ in range(100)))
     statuses = [answer.status_code for answer in answers]
     assert statuses.count(303) == 1
-    assert set(statuses) <= {303, 404, 429}  # who comes last has seen so many fail that it is refused at once
+    assert statuses.count(404) == 99
     assert (await now_of(world, made.link)).downloads == 1
 
 
