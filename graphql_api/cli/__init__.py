@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,19 @@ def _leave(_number: int, _frame: object) -> None:
     sys.exit(0)
 
 
+def _leave_at_once(_number: int, _frame: object) -> None:
+    """As long as modules are loaded nothing has been started, and an exception might come up where Python drops it."""
+    os._exit(0)
+
+
+def _on_signals(handler: Callable[[int, object], None]) -> None:
+    for number in STOP_SIGNALS:
+        signal.signal(number, handler)
+
+
 @contextmanager
 def _clean_end_on_signals() -> Iterator[None]:
-    for number in STOP_SIGNALS:
-        signal.signal(number, _leave)
+    _on_signals(_leave)
     try:
         yield
     finally:
@@ -86,9 +95,10 @@ def main() -> None:
 )
 def dev(port: int, data: Path, reset: bool, as_json: bool, origins: tuple[str, ...]) -> None:
     """Run everything on this machine: API, database, an S3-speaking store, and an edge that verifies signatures."""
-    with _clean_end_on_signals():
-        from graphql_api.cli.dev import run  # what only `dev` needs is not loaded by `serve`
+    _on_signals(_leave_at_once)
+    from graphql_api.cli.dev import run  # what only `dev` needs is not loaded by `serve`
 
+    with _clean_end_on_signals():
         run(data, port=port, reset=reset, as_json=as_json, origins=origins)
 
 
