@@ -5,7 +5,6 @@ HTML is shown a page, everybody else gets JSON.
 """
 
 import functools
-import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -16,14 +15,12 @@ from starlette.responses import Response
 from graphql_api.errors import InvalidInput, NotFound, RateLimited, Unauthenticated, Unavailable
 from graphql_api.web import pages
 from graphql_api.web.answers import JsonAnswer, error_answer
-from graphql_api.web.client_address import parse_address
+from graphql_api.web.client_address import IpAddress, parse_address
 
 HEADERS: Final = {"referrer-policy": "no-referrer", "x-robots-tag": "noindex"}
 RETRY_AFTER: Final = 5  # seconds, when a part does not answer
 
 View = Callable[..., Awaitable[Response]]
-
-log = logging.getLogger(__name__)
 
 
 def door(view: View) -> View:
@@ -78,6 +75,6 @@ def wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "").lower()
 
 
-def address_of(request: Request) -> Any:
+def address_of(request: Request) -> IpAddress | None:
     """From where the request comes, as conditions and limits see it; None if that is not known."""
     return parse_address(request.state.client_address or "")
