@@ -20,7 +20,7 @@ from graphql_api.db.engine import Database
 from graphql_api.db.scopes import scopes_of_files
 from graphql_api.db.seal import CursorSeal
 from graphql_api.errors import NotFound
-from graphql_api.model.delivery import SignedUrl
+from graphql_api.model.delivery import Link
 from graphql_api.model.file import File, Folder
 from graphql_api.model.ids import FileId, FolderId
 from graphql_api.model.listing import FileFilter, FileOrder, FileOrderField, OrderDirection
@@ -144,7 +144,7 @@ class Visits:
             raise NotFound("no such file")
         return found
 
-    async def fetch(self, visit: Visit, file: File) -> SignedUrl:
+    async def fetch(self, visit: Visit, file: File) -> Link:
         """A link of seconds to the file's bytes, which counts as one download.
 
         Raises: NotFound: none can be made for this visitor, or the share link has ended meanwhile. Unavailable.

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import anyio
 import jwt
 from jwt import PyJWK
 
-from graphql_api.errors import ConfigurationError, Unauthenticated
+from graphql_api.errors import ConfigurationError, Unauthenticated, Unavailable
 from graphql_api.model.principal import Identity
 from graphql_api.web.provider_keys import ProviderKeys
 
@@ -23,6 +24,8 @@ MAX_NAME_LENGTH: Final = 255  # characters; OpenID Connect Core, section 2, for 
 MEMORY_SIZE: Final = 1024  # verified tokens
 MEMORY_LIFETIME: Final = timedelta(seconds=60)  # a withdrawn key or changed policy counts after this at the latest
 
+RECHECK_INTERVAL: Final = timedelta(minutes=10)  # for what stays open; as long as a provider's keys are trusted
+SHORTEST_PAUSE: Final = timedelta(milliseconds=20)
 _LAST_INSTANT: Final = datetime(9000, 1, 1, tzinfo=UTC).timestamp()  # a token that ends later may as well end here
 
 HS256: Final = "HS256"
@@ -87,13 +90,29 @@ class Authenticator:
 
         Raises: Unauthenticated: whatever is wrong with the header. Unavailable: the provider's keys cannot be had.
         """
-        verified = await self.verify(authorization)
-        return None if verified is None else verified.identity
+        return None if authorization is None else (await self.verify(authorization)).identity
 
-    async def verify(self, authorization: str | None) -> Verified | None:
-        """The same, and until when that is so. Raises: as ``identify`` does."""
+    async def until_refused(self, authorization: str | None) -> None:
+        """Returns when a header that was accepted is accepted no longer: its token has ended, or its key was withdrawn,
+        which is noticed within ``RECHECK_INTERVAL``. An absent header is never refused.
+        """
         if authorization is None:
-            return None
+            await anyio.sleep_forever()
+            return
+        while True:
+            pause = RECHECK_INTERVAL
+            try:
+                verified = await self.verify(authorization)
+            except Unauthenticated:
+                return
+            except Unavailable:
+                pass  # of the keys nothing is known: they were good
+            else:
+                pause = min(pause, max(verified.ends_at - self._clock(), SHORTEST_PAUSE))
+            await anyio.sleep(pause.total_seconds())
+
+    async def verify(self, authorization: str) -> Verified:
+        """Who sent this header, and until when that is so. Raises: as ``identify`` does."""
         token = _bearer_token(authorization)
         digest = hashlib.sha256(token.encode()).digest()  # a key that gives no token away
         if (verified := self._recall(digest)) is not None:

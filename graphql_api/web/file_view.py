@@ -21,6 +21,7 @@ from graphql_api.web.answers import JsonAnswer
 from graphql_api.web.authentication import Authenticator
 from graphql_api.web.doors import address_of, door, redirect
 from graphql_api.web.passes import Passes
+from graphql_api.web.viewers import authorization_header
 
 COOKIE: Final = "file_session"
 PATH: Final = "/f/"
@@ -73,9 +74,10 @@ class FileView:
             answer = Response(status_code=204)
             answer.delete_cookie(COOKIE, path=PATH, secure=True, httponly=True, samesite="lax")
             return answer
-        found = await self._authenticator.verify(_authorization(request))
-        if found is None:
+        authorization = authorization_header(request)
+        if authorization is None:
             raise Unauthenticated("A session takes a bearer token.")
+        found = await self._authenticator.verify(authorization)
         principal = await self._services.accounts.principal_of(found.identity)
         assert principal.user_id is not None, "a verified token names somebody"
         now = self._clock()
@@ -95,21 +97,13 @@ class FileView:
     async def _viewer(self, request: Request) -> Principal:
         """By bearer token, else by cookie, else nobody in particular. Raises: Unauthenticated: a bad token."""
         address, request_id = address_of(request), request.state.request_id
-        found = await self._authenticator.verify(_authorization(request))
-        if found is not None:
-            accounts = self._services.accounts
-            return await accounts.principal_of(found.identity, address=address, request_id=request_id)
+        accounts = self._services.accounts
+        identity = await self._authenticator.identify(authorization_header(request))
+        if identity is not None:
+            return await accounts.principal_of(identity, address=address, request_id=request_id)
         holder = self._passes.holder(_PURPOSE, request.cookies.get(COOKIE, ""), now=self._clock())
         if holder is not None:
-            known = await self._services.accounts.recall(UserId(holder), address=address, request_id=request_id)
+            known = await accounts.recall(UserId(holder), address=address, request_id=request_id)
             if known is not None:
                 return known
         return replace(ANONYMOUS, address=address, request_id=request_id)
-
-
-def _authorization(request: Request) -> str | None:
-    """Raises: Unauthenticated: there are several."""
-    headers = request.headers.getlist("authorization")
-    if len(headers) > 1:
-        raise Unauthenticated("There is more than one Authorization header.")
-    return headers[0] if headers else None

@@ -12,7 +12,7 @@ from graphql_api.model.delivery import SignedUrl
 from graphql_api.model.stored_object import PutUploadTarget
 from graphql_api.services.delivery import Delivery
 from tests.services.stories import filed, promised
-from tests.world import START, World
+from tests.world import REDIRECT_LIFETIME, START, World
 
 SECRET = "postgresql://admin:hunter2@db.internal/files"
 CREATE = """mutation { createUpload(input: {filename: "a", size: 1, contentType: "a/b"}) {
@@ -22,6 +22,8 @@ CREATE = """mutation { createUpload(input: {filename: "a", size: 1, contentType:
 class BrokenSigner:
     """A part with a bug."""
 
+    key_pair_id = "K1"
+
     def sign(self, *_args: object, **_kwargs: object) -> SignedUrl:
         raise RuntimeError(SECRET)
 
@@ -29,12 +31,21 @@ class BrokenSigner:
 class WrongSigner:
     """A part that gives what GraphQL cannot write."""
 
+    key_pair_id = "K1"
+
     def sign(self, *_args: object, **_kwargs: object) -> SignedUrl:
         return SignedUrl("https://cdn.test/x", START, {SECRET}, has_custom_policy=False)  # type: ignore[arg-type]
 
 
 def with_signer(world: World, signer: Any) -> None:
-    delivery = Delivery(signer, world.clock, max_lifetime=timedelta(days=1), redirect_lifetime=timedelta(minutes=1))
+    delivery = Delivery(
+        signer,
+        world.clock,
+        max_lifetime=timedelta(days=1),
+        redirect_lifetime=REDIRECT_LIFETIME,
+        window=timedelta(1),
+        memory=0,
+    )
     world.services = dataclasses.replace(world.services, delivery=delivery)
 
 

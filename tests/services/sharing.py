@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from graphql_api.errors import NotFound
-from graphql_api.model.delivery import SignedUrl
+from graphql_api.model.delivery import Link
 from graphql_api.model.file import File, Folder
 from graphql_api.model.principal import ANONYMOUS, Principal
 from graphql_api.model.rule import Scope
@@ -24,7 +24,7 @@ async def shared(world: World, maker: Principal, thing: File | Folder | str, **w
     return await world.services.share_links.create(maker, replace(ShareWish(Scope(resource)), **wish))
 
 
-async def fetched(world: World, token: str, *, of: str | None = None, by: Principal | None = None) -> SignedUrl:
+async def fetched(world: World, token: str, *, of: str | None = None, by: Principal | None = None) -> Link:
     """What a visitor is sent on to: the file, or in a folder the file ``of``. Raises: NotFound."""
     visits = world.services.visits
     visit = await visits.begin(by or visitor(), token)
