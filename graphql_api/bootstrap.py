@@ -41,6 +41,7 @@ from graphql_api.services.scans import Scans
 from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.standings import Standings
 from graphql_api.services.store_events import StoreEvents
+from graphql_api.services.traffic import Traffic
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.upload_wishes import UploadLimits
@@ -147,6 +148,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
             database, standings, clock, issuer=settings.auth_issuer, link_max_lifetime=settings.link_max_lifetime
         ),
         quotas=Quotas(database, standings, admission, clock, max_file_size=settings.max_upload_bytes),
+        traffic=Traffic(database, standings, clock),
         upkeep=upkeep,
         upload_targets=UploadTargets(database, uploads, store, clock, limits),
         uploads=uploads,

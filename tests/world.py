@@ -35,6 +35,7 @@ from graphql_api.services.quotas import Quotas
 from graphql_api.services.scans import Scans
 from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.standings import Standings
+from graphql_api.services.traffic import Traffic
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.upload_wishes import UploadLimits
@@ -150,6 +151,7 @@ class World:
                 self.database, self.standings, self.clock, issuer=ISSUER, link_max_lifetime=timedelta(days=1)
             ),
             quotas=Quotas(self.database, self.standings, admission, self.clock, max_file_size=MAX_OBJECT_SIZE),
+            traffic=Traffic(self.database, self.standings, self.clock),
             upkeep=upkeep,
             upload_targets=UploadTargets(self.database, uploads, self.store, self.clock, limits),
             uploads=uploads,

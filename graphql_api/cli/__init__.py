@@ -1,4 +1,4 @@
-"""The command line: ``graphql-api dev | serve | worker | migrate | policies | schema | upload | download``.
+"""The command line: ``graphql-api dev | serve | worker | migrate | policies | ingest-logs | schema | upload | …``.
 
 A failure is one clear line, or one for each fault, and exit code 1.
 """
@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from graphql_api.cli.ingest_logs import ingest_logs
 from graphql_api.cli.policies import policies
 from graphql_api.cli.transfer import download, upload
 from graphql_api.errors import ConfigurationError, DeliveryError
@@ -180,6 +181,7 @@ def migrate() -> None:
 
 
 main.add_command(policies)
+main.add_command(ingest_logs)
 main.add_command(upload)
 main.add_command(download)
 

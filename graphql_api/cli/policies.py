@@ -26,16 +26,17 @@ CHANGES = 2  # exit code
 
 class _Policies(click.Group):
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
-        with _usage_is_a_failure():
+        with usage_is_a_failure():
             return super().parse_args(context, arguments)
 
     def invoke(self, context: click.Context) -> Any:
-        with _usage_is_a_failure():
+        with usage_is_a_failure():
             return super().invoke(context)
 
 
 @contextmanager
-def _usage_is_a_failure() -> Iterator[None]:
+def usage_is_a_failure() -> Iterator[None]:
+    """Options that click does not take end with 1, so that 2 is free to mean something else."""
     try:
         yield
     except click.UsageError as error:

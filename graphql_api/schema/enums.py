@@ -13,6 +13,7 @@ from graphql_api.model.preview import Direction
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import Effect
 from graphql_api.model.stored_object import StoreRequestKind
+from graphql_api.model.traffic import TrafficInterval, TrafficOrder
 from graphql_api.model.upload import OnConflict, UploadFailureCode, UploadMethod, UploadStatus
 
 
@@ -143,6 +144,14 @@ _describe(
     ENDED="It has ended.",
 )
 _describe(Direction, "Which way access changes.", name="PreviewDirection", GAINS="May do more.", LOSES="May do less.")
+_describe(TrafficInterval, "Width of a bucket of usage.", name="UsageInterval", DAY="One day.", MONTH="One month.")
+_describe(
+    TrafficOrder,
+    "What the top files have most of.",
+    name="UsageOrder",
+    DOWNLOADS="Downloads.",
+    DELIVERED_BYTES="Bytes delivered.",
+)
 _describe(
     AuditAction,
     "What was done; new values may be added.",

@@ -15,6 +15,7 @@ from graphql_api.services.notes import Notes
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
+from graphql_api.services.traffic import Traffic
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.uploads import Uploads
@@ -38,6 +39,7 @@ class Services:
     people: People
     policies: Policies
     quotas: Quotas
+    traffic: Traffic
     upkeep: Upkeep
     upload_targets: UploadTargets
     uploads: Uploads

@@ -7,6 +7,7 @@ from graphql_api.db.tables.base import Base
 from graphql_api.db.tables.jobs import FailedEventRow, JobRow
 from graphql_api.db.tables.people import GroupMemberRow, GroupRow, UserRow
 from graphql_api.db.tables.policy import AccessRuleRow, AuditEventRow, IdempotencyKeyRow, PolicyStateRow
+from graphql_api.db.tables.traffic import AccessLogRow, FileTrafficRow, UserTrafficRow
 from graphql_api.db.tables.tree import (
     FileMetadataRow,
     FileRow,
@@ -20,6 +21,7 @@ from graphql_api.db.tables.uploads import ObjectDeletionRow, UploadPartRow, Uplo
 from graphql_api.db.tables.usage import FolderGateRow, StorageUsageRow
 
 __all__ = [
+    "AccessLogRow",
     "AccessRuleRow",
     "AuditEventRow",
     "Base",
@@ -27,6 +29,7 @@ __all__ = [
     "FileMetadataRow",
     "FileRow",
     "FileScopeRow",
+    "FileTrafficRow",
     "FileVersionRow",
     "FileWordRow",
     "FolderEntryRow",
@@ -42,4 +45,5 @@ __all__ = [
     "UploadPartRow",
     "UploadRow",
     "UserRow",
+    "UserTrafficRow",
 ]
