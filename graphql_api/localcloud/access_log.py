@@ -47,25 +47,34 @@ class AccessLog:
     To be used from one event loop; ``close`` after it has ended.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: Callable[[], datetime],
+        *,
+        max_wait: float = MAX_WAIT,
+        max_records: int = MAX_RECORDS,
+    ) -> None:
         """``clock`` gives aware UTC."""
         self.clock = clock
+        self._max_wait = max_wait
+        self._max_records = max_records
         self._folder = folder
         self._hour = ""
         self._records: list[str] = []
         self._delivery: asyncio.TimerHandle | None = None
 
     def write(self, values: Sequence[str], now: datetime) -> None:
-        """Keep a request that ended at ``now``, whose ``values`` are those of ``FIELDS`` after date and time."""
+        """Keep a request that ended at ``now``; ``values`` are those of ``FIELDS`` after date and time, encoded."""
         hour = f"{now:%Y-%m-%d-%H}"
         if hour != self._hour:
             self.flush()
             self._hour = hour
         self._records.append("\t".join((f"{now:%Y-%m-%d}", f"{now:%H:%M:%S}", *values)))
-        if len(self._records) >= MAX_RECORDS:
+        if len(self._records) >= self._max_records:
             self.flush()
         elif self._delivery is None:
-            self._delivery = asyncio.get_running_loop().call_later(MAX_WAIT, self.flush)
+            self._delivery = asyncio.get_running_loop().call_later(self._max_wait, self.flush)
 
     def flush(self) -> None:
         """Write what is kept into a file of its own. What cannot be written is lost, and said."""
