@@ -146,6 +146,9 @@ class LogCounting:
         async with aclosing(self._requests(entry, sums)) as requests:
             async for request in requests:
                 sums.requests += 1
+                if not _is_sound(request.key):
+                    sums.unknown += 1
+                    continue
                 counts = pending.setdefault((request.key, request.day), _Counts())
                 counts.add(1, request.begins_download, request.size)
                 if len(pending) >= self._max_pending:
@@ -175,7 +178,7 @@ class LogCounting:
         sums: Sums,
     ) -> None:
         """Bring what is ours from ``pending`` to ``counted``."""
-        keys = {key for key, _ in pending if _is_sound(key)}
+        keys = {key for key, _ in pending}
         async with self._database.autocommit() as connection:
             files = await traffic.find_files_of_keys(connection, keys)
         for (key, day), counts in pending.items():
@@ -195,5 +198,5 @@ def _known(name: str, size: int, counted_size: int) -> LogReport:
 
 
 def _is_sound(key: str) -> bool:
-    """Whether it could be a key of ours; no database has to look at more."""
+    """Whether it could be a key of ours: nothing else is remembered, nor is a database asked about it."""
     return key.isascii() and key.isprintable() and 0 < len(key) <= MAX_KEY_LENGTH

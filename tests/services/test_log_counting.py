@@ -23,7 +23,7 @@ from graphql_api.services.log_counting import LogCounting, LogFate, LogReport, S
 from graphql_api.storage import ObjectReader
 from graphql_api.storage.directory import Directory
 from tests.edge.logs import SIGNATURE, name, packed, values, w3c
-from tests.services.stories import filed
+from tests.services.stories import filed, statements
 from tests.world import START, World
 
 DAY = date(2026, 11, 22)
@@ -352,6 +352,18 @@ async def test_a_few_keys_at_a_time_are_told_apart(world: World) -> None:
     [report] = await counted(world, Shelf(A=log_of(*lines)), max_pending=3)
     assert report.sums == Sums(requests=14, downloads=7, delivered_bytes=7 * 512, unknown=7)
     assert await traffic_of(world, cat) == {DAY: (7, 7 * 512)}
+
+
+async def test_what_can_be_no_key_is_neither_remembered_nor_looked_up(world: World) -> None:
+    cat = await filed(world, await world.principal("ada"))
+    costs = []
+    for unique, stems in (("A", []), ("B", ["x" * 1025, "%2500", "%25C3%25A9", ""])):
+        shelf = Shelf(**{unique: log_of(line(cat.object_key), *map(line, stems))})
+        with statements(world) as run:
+            [report] = await counted(world, shelf, max_pending=2)
+        assert report.sums == Sums(len(stems) + 1, 1, 512, unknown=len(stems))
+        costs.append(len(run))
+    assert costs[0] == costs[1]
 
 
 class Endless:
