@@ -1,11 +1,17 @@
-"""Signatures alone: presigned PUTs and parts against botocore's, a link against the bare signature that is in it."""
+"""Signatures alone: presigned PUTs and parts against botocore's, a link against the bare signature that is in it, and
+links that are remembered against those that are not.
+"""
 
+import itertools
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from benchmarks import naive, site
 from benchmarks.checks import check_link, check_put, checksum_header
@@ -16,9 +22,9 @@ from benchmarks.site import Site
 from graphql_api.access import read_grant
 from graphql_api.bootstrap import assemble
 from graphql_api.localcloud.signature import SignatureVerifier
-from graphql_api.model.delivery import LinkWish
+from graphql_api.model.delivery import LinkWish, ReadGrant
 from graphql_api.model.file import File
-from graphql_api.model.ids import FileId, FolderId, UserId
+from graphql_api.model.ids import FolderId, UserId, new_file_id, new_object_key
 from graphql_api.model.parts import MAX_PARTS, MIB, PromisedPart, StoreUpload
 from graphql_api.model.rule import PLAIN
 from graphql_api.model.stored_object import PromisedObject
@@ -27,7 +33,9 @@ from graphql_api.settings import Settings
 if TYPE_CHECKING:  # stubs are installed for the checks only
     from mypy_boto3_s3 import S3Client
 
-NAMES: Final = ("presign", "parts", "link")
+NAMES: Final = ("presign", "parts", "link", "links", "links-rsa")
+
+_PAGE_SIZE: Final = 100
 
 _SHA256: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _KEY: Final = "o/01kaqz6c4m0000000000000000"
@@ -37,7 +45,8 @@ _PART_SIZE: Final = 16 * MIB
 
 
 async def measure(name: str, place: Site, effort: Effort) -> Measurement:
-    return await {"presign": _presign, "parts": _parts, "link": _link}[name](place, effort)
+    measures = {"presign": _presign, "parts": _parts, "link": _link, "links": _links, "links-rsa": _links_by_rsa}
+    return await measures[name](place, effort)
 
 
 async def _presign(place: Site, effort: Effort) -> Measurement:
@@ -127,33 +136,18 @@ def _client() -> "S3Client":
 
 
 async def _link(place: Site, effort: Effort) -> Measurement:
-    """``Delivery.sign`` against the naive program's link and against one signature."""
-    assembly = assemble(Settings.read(place.environment))
-    owner, now = UserId(place.user_id), datetime.now(UTC)
-    file = File(
-        id=FileId("file_01kaqz6c4m0000000000000000"),
-        folder_id=FolderId(place.folder_id),
-        owner_id=owner,
-        name="Site survey 000001 final.pdf",
-        size=1_234_567,
-        content_type="application/pdf",
-        stored_content_type="application/pdf",
-        sha256=None,
-        object_key=_KEY,
-        created_at=now,
-        updated_at=now,
-        terms=PLAIN,
-    )
-    grant = read_grant(file)
-    assert grant is not None
+    """``Delivery.sign`` for a link that is not remembered, against the naive program's link and one signature."""
+    assembly = assemble(Settings.read({**place.environment, "GRAPHQL_API_LINK_MEMO_BYTES": "0"}))
+    [grant], now = _grants(place, 1), datetime.now(UTC)
     wish = LinkWish(timedelta(seconds=site.LINK_SECONDS))
     policy = b'{"Statement":[{"Resource":"%s","Condition":{}}]}' % (b"x" * 150)
 
     def ours() -> str:
-        return assembly.services.delivery.sign(grant, wish).url
+        [link] = assembly.services.delivery.sign([grant], wish)
+        return link.url
 
     def tutorial() -> str:
-        return naive.cloudfront_url(place.key_path, _KEY, file.name, now + wish.lifetime)
+        return naive.cloudfront_url(place.key_path, grant.file.object_key, grant.file.name, now + wish.lifetime)
 
     def bare() -> bytes:
         return place.private_key.sign(policy, ECDSA)
@@ -167,6 +161,66 @@ async def _link(place: Site, effort: Effort) -> Measurement:
     await assembly.close()
     bound = Bound("ours/floor", at_most=2)
     return Measurement("link", None, times["ours"], times["naive"], times["floor"], [bound])
+
+
+async def _links(place: Site, effort: Effort) -> Measurement:
+    """``Delivery.sign`` for a page of links that have been signed before, against a page of links that have not."""
+    return await _remembered("links", place, place.key_path, place.public_pem, effort)
+
+
+async def _links_by_rsa(place: Site, effort: Effort) -> Measurement:
+    """The same with the key of most tutorials."""
+    key, path = rsa.generate_private_key(65_537, 2048), place.key_path.with_name("rsa.pem")
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public_pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    return await _remembered("links-rsa", place, path, public_pem, effort)
+
+
+async def _remembered(name: str, place: Site, key_path: Path, public_pem: str, effort: Effort) -> Measurement:
+    settings = Settings.read({**place.environment, "GRAPHQL_API_CDN_PRIVATE_KEY_FILE": str(key_path)})
+    assembly = assemble(settings)
+    delivery, grants = assembly.services.delivery, _grants(place, _PAGE_SIZE)
+    wish = LinkWish(timedelta(seconds=site.LINK_SECONDS))
+    # Another wish each time; it is remembered as well, and drives out what was remembered before.
+    lifetimes = itertools.cycle(range(site.LINK_SECONDS + 1, int(settings.link_max_lifetime.total_seconds())))
+
+    def warm() -> object:
+        return delivery.sign(grants, wish)
+
+    def cold() -> object:
+        return delivery.sign(grants, LinkWish(timedelta(seconds=next(lifetimes))))
+
+    verifier = SignatureVerifier({site.CDN_KEY_ID: public_pem})
+    for link in delivery.sign(grants, wish):
+        check_link(link.url, verifier)
+    times = await interleaved({"ours": _as_operation(warm), "cold": _as_operation(cold)}, effort)
+    await assembly.close()
+    bound = Bound("cold/ours", at_least=100)
+    return Measurement(name, None, times["ours"], None, None, [bound], cold=times["cold"])
+
+
+def _grants(place: Site, files: int) -> list[ReadGrant]:
+    """To files as a page has them."""
+    now, found = datetime.now(UTC), []
+    for number in range(files):
+        file = File(
+            id=new_file_id(now),
+            folder_id=FolderId(place.folder_id),
+            owner_id=UserId(place.user_id),
+            name=f"Site survey {number:06} final.pdf",
+            size=1_234_567,
+            content_type="application/pdf",
+            stored_content_type="application/pdf",
+            sha256=None,
+            object_key=new_object_key(now),
+            created_at=now,
+            updated_at=now,
+            terms=PLAIN,
+        )
+        grant = read_grant(file)
+        assert grant is not None
+        found.append(grant)
+    return found
 
 
 def _as_operation(call: Callable[[], object]) -> Operation:

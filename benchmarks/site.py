@@ -30,6 +30,7 @@ AUDIENCE: Final = "graphql-api"
 TOKEN_SECRET: Final = "a secret of at least thirty-two bytes"
 SUBJECT: Final = "owner-0"
 LINK_SECONDS: Final = 3600
+WINDOW_SECONDS: Final = 1800  # the default of the settings
 TARGET_SECONDS: Final = 3600
 
 # The product finds the files of an owner in their scopes; the naive program and the floor have an index of their own.

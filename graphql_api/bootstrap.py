@@ -5,7 +5,7 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -13,6 +13,7 @@ from typing import Final
 from starlette.applications import Starlette
 
 from graphql_api.db.engine import Database
+from graphql_api.db.listener import Listener
 from graphql_api.db.migration import require_newest_schema
 from graphql_api.db.seal import CursorSeal
 from graphql_api.events.sqs import SqsEventSource
@@ -25,22 +26,28 @@ from graphql_api.services.admission import Admission
 from graphql_api.services.audit_log import AuditLog
 from graphql_api.services.clock import Clock, utc_now
 from graphql_api.services.completion import Completion
+from graphql_api.services.count_comparison import CountCheck
 from graphql_api.services.dead_letters import DeadLetters
 from graphql_api.services.delivery import Delivery
 from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
 from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.live import Live
 from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
+from graphql_api.services.object_comparison import ObjectCheck, StrayCheck
 from graphql_api.services.outbox import Outbox
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
+from graphql_api.services.rechecks import Rechecks
+from graphql_api.services.reconciling import Reconciling
 from graphql_api.services.scans import Scans
 from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.standings import Standings
 from graphql_api.services.store_events import StoreEvents
+from graphql_api.services.strays import EVERY, SAFE_AGE, Strays
 from graphql_api.services.traffic import Traffic
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
@@ -51,9 +58,11 @@ from graphql_api.services.versions import Versions
 from graphql_api.settings import Settings
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import HashAlgorithm, Keyring, SigningKey
+from graphql_api.storage import ObjectStore
 from graphql_api.storage.s3 import S3Store
 from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator, TokenPolicy
+from graphql_api.web.server import CLOSING
 from graphql_api.workers import Loop, Worker
 
 log = logging.getLogger(__name__)
@@ -74,6 +83,7 @@ class Assembly:
     database: Database
     store: S3Store
     services: Services
+    clock: Clock
     outbox: Outbox
     scans: Outbox | None
     dead_letters: DeadLetters
@@ -133,7 +143,11 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         audit_log=AuditLog(database, standings, clock, retention=settings.audit_retention or None),
         completion=completion,
         delivery=Delivery(
-            CloudFrontSigner(settings.cdn_base_url, Keyring([key])), clock, max_lifetime=settings.link_max_lifetime
+            CloudFrontSigner(settings.cdn_base_url, Keyring([key])),
+            clock,
+            max_lifetime=settings.link_max_lifetime,
+            window=settings.link_window,
+            memory=settings.link_memo_bytes,
         ),
         files=Files(  # sealed with a secret that all processes have
             database, standings, upkeep, clock, CursorSeal(pem.encode()), admission
@@ -141,6 +155,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         folders=Folders(database, standings, upkeep, clock, admission),
         groups=Groups(database, standings, clock),
         health=Health(database, store),
+        live=Live(database, standings),
         lookout=Lookout(database, completion, verdicts, upkeep, clock),
         notes=Notes(database, standings, clock),
         people=People(database, standings, clock, issuer=settings.auth_issuer),
@@ -148,6 +163,8 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
             database, standings, clock, issuer=settings.auth_issuer, link_max_lifetime=settings.link_max_lifetime
         ),
         quotas=Quotas(database, standings, admission, clock, max_file_size=settings.max_upload_bytes),
+        rechecks=Rechecks(database, store, clock, transfer_grace=settings.transfer_grace),
+        strays=Strays(database, store, clock),
         traffic=Traffic(database, standings, clock),
         upkeep=upkeep,
         upload_targets=UploadTargets(database, uploads, store, clock, limits),
@@ -166,6 +183,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         database,
         store,
         services,
+        clock,
         outbox=Outbox(database, clock, handlers={}),
         scans=scans,
         dead_letters=DeadLetters(database, clock),
@@ -187,6 +205,30 @@ def _event_source(settings: Settings) -> SqsEventSource | None:
         endpoint_url=settings.events_endpoint_url,
         access_key_id=key_id,
         secret_access_key=None if secret is None else secret.get_secret_value(),
+    )
+
+
+def reconciling(
+    database: Database,
+    store: ObjectStore,
+    services: Services,
+    clock: Clock,
+    *,
+    prefix: str,
+    safe_age: timedelta,
+    max_removals: int,
+) -> Reconciling:
+    """Everything that can be compared; of objects what is below ``prefix``. Younger strays are left to upkeep, which
+    has not had its time.
+    """
+    stray_age = max(safe_age, SAFE_AGE + EVERY)
+    return Reconciling(
+        [
+            ObjectCheck(database, store, services.upkeep, clock, prefix=prefix, safe_age=safe_age),
+            StrayCheck(services.strays, prefix=prefix, safe_age=stray_age),
+            CountCheck(database),
+        ],
+        max_removals=max_removals,
     )
 
 
@@ -214,20 +256,27 @@ def token_policy(settings: Settings) -> TokenPolicy:
 def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
     """The ASGI application, which connects when the server starts it. Raises: ConfigurationError."""
     assembly = assemble(settings, clock=clock)
+    listen_url = settings.listen_database_url or settings.database_url
+    listener = Listener(Database(listen_url.get_secret_value()), assembly.database.signals)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, asyncio.Event]]:
         await require_newest_schema(assembly.database)
         stop = asyncio.Event()
         loops = _standing_loops(assembly, settings) if settings.sweep_interval else ()
         working = asyncio.create_task(Worker(loops, stop_deadline=STOP_DEADLINE_BESIDE).run(stop))
+        listening = asyncio.create_task(listener.run())
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         try:
-            yield
+            yield {CLOSING: asyncio.Event()}
         finally:
             stop.set()
             await working
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+            await listener.close()
             await assembly.close()
 
     return create_app(
@@ -251,19 +300,21 @@ def _standing_loops(assembly: Assembly, settings: Settings) -> list[Loop]:
         loops += [
             Loop("uploads", services.lookout.turn, interval),
             Loop("objects", services.upkeep.turn, interval),
+            Loop("strays", services.strays.turn, interval),
+            Loop("rechecks", services.rechecks.turn, interval),
             Loop("records", services.audit_log.turn, interval),
             Loop("dead_letters", assembly.dead_letters.turn, interval),
         ]
     return loops
 
 
-async def work(settings: Settings, *, once: bool) -> bool:
+async def work(settings: Settings, *, once: bool, clock: Clock = utc_now) -> bool:
     """Run every loop until SIGTERM or SIGINT, or ``once`` until nothing is due; whether all went well.
 
     Raises: ConfigurationError: as ``assemble`` does, or the schema is not the newest. Unavailable: the database, before
     anything is begun.
     """
-    assembly = assemble(settings)
+    assembly = assemble(settings, clock=clock)
     try:
         await require_newest_schema(assembly.database)
         await assembly.dead_letters.count()

@@ -99,6 +99,8 @@ class Settings(BaseSettings):
 
     database_url: Annotated[SecretStr, AfterValidator(setting_values.database_url)]
     """`sqlite:///path` (four slashes: absolute) or `postgresql://user:password@host:port/name`. *Secret.*"""
+    listen_database_url: Annotated[SecretStr, AfterValidator(setting_values.database_url)] | None = None
+    """The same database past a connection pooler, for live events: LISTEN needs a session of its own. *Secret.*"""
 
     s3_bucket: Annotated[str, AfterValidator(setting_values.bucket_name)]
     """Bucket that holds the files."""
@@ -191,15 +193,21 @@ class Settings(BaseSettings):
     transfer_grace: Annotated[timedelta, _seconds(0, 604_800)] = Field(
         default=timedelta(hours=1), alias=f"{PREFIX}TRANSFER_GRACE_SECONDS"
     )
-    """Longest time that a PUT which began in time may still run; 0 to 604800 (7 days)."""
+    """Longest time that a PUT or POST which began in time may still run; 0 to 604800 (7 days)."""
     sweep_interval: Annotated[timedelta, _seconds(0, 86_400)] = Field(
         default=timedelta(minutes=1), alias=f"{PREFIX}SWEEP_SECONDS"
     )
-    """How often ended uploads and deleted bytes are swept; at most 86400 (a day), and 0 turns the loop off."""
+    """How often ended uploads, deleted bytes and so on are swept; at most 86400 (a day), and 0 turns it off."""
     link_max_lifetime: Annotated[timedelta, _seconds(1, 31_536_000)] = Field(
         default=timedelta(days=1), alias=f"{PREFIX}LINK_MAX_SECONDS"
     )
     """Longest lifetime of a download link; 1 to 31536000 (365 days)."""
+    link_window: Annotated[timedelta, _seconds(1, 86_400)] = Field(
+        default=timedelta(minutes=30), alias=f"{PREFIX}LINK_WINDOW_SECONDS"
+    )
+    """For how long a link can stay the same, byte for byte; 1 to 86400 (a day). The same in all processes."""
+    link_memo_bytes: int = Field(default=32 * MIB, ge=0, le=MAX_BYTES)
+    """Memory of each process for links to be given again, about 1200 bytes each; 0 signs every link anew."""
 
     scan: Literal["none", "clamd", "guardduty"] = "none"
     """Who must call an upload clean before it becomes a file: `none`, `clamd` or `guardduty`."""
@@ -298,6 +306,14 @@ class Settings(BaseSettings):
             similar = get_close_matches(str(name), [field.alias or "" for field in cls.model_fields.values()], n=1)
             message = "is not a setting" + (f"; did you mean {similar[0]}?" if similar else "")
         return f"{name}: " + (f"entry {int(entry[0]) + 1} " if entry else "") + message
+
+    @field_validator("listen_database_url")
+    @classmethod
+    def _somebody_listens(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        urls = [secret, info.data.get("database_url")] if secret is not None else []
+        if any(url and not url.get_secret_value().startswith("postgresql:") for url in urls):
+            raise ValueError(f"is for PostgreSQL only, as {PREFIX}DATABASE_URL must be")
+        return secret
 
     @field_validator("s3_secret_access_key", "events_secret_access_key")
     @classmethod

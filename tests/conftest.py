@@ -29,6 +29,7 @@ pytest_plugins = [
     "tests.ministack",
     "tests.e2e.service",
     "tests.clamd",
+    "tests.watching",
 ]
 
 

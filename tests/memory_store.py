@@ -46,6 +46,7 @@ class MemoryStore:
         self.open: dict[StoreUpload, dict[int, bytes]] = {}
         self.begun: dict[StoreUpload, tuple[datetime, str]] = {}
         self.locked: set[str] = set()  # keys that may not be removed
+        self.broken: set[str] = set()  # keys with which nothing can be done
         self.is_up = True
         self._clock = clock
         self.tells_part_checksums = tells_part_checksums
@@ -138,7 +139,7 @@ class MemoryStore:
         return JoinOutcome.JOINED
 
     async def abort_parts(self, upload: StoreUpload) -> None:
-        self._require_up()
+        self._require_up(upload.key)
         self._forget(upload)
 
     async def list_open_uploads(
@@ -156,14 +157,14 @@ class MemoryStore:
     async def list_objects(self, prefix: str, *, after: str | None, limit: int) -> Sequence[ListedObject]:
         self._require_up()
         found = [
-            ListedObject(key, stored.size, self.modified[key])
+            ListedObject(key, stored.size, self.modified[key], stored.etag)
             for key, (stored, _) in sorted(self.objects.items())
             if key.startswith(prefix) and (after is None or key > after)
         ]
         return found[:limit]
 
     async def find(self, key: str) -> StoredObject | None:
-        self._require_up()
+        self._require_up(key)
         found = self.objects.get(key)
         return found[0] if found else None
 
@@ -198,6 +199,6 @@ class MemoryStore:
         self.open.pop(upload, None)
         self.begun.pop(upload, None)
 
-    def _require_up(self) -> None:
-        if not self.is_up:
+    def _require_up(self, key: str = "") -> None:
+        if not self.is_up or key in self.broken:
             raise Unavailable("store")

@@ -103,6 +103,11 @@ class PostgresCluster:
         """End the server and remove its folder."""
         self._guardian.communicate()
 
+    def control(self, *command: str) -> None:
+        """``pg_ctl COMMAND``, waited for. Whoever has started it anew this way must stop it, too."""
+        program = [str(self.binaries / "pg_ctl"), *command, "-w", "-D", f"{self.folder}/data", "-s"]
+        subprocess.run(program, cwd="/", user=unprivileged_user(), check=True, stdout=subprocess.DEVNULL)
+
     def create_database(self, template: str | None = None) -> str:
         """Make a database and return its URL. ``template``, such a URL, is copied; nobody may be connected to it."""
         name = next(self._names)
@@ -157,3 +162,11 @@ def postgres() -> Iterator[PostgresCluster]:
     """One cluster for the whole run; a test asks it for a database of its own."""
     with PostgresCluster() as cluster:
         yield cluster
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresCluster]:
+    """A server that a test may stop and start."""
+    with PostgresCluster() as cluster:
+        yield cluster
+        cluster.control("stop", "-m", "immediate")

@@ -18,6 +18,7 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "settings.md"
 PEM = "-----BEGIN PRIVATE KEY-----\nTUlJRXZRSUJBREFOQmdr\n-----END PRIVATE KEY-----\n"
 SECRETS = {
     "DATABASE_URL": "postgresql://api:pass-0a1b@db.internal:5432/files",
+    "LISTEN_DATABASE_URL": "postgresql://api:pass-6a7b@db.internal:5433/files",
     "S3_ACCESS_KEY_ID": "AKIDEXAMPLE",
     "S3_SECRET_ACCESS_KEY": "store-2c3d",
     "CDN_PRIVATE_KEY": PEM,
@@ -272,6 +273,15 @@ def test_a_cdn_on_this_machine_may_speak_plain_http(url: str) -> None:
 )
 def test_a_database_is_a_file_or_a_server(url: str) -> None:
     assert read({"DATABASE_URL": url}).database_url.get_secret_value() == url
+
+
+def test_what_listens_does_so_on_the_same_kind_of_database() -> None:
+    file, server = "sqlite:///files.db", "postgresql://u:p@db:5432/files"
+    assert read({"DATABASE_URL": server, "LISTEN_DATABASE_URL": server}).listen_database_url
+    assert read({"DATABASE_URL": server}).listen_database_url is None
+    for one, other in ((file, server), (server, file), (file, file)):
+        [fault] = faults({"DATABASE_URL": one, "LISTEN_DATABASE_URL": other})
+        assert fault == "GRAPHQL_API_LISTEN_DATABASE_URL: is for PostgreSQL only, as GRAPHQL_API_DATABASE_URL must be"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The services on a real database, with a store in memory and a clock that tests turn."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,15 +27,18 @@ from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
 from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.live import Live
 from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
 from graphql_api.services.outbox import Outbox
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
+from graphql_api.services.rechecks import Rechecks
 from graphql_api.services.scans import Scans
 from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.standings import Standings
+from graphql_api.services.strays import Strays
 from graphql_api.services.traffic import Traffic
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
@@ -90,7 +94,8 @@ class Reader:
 class World:
     """Everything a test of the services or the schema needs; principals are made on first use.
 
-    ``scanner``: who is asked by the ``scans``, if ``judge`` is SCANNER.
+    ``scanner``: who is asked by the ``scans``, if ``judge`` is SCANNER. ``same_store``: another world's, as another
+    process of the same service would have it.
     """
 
     database: Database
@@ -98,6 +103,8 @@ class World:
     judge: Judge = Judge.NOBODY
     scanner: Scanner = field(default_factory=Reader)
     user_quota: int | None = None  # bytes
+    max_versions: int = MAX_VERSIONS
+    store_of: Callable[[Clock], MemoryStore] = MemoryStore
     store: MemoryStore = field(init=False)
     standings: Standings = field(init=False)
     services: Services = field(init=False)
@@ -105,7 +112,7 @@ class World:
     scans: Outbox = field(init=False)
 
     def __post_init__(self) -> None:
-        self.store = MemoryStore(self.clock)
+        self.store = self.store_of(self.clock)
         self.standings = Standings(self.clock)
         accounts = Accounts(self.database, self.clock, makes_homes=True)
         upkeep = Upkeep(
@@ -125,7 +132,7 @@ class World:
         )
         admission = Admission(user_quota=self.user_quota)
         uploads = Uploads(self.database, self.standings, accounts, upkeep, self.clock, limits, admission)
-        versions = Versions(self.database, self.standings, upkeep, self.clock, max_versions=MAX_VERSIONS)
+        versions = Versions(self.database, self.standings, upkeep, self.clock, max_versions=self.max_versions)
         settling = Settling(self.database, versions, upkeep, self.judge, SCAN_PATIENCE, admission)
         verdicts = Verdicts(self.database, self.standings, settling, self.store, upkeep, self.clock)
         completion = Completion(
@@ -138,12 +145,17 @@ class World:
             audit_log=AuditLog(self.database, self.standings, self.clock, retention=timedelta(days=400)),
             completion=completion,
             delivery=Delivery(
-                CloudFrontSigner("https://cdn.test", Keyring([KEY])), self.clock, max_lifetime=timedelta(days=1)
+                CloudFrontSigner("https://cdn.test", Keyring([KEY])),
+                self.clock,
+                max_lifetime=timedelta(days=1),
+                window=timedelta(minutes=30),
+                memory=1024**2,
             ),
             files=Files(self.database, self.standings, upkeep, self.clock, CURSOR_SEAL, admission),
             folders=Folders(self.database, self.standings, upkeep, self.clock, admission),
             groups=Groups(self.database, self.standings, self.clock),
             health=Health(self.database, self.store),
+            live=Live(self.database, self.standings, retry_after=0.01),
             lookout=Lookout(self.database, completion, verdicts, upkeep, self.clock),
             notes=Notes(self.database, self.standings, self.clock),
             people=People(self.database, self.standings, self.clock, issuer=ISSUER),
@@ -151,6 +163,8 @@ class World:
                 self.database, self.standings, self.clock, issuer=ISSUER, link_max_lifetime=timedelta(days=1)
             ),
             quotas=Quotas(self.database, self.standings, admission, self.clock, max_file_size=MAX_OBJECT_SIZE),
+            rechecks=Rechecks(self.database, self.store, self.clock, transfer_grace=timedelta(hours=1)),
+            strays=Strays(self.database, self.store, self.clock),
             traffic=Traffic(self.database, self.standings, self.clock),
             upkeep=upkeep,
             upload_targets=UploadTargets(self.database, uploads, self.store, self.clock, limits),
@@ -176,6 +190,16 @@ class World:
         result = await SCHEMA.execute(query, dict(variables or {}), context_value=context)
         assert isinstance(result, strawberry.types.ExecutionResult)
         return result
+
+    @asynccontextmanager
+    async def subscribed(
+        self, query: str, variables: Mapping[str, Any] | None = None, *, as_: Principal = ANONYMOUS
+    ) -> AsyncIterator[AsyncIterator[Any]]:
+        """The results of a subscription as they come."""
+        context = Context(self.services, as_, client_address="192.0.2.1", request_id="req-1")
+        stream: Any = await SCHEMA.stream(query, dict(variables or {}), context_value=context)
+        async with aclosing(stream):
+            yield stream
 
     async def data(
         self, query: str, variables: Mapping[str, Any] | None = None, *, as_: Principal = ANONYMOUS

@@ -1,4 +1,4 @@
-"""The command line: ``graphql-api dev | serve | worker | migrate | policies | ingest-logs | schema | upload | …``.
+"""The command line: ``graphql-api dev | serve | worker | migrate | policies | reconcile | ingest-logs | schema | …``.
 
 A failure is one clear line, or one for each fault, and exit code 1.
 """
@@ -9,17 +9,21 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from graphql_api.cli.ingest_logs import ingest_logs
 from graphql_api.cli.policies import policies
+from graphql_api.cli.reconcile import reconcile
 from graphql_api.cli.transfer import download, upload
 from graphql_api.errors import ConfigurationError, DeliveryError
+
+if TYPE_CHECKING:
+    from graphql_api.services.clock import Clock
 
 DEFAULT_DATA = Path(".graphql-api")
 DEFAULT_PORT = 8000
@@ -45,10 +49,19 @@ def _leave(_number: int, _frame: object) -> None:
     sys.exit(0)
 
 
+def _leave_at_once(_number: int, _frame: object) -> None:
+    """As long as modules are loaded nothing has been started, and an exception might come up where Python drops it."""
+    os._exit(0)
+
+
+def _on_signals(handler: Callable[[int, object], None]) -> None:
+    for number in STOP_SIGNALS:
+        signal.signal(number, handler)
+
+
 @contextmanager
 def _clean_end_on_signals() -> Iterator[None]:
-    for number in STOP_SIGNALS:
-        signal.signal(number, _leave)
+    _on_signals(_leave)
     try:
         yield
     finally:
@@ -60,6 +73,7 @@ def _clean_end_on_signals() -> Iterator[None]:
 @click.version_option(package_name="graphql-api")
 def main() -> None:
     """Presigned upload targets and CDN-signed download links for private files."""
+    # The context's object is the clock of commands that ask one; whoever calls ``main`` may bring another.
 
 
 @main.command()
@@ -87,9 +101,10 @@ def main() -> None:
 )
 def dev(port: int, data: Path, reset: bool, as_json: bool, origins: tuple[str, ...]) -> None:
     """Run everything on this machine: API, database, an S3-speaking store, and an edge that verifies signatures."""
-    with _clean_end_on_signals():
-        from graphql_api.cli.dev import run  # what only `dev` needs is not loaded by `serve`
+    _on_signals(_leave_at_once)
+    from graphql_api.cli.dev import run  # what only `dev` needs is not loaded by `serve`
 
+    with _clean_end_on_signals():
         run(data, port=port, reset=reset, as_json=as_json, origins=origins)
 
 
@@ -105,6 +120,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     from graphql_api.db.migration import require_newest_schema
     from graphql_api.settings import Settings
     from graphql_api.web.logs import configure_logging
+    from graphql_api.web.server import OPTIONS
 
     settings = Settings.read(os.environ)
     configure_logging(settings.log_level, settings.log_format)
@@ -124,10 +140,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         host=host or settings.host,
         port=port or settings.port,
         workers=workers,
-        log_config=None,  # ours redacts signatures and tokens
-        access_log=False,
-        proxy_headers=False,  # GRAPHQL_API_TRUSTED_PROXIES decides whose word counts
-        server_header=False,
+        **OPTIONS,
     )
 
 
@@ -144,15 +157,17 @@ def _require_free(host: str, port: int) -> None:
 
 @main.command()
 @click.option("--once", is_flag=True, help="Do what is due now, then end; exit code 1 if a part did not answer.")
-def worker(once: bool) -> None:
+@click.pass_obj
+def worker(clock: "Clock | None", *, once: bool) -> None:
     """Take the store's events, sweep, and do the jobs that requests leave behind. Any number may run side by side."""
     from graphql_api.bootstrap import work
+    from graphql_api.services.clock import utc_now
     from graphql_api.settings import Settings
     from graphql_api.web.logs import configure_logging
 
     settings = Settings.read(os.environ)
     configure_logging(settings.log_level, settings.log_format)
-    if not asyncio.run(work(settings, once=once)):
+    if not asyncio.run(work(settings, once=once, clock=clock or utc_now)):
         logging.shutdown()
         os._exit(1 if once else 0)  # a thread that waits for a part that hangs would hold up the end
 
@@ -184,6 +199,7 @@ main.add_command(policies)
 main.add_command(ingest_logs)
 main.add_command(upload)
 main.add_command(download)
+main.add_command(reconcile)
 
 
 @main.command()

@@ -33,6 +33,7 @@ from graphql_api.settings import PREFIX, Settings
 from graphql_api.signing.keyring import SigningKey
 from graphql_api.storage.bucket import lifecycle_rules, upload_cors_rule
 from graphql_api.web.logs import configure_logging
+from graphql_api.web.server import OPTIONS
 
 HOST: Final = "127.0.0.1"
 EDGE_LOGS: Final = "edge-logs"  # below the folder of data
@@ -222,15 +223,7 @@ class _Server(uvicorn.Server):
 
 
 def _server(app: ASGIApp) -> _Server:
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=LAST_DEADLINE,
-    )
-    return _Server(config)
+    return _Server(uvicorn.Config(app, timeout_graceful_shutdown=LAST_DEADLINE, **OPTIONS))
 
 
 def _token(subject: str, secret: str) -> str:

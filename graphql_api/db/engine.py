@@ -5,7 +5,7 @@ import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Final
 
 from sqlalchemy import URL, event, make_url, text
@@ -17,12 +17,15 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
 from graphql_api.db import sqlite_connection
+from graphql_api.db.signals import ANNOUNCED, Signals, notify
 from graphql_api.errors import ConfigurationError, Unavailable
+from graphql_api.model.signal import Signal
 
 log = logging.getLogger(__name__)
 
 PATIENCE: Final = 5.0  # seconds
 PING_AFTER: Final = 5.0  # seconds that a connection lay idle
+LONGEST_SILENCE: Final = 60  # seconds between two statements of one transaction
 POOL_SIZE: Final = 10
 MAX_OVERFLOW: Final = 10
 
@@ -56,12 +59,16 @@ class Database:
         if parsed.drivername not in _DRIVERS or parsed.database in {None, "", ":memory:"}:
             raise _refused()
         parsed = _with_driver_options(parsed.set(drivername=_DRIVERS[parsed.drivername]))
+        self.signals: Final = Signals()
         self.is_sqlite: Final = parsed.drivername.startswith("sqlite")
-        arguments: dict[str, Any] = (
-            {"timeout": patience, "async_creator_fn": sqlite_connection.connect}
-            if self.is_sqlite
-            else {"timeout": patience, "server_settings": {"jit": "off"}}
-        )
+        arguments: dict[str, Any] = {"timeout": patience}
+        if self.is_sqlite:
+            arguments["async_creator_fn"] = sqlite_connection.connect
+        else:
+            # Of a machine that vanishes in the middle of a transaction the server would hear by TCP's keep-alive only,
+            # after two hours, and hold its locks until then. Between our own statements are milliseconds.
+            silence = {"idle_in_transaction_session_timeout": str(LONGEST_SILENCE * 1000)}
+            arguments["server_settings"] = {"jit": "off"} | silence
         self._engine: Final[AsyncEngine] = create_async_engine(
             parsed,
             connect_args=arguments,
@@ -89,12 +96,20 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Committed when the block ends, rolled back when it raises. Never send a request inside it."""
+        """Committed when the block ends, rolled back when it raises. Never send a request inside it.
+
+        What was announced inside is told when it has committed.
+        """
+        announced: list[Signal] = []
         with _translated():
             async with self._engine.connect() as connection:
-                await connection.execution_options(is_transaction=True)
-                async with connection.begin():
-                    yield connection
+                await connection.execution_options(is_transaction=True, **{ANNOUNCED: announced})
+                # On PostgreSQL they come back through the listener.
+                with self.signals.delivered_after(announced) if self.is_sqlite else nullcontext():
+                    async with connection.begin():
+                        yield connection
+                        if announced and not self.is_sqlite:
+                            await notify(connection, announced)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:

@@ -178,6 +178,7 @@ async def switch_version(
             detected_content_type=version.detected_content_type,
             sha256=version.sha256,
             updated_at=now,
+            altered_at=version.altered_at,
         )
         .returning(*COLUMNS)
     )

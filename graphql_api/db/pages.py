@@ -27,6 +27,7 @@ COLUMNS: Final[tuple[Any, ...]] = (
     FileRow.object_key,
     FileRow.created_at,
     FileRow.updated_at,
+    FileRow.altered_at,
 )
 Statement = Select[*tuple[Any, ...]]
 

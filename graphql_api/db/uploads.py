@@ -11,6 +11,7 @@ from graphql_api.access.standing import Standing
 from graphql_api.db.folders import release_names
 from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
 from graphql_api.db.tables import UploadRow
+from graphql_api.db.upload_parts import forget_promises
 from graphql_api.db.usage import release_uploads, upload_holder
 from graphql_api.model.file import Evidence
 from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
@@ -90,8 +91,8 @@ def upload_of(row: Any) -> Upload:
 _UNFINISHED = (UploadStatus.PENDING, UploadStatus.PROCESSING)
 _HOLDER = upload_holder().label("holder")
 _RELEASED = (
-    *(UploadRow.object_key, UploadRow.store_upload_id, UploadRow.file_id, UploadRow.folder_id, UploadRow.size),
-    _HOLDER,
+    *(UploadRow.id, UploadRow.object_key, UploadRow.store_upload_id),
+    *(UploadRow.file_id, UploadRow.folder_id, UploadRow.size, _HOLDER),
 )
 _WITHOUT_A_FILE = frozenset({UploadStatus.FAILED, UploadStatus.ABORTED, UploadStatus.EXPIRED})
 
@@ -142,8 +143,9 @@ async def move_upload(
     come_from: UploadStatus = UploadStatus.PENDING,
     failure: UploadFailure | None = None,
 ) -> Upload | None:
-    """Move ``come_from`` → ``status``. None when the upload was no longer there: somebody else was first. What it had
-    reserved is released when it ends without a file; else ``versions.insert_version`` settles it.
+    """Move ``come_from`` → ``status``. None when the upload was no longer there: somebody else was first. What was said
+    of its parts is forgotten. What it had reserved is released when it ends without a file; else
+    ``versions.insert_version`` settles it.
     """
     changes: dict[str, object] = {"status": status, "updated_at": now}
     if failure is not None:
@@ -157,6 +159,8 @@ async def move_upload(
     row = (await connection.execute(statement)).one_or_none()
     if row is None:
         return None
+    if row.method == UploadMethod.MULTIPART:
+        await forget_promises(connection, [upload_id])
     if status in _WITHOUT_A_FILE:
         await release_uploads(connection, [row])
     return upload_of(row)
@@ -169,19 +173,21 @@ async def rename_upload(connection: AsyncConnection, upload_id: UploadId, filena
 
 async def abort_uploads_into(
     connection: AsyncConnection, folder_ids: Collection[FolderId], *, now: datetime
-) -> Sequence[Remains]:
+) -> Mapping[UploadId, Remains]:
     """Give up all uploads into these folders that have not become a file; what they leave at the store."""
     return await _abort(connection, UploadRow.folder_id.in_(folder_ids), now)
 
 
 async def abort_uploads_for(
     connection: AsyncConnection, file_ids: Collection[FileId], *, now: datetime
-) -> Sequence[Remains]:
+) -> Mapping[UploadId, Remains]:
     """Give up all uploads that would bring new bytes to these files, which are going."""
     return await _abort(connection, UploadRow.replaces.in_(file_ids), now)
 
 
-async def _abort(connection: AsyncConnection, are_meant: ColumnElement[bool], now: datetime) -> Sequence[Remains]:
+async def _abort(
+    connection: AsyncConnection, are_meant: ColumnElement[bool], now: datetime
+) -> Mapping[UploadId, Remains]:
     statement = (
         update(UploadRow)
         .where(are_meant, UploadRow.status.in_(_UNFINISHED))
@@ -190,8 +196,9 @@ async def _abort(connection: AsyncConnection, are_meant: ColumnElement[bool], no
     )
     gone = (await connection.execute(statement)).all()
     await release_names(connection, [row.file_id for row in gone])  # PROCESSING ones have theirs
+    await forget_promises(connection, [UploadId(row.id) for row in gone])
     await release_uploads(connection, gone)
-    return [Remains(row.object_key, row.store_upload_id) for row in gone]
+    return {UploadId(row.id): Remains(row.object_key, row.store_upload_id) for row in gone}
 
 
 async def refile_uploads_for(connection: AsyncConnection, file_id: FileId, folder_id: FolderId) -> int:

@@ -1,6 +1,6 @@
 """What is really stored and reserved: the sums that ``usage`` keeps by additions, read from files and uploads."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, cast, func, select
@@ -10,13 +10,16 @@ from graphql_api.db.among import among, texts
 from graphql_api.db.folders import subtree
 from graphql_api.db.tables import FileRow, FileScopeRow, FileVersionRow, StorageUsageRow, UploadRow, UserRow
 from graphql_api.db.usage import find_counted, lock_all, set_counted, upload_holder
-from graphql_api.model.ids import FOLDER_PREFIX, ROOT_FOLDER_ID, FolderId
+from graphql_api.model.ids import FOLDER_PREFIX, ROOT_FOLDER_ID, USER_PREFIX, FolderId
 from graphql_api.model.upload import UploadStatus
 
 UNFINISHED: Final = (UploadStatus.PENDING, UploadStatus.PROCESSING)
 
 Sums = tuple[int, int]  # bytes stored, bytes reserved
 _NOTHING: Final = (0, 0)
+_ALL_FOLDERS: Final = select(StorageUsageRow.holder).where(
+    StorageUsageRow.holder.startswith(FOLDER_PREFIX, autoescape=True)
+)
 
 
 def _total(column: Any) -> Any:
@@ -61,9 +64,7 @@ async def recount_users(connection: AsyncConnection, ids: Collection[str]) -> in
 async def recount_folders(connection: AsyncConnection) -> int:
     """The same for all folders with a quota. The caller holds the policy's version, as the tree must stay."""
     await lock_all(connection)
-    is_folder = StorageUsageRow.holder.startswith(FOLDER_PREFIX, autoescape=True)
-    folders = list(await connection.scalars(select(StorageUsageRow.holder).where(is_folder)))
-    return await _correct(connection, {id_: await sums_below(connection, FolderId(id_)) for id_ in folders})
+    return await _correct(connection, await _sums_of_folders(connection, await connection.scalars(_ALL_FOLDERS)))
 
 
 async def list_user_ids(connection: AsyncConnection, after: str, size: int) -> Sequence[str]:
@@ -71,13 +72,39 @@ async def list_user_ids(connection: AsyncConnection, after: str, size: int) -> S
     return list(await connection.scalars(select(UserRow.id).where(UserRow.id > after).order_by(UserRow.id).limit(size)))
 
 
+async def list_holders(connection: AsyncConnection, after: str, size: int) -> Sequence[str]:
+    """The next ``size`` of those who are counted, which are all users and the folders with a quota, by id."""
+    folders = _ALL_FOLDERS.where(StorageUsageRow.holder > after).order_by(StorageUsageRow.holder).limit(size)
+    users = await list_user_ids(connection, after, size)
+    return sorted([*await connection.scalars(folders), *users])[:size]
+
+
+async def find_miscounted(connection: AsyncConnection, holders: Collection[str]) -> Mapping[str, tuple[Sums, Sums]]:
+    """Those of ``holders`` whose numbers are wrong: what is kept, and what is real. To be asked of a snapshot, in which
+    both are of the same moment.
+    """
+    users = [holder for holder in holders if holder.startswith(USER_PREFIX)]
+    folders = [holder for holder in holders if holder.startswith(FOLDER_PREFIX)]
+    sums = {**await sums_of_users(connection, users), **await _sums_of_folders(connection, folders)}
+    return await _differences(connection, sums)
+
+
+async def _sums_of_folders(connection: AsyncConnection, ids: Iterable[str]) -> Mapping[str, Sums]:
+    return {id_: await sums_below(connection, FolderId(id_)) for id_ in list(ids)}
+
+
 async def _correct(connection: AsyncConnection, sums: Mapping[str, Sums]) -> int:
-    known = await find_counted(connection, sums)
-    wrong = {
-        holder: found
-        for holder, found in sums.items()
-        if found != ((known[holder].used, known[holder].reserved) if holder in known else _NOTHING)
-    }
-    for holder, (stored, reserved) in wrong.items():
+    wrong = await _differences(connection, sums)
+    for holder, (_, (stored, reserved)) in wrong.items():
         await set_counted(connection, holder, stored=stored, reserved=reserved)
     return len(wrong)
+
+
+async def _differences(connection: AsyncConnection, sums: Mapping[str, Sums]) -> Mapping[str, tuple[Sums, Sums]]:
+    counted = await find_counted(connection, sums)
+    kept = {holder: (counted[holder].used, counted[holder].reserved) for holder in counted}
+    return {
+        holder: (kept.get(holder, _NOTHING), real)
+        for holder, real in sums.items()
+        if kept.get(holder, _NOTHING) != real
+    }

@@ -33,7 +33,7 @@ _FIND: Final = (
 _FIRST_VERSIONS: Final = insert(FileVersionRow).from_select(
     [
         *("id", "file_id", "number", "object_key", "size", "content_type", "corrected_content_type"),
-        *("detected_content_type", "sha256", "evidence", "created_by", "created_at"),
+        *("detected_content_type", "sha256", "evidence", "created_by", "created_at", "altered_at"),
     ],
     select(
         # The file's own ULID: unique among versions, and no other version has it.
@@ -49,6 +49,7 @@ _FIRST_VERSIONS: Final = insert(FileVersionRow).from_select(
         case((FileRow.sha256.is_not(None), Evidence.PROMISED.value), else_=null()),
         FileRow.owner_id,
         FileRow.created_at,
+        FileRow.altered_at,
     ).where(
         among(FileRow.id, texts("ids")),
         ~select(FileVersionRow.file_id).where(FileVersionRow.file_id == FileRow.id).exists(),
@@ -215,4 +216,5 @@ def version_of(row: Any) -> FileVersion:
         created_by=UserId(row.created_by),
         created_at=row.created_at,
         is_current=bool(row.is_current),
+        altered_at=row.altered_at,
     )

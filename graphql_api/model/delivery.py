@@ -47,6 +47,22 @@ class SignedUrl:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A signed address of one file's bytes, as a client gets it.
+
+    ``refresh_after``: when to ask for the next one. ``cache_key``: the same for the same bytes, whatever the address;
+    opaque.
+    """
+
+    url: str
+    expires_at: datetime
+    refresh_after: datetime
+    cache_key: str
+    key_pair_id: str
+    has_custom_policy: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SignedCookie:
     """One cookie that opens what its policy names; attributes are the sender's business."""
 

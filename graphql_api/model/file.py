@@ -23,6 +23,7 @@ class File:
     object_key: str
     created_at: datetime
     updated_at: datetime
+    altered_at: datetime | None = None  # when its bytes were found to differ from what was uploaded
     terms: ReadTerms | None = None  # on which the one it was found for may download it; None: not at all
 
 
@@ -69,6 +70,7 @@ class FileVersion:
     created_by: UserId
     created_at: datetime
     is_current: bool  # the file has these bytes
+    altered_at: datetime | None = None  # when the store was found to hold others
 
     def of(self, file: File) -> File:
         """The file with these bytes: whoever may download it may download them, on the same terms."""
@@ -79,6 +81,7 @@ class FileVersion:
             stored_content_type=self.stored_content_type,
             sha256=self.sha256,
             object_key=self.object_key,
+            altered_at=self.altered_at,
         )
 
     @property

@@ -40,8 +40,12 @@ ROOT_FOLDER_ID: Final = FolderId("folder_" + "0" * 26)
 
 MAX_ID_LENGTH: Final = 40  # characters; the longest prefix and 26
 
+OBJECT_PREFIX: Final = "o/"
+"""All objects of this product have keys below it; what else a bucket holds is not ours."""
+
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _ID: Final = re.compile(rf"[a-z]+_[{_ALPHABET}]+")
+_OBJECT_KEY: Final = re.compile(rf"{OBJECT_PREFIX}[{_ALPHABET}]{{26}}")
 
 
 def new_ulid(now: datetime) -> str:
@@ -88,7 +92,12 @@ def new_job_id(now: datetime) -> JobId:
 
 def new_object_key(now: datetime) -> str:
     """A key at the store: ASCII, never reused, no user text, and nothing that needs escaping in a URL or a policy."""
-    return "o/" + new_ulid(now)
+    return OBJECT_PREFIX + new_ulid(now)
+
+
+def is_object_key(key: str) -> bool:
+    """Whether ``new_object_key`` may have made it."""
+    return _OBJECT_KEY.fullmatch(key) is not None
 
 
 def well_formed(text: str, prefix: str) -> str:

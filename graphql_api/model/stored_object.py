@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from graphql_api.model.ids import FileId
+
 
 @dataclass(frozen=True, slots=True)
 class PromisedObject:
@@ -57,6 +59,21 @@ class ListedObject:
     key: str
     size: int  # bytes
     modified_at: datetime
+    etag: str | None = None  # without quotes
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedObject:
+    """What our rows say that a file's object is; None where they do not know."""
+
+    key: str
+    file_id: FileId
+    size: int  # bytes
+    content_type: str
+    sha256: str | None  # hex
+    crc64nvme: str | None  # hex, of the whole
+    etag: str | None  # without quotes
+    altered_at: datetime | None = None  # since when nobody is given it, because it was found to be another
 
 
 class StoreRequestKind(StrEnum):

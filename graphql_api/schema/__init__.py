@@ -1,5 +1,7 @@
 """GraphQL and nothing else: types, thin resolvers, errors as data. ``schema.graphql`` at the top is its export."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 import strawberry
@@ -14,6 +16,7 @@ from graphql_api.schema.mutation import Mutation
 from graphql_api.schema.query import Query
 from graphql_api.schema.scalars import SCALARS
 from graphql_api.schema.shortcuts import take_shortcuts
+from graphql_api.schema.subscription import Subscription
 from graphql_api.schema.targets import MultipartUploadTarget, PostUploadTarget, PutUploadTarget
 from graphql_api.schema.uploads import Upload
 
@@ -30,22 +33,38 @@ class DeliverySchema(strawberry.Schema):
         return None
 
 
+class DocumentCache(ParserCache):
+    """What cannot be parsed is left to strawberry, which makes a result of the error; one that a hook raises ends a
+    stream without a result.
+    """
+
+    def on_parse(self) -> Iterator[None]:
+        with suppress(GraphQLError):
+            self.execution_context.graphql_document = self.cached_parse_document(
+                self.execution_context.query, **self.execution_context.parse_options
+            )
+        yield
+
+
 def build_schema() -> strawberry.Schema:
     """The schema; it is built once in a process."""
     return take_shortcuts(build_stock_schema())
 
 
-def build_stock_schema(query: type = Query, mutation: type = Mutation) -> strawberry.Schema:
+def build_stock_schema(
+    query: type = Query, mutation: type = Mutation, subscription: type = Subscription
+) -> strawberry.Schema:
     """The schema as strawberry resolves it: what the shortcuts must agree with."""
     return DeliverySchema(
         query=query,
         mutation=mutation,
+        subscription=subscription,
         types=[*USER_ERRORS, MultipartUploadTarget, PostUploadTarget, PutUploadTarget, Upload],
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[
             ErrorPolicy,
             lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
-            lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
+            lambda: DocumentCache(maxsize=CACHED_DOCUMENTS),
             lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
         ],
     )

@@ -1,7 +1,7 @@
 """What every resolver may know of the request. One per operation, and so are its loaders."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ from strawberry.dataloader import DataLoader
 
 from graphql_api.errors import InvalidInput
 from graphql_api.model.decision import AccessDecision
+from graphql_api.model.delivery import LinkWish
 from graphql_api.model.file import File, FileVersion, Folder, Integrity
 from graphql_api.model.group import Group, User
 from graphql_api.model.ids import FileId, FolderId, GroupId, UserId
@@ -38,12 +39,18 @@ class Context:
     principal: Principal
     client_address: str | None
     request_id: str
+    wishes: dict[tuple[object, ...], LinkWish] = field(default_factory=dict)
+    """What was wished of links, by the arguments of the field."""
 
     def for_mutation(self) -> "Context":
         """This context with nothing loaded: an operation's mutations run in turn, and each changes what is true."""
+        self.forget()
+        return self
+
+    def forget(self) -> None:
+        """What was loaded may be true no longer."""
         for name in _LOADERS:
             self.__dict__.pop(name, None)
-        return self
 
     @cached_property
     def files(self) -> DataLoader[FileId, File | None]:

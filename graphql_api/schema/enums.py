@@ -12,6 +12,7 @@ from graphql_api.model.listing import FileOrderField, OrderDirection
 from graphql_api.model.preview import Direction
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import Effect
+from graphql_api.model.signal import FolderChange
 from graphql_api.model.stored_object import StoreRequestKind
 from graphql_api.model.traffic import TrafficInterval, TrafficOrder
 from graphql_api.model.upload import OnConflict, UploadFailureCode, UploadMethod, UploadStatus
@@ -54,6 +55,16 @@ _describe(
     FAILED="Rejected; see `failure`.",
     ABORTED="Given up by the client.",
     EXPIRED="Not completed in time.",
+)
+_describe(
+    FolderChange,
+    "What happened in a folder; new values may be added.",
+    CREATED="A file or folder came into being.",
+    UPDATED="Its name is another, or the file's type, labels, metadata or bytes are.",
+    MOVED_IN="It came from another folder.",
+    MOVED_OUT="It went to another folder.",
+    DELETED="It was deleted.",
+    REFRESH="Read the folder anew: what happened before this is not told, or was too much to be told one by one.",
 )
 _describe(
     UploadFailureCode,

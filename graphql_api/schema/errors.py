@@ -195,7 +195,14 @@ class ErrorPolicy(SchemaExtension):
 
     def on_operation(self) -> Iterator[None]:
         yield
-        result = self.execution_context.result
+        self._hide_bugs(self.execution_context.result)
+
+    def on_stream_result(self, result: object) -> Iterator[None]:
+        """What goes over a WebSocket or as an event is not the operation's result, or not yet."""
+        self._hide_bugs(result)
+        yield
+
+    def _hide_bugs(self, result: object) -> None:
         if isinstance(result, ExecutionResult | CoreExecutionResult) and result.errors:
             result.errors = [self._shown(error) for error in result.errors]
 

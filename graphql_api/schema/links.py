@@ -5,9 +5,8 @@ from typing import Annotated
 
 import strawberry
 
-from graphql_api.model import delivery
 from graphql_api.model import file as nouns
-from graphql_api.model.delivery import ContentDisposition, LinkWish
+from graphql_api.model.delivery import ContentDisposition, Link, LinkWish
 from graphql_api.schema.context import Context
 from graphql_api.schema.inputs import given
 from graphql_api.schema.scalars import Url
@@ -15,7 +14,7 @@ from graphql_api.schema.scalars import Url
 DEFAULT_LINK_SECONDS = 3600
 
 ExpiresIn = Annotated[
-    int, strawberry.argument(description="Wanted lifetime in seconds; clamped to what policy allows.")
+    int, strawberry.argument(description="Wanted lifetime in seconds; clamped to what policy allows, then rounded up.")
 ]
 StartsAt = Annotated[datetime | None, strawberry.argument(description="Not valid before.")]
 Disposition = Annotated[ContentDisposition, strawberry.argument(description="How a browser presents it.")]
@@ -23,10 +22,17 @@ Filename = Annotated[str | None, strawberry.argument(description="Name to save a
 IpAddress = Annotated[str | None, strawberry.argument(description="Only from this IPv4 address or CIDR range.")]
 
 
-@strawberry.type(description="A signed CDN address.")
+@strawberry.type(description="A signed CDN address. For a while, asking again on the same terms gives the same one.")
 class SignedUrl:
     url: Url = strawberry.field(description="The address.")
     expires_at: datetime = strawberry.field(description="When it stops working.")
+    refresh_after: datetime = strawberry.field(
+        description="When to ask for the next one: between then and `expiresAt`, at a random moment. It is `expiresAt` "
+        "where no link can live longer."
+    )
+    cache_key: str = strawberry.field(
+        description="What a client's own cache should key on: the same for the same bytes, however addressed; opaque."
+    )
     key_pair_id: str = strawberry.field(description="Public id of the key that signed it.")
     has_custom_policy: bool = strawberry.field(description="Whether a custom (not canned) policy was needed.")
 
@@ -36,13 +42,24 @@ def link_to(
     context: Context,
     expires_in: int,
     starts_at: datetime | None,
-    disposition: ContentDisposition,
+    disposition: str,
     filename: str | None,
     ip_address: str | None,
-) -> delivery.SignedUrl | None:
+) -> Link | None:
     """None if the viewer for whom ``file`` was found may not download it."""
-    grant = context.services.delivery.grant(file)
+    delivery = context.services.delivery
+    grant = delivery.grant(file)
     if grant is None:
         return None
-    wish = LinkWish(timedelta(seconds=expires_in), given(starts_at), disposition, given(filename), given(ip_address))
-    return context.services.delivery.sign(grant, wish)
+    asked = (expires_in, starts_at, disposition, filename, ip_address)
+    wish = context.wishes.get(asked)
+    if wish is None:  # a page asks a hundred times for the same
+        wish = context.wishes[asked] = LinkWish(
+            timedelta(seconds=expires_in),
+            given(starts_at),
+            ContentDisposition(disposition),
+            given(filename),
+            given(ip_address),
+        )
+    (link,) = delivery.sign((grant,), wish)
+    return link

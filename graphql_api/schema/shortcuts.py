@@ -6,16 +6,17 @@ call each; a test compares them with strawberry's own. On a page of a hundred li
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import strawberry
 from graphql import GraphQLObjectType, GraphQLResolveInfo
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
-from graphql_api.model.delivery import ContentDisposition, LinkWish, SignedUrl
+from graphql_api.model.delivery import Link
 from graphql_api.model.file import File
 from graphql_api.schema.context import Context
+from graphql_api.schema.links import link_to
 
 
 def take_shortcuts(schema: strawberry.Schema) -> strawberry.Schema:
@@ -49,10 +50,5 @@ def _signed_url(
     startsAt: datetime | None = None,  # noqa: N803
     filename: str | None = None,
     ipAddress: str | None = None,  # noqa: N803
-) -> SignedUrl | None:
-    delivery = info.context.services.delivery
-    grant = delivery.grant(file)
-    if grant is None:
-        return None
-    wish = LinkWish(timedelta(seconds=expiresIn), startsAt, ContentDisposition(disposition), filename, ipAddress)
-    return delivery.sign(grant, wish)
+) -> Link | None:
+    return link_to(file, info.context, expiresIn, startsAt, disposition, filename, ipAddress)

@@ -3,16 +3,16 @@ noun's attributes, and only what must be computed has a resolver. A page of a hu
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 from strawberry import Parent
 
-from graphql_api.model import delivery
 from graphql_api.model import file as nouns
 from graphql_api.model import group as people
 from graphql_api.model.decision import AccessDecision as Decision
-from graphql_api.model.delivery import ContentDisposition
+from graphql_api.model.delivery import ContentDisposition, Link
 from graphql_api.model.file import ChecksumAlgorithm, Evidence
 from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.page import PageRequest
@@ -72,6 +72,10 @@ class File(Node, Timestamped):
     sha256: str | None = strawberry.field(
         description="SHA-256 of the content in hex; null unless the uploader announced one and the store verified it."
     )
+    altered_at: datetime | None = strawberry.field(
+        description="When the store was found to hold other bytes than were uploaded, to which nobody gets a link; new "
+        "bytes or another version put it right. Null if it holds these, as far as anybody has looked."
+    )
 
     @strawberry.field(
         description="What was verified about the bytes, and how; null if nothing was.",
@@ -92,8 +96,8 @@ class File(Node, Timestamped):
         return f"{place.path.rstrip('/') if place else ''}/{parent.name}"
 
     @strawberry.field(
-        description="A signed CDN address; null if the viewer may not download it (`access` tells why). Never cache it "
-        "past `expiresAt`.",
+        description="A signed CDN address; null if the viewer may not download it (`access` tells why), or if "
+        "`alteredAt` is set. Never cache it past `expiresAt`.",
         graphql_type=SignedUrl | None,
     )
     def signed_url(
@@ -105,7 +109,7 @@ class File(Node, Timestamped):
         disposition: Disposition = ContentDisposition.INLINE,
         filename: Filename = ABSENT,
         ip_address: IpAddress = ABSENT,
-    ) -> delivery.SignedUrl | None:
+    ) -> Link | None:
         return link_to(parent, info.context, expires_in, starts_at, disposition, filename, ip_address)
 
     @strawberry.field(description="The bytes that it has and had, the newest first.")

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 from strawberry import Parent
 
-from graphql_api.model import delivery
 from graphql_api.model import file as nouns
 from graphql_api.model import group as people
-from graphql_api.model.delivery import ContentDisposition
+from graphql_api.model.delivery import ContentDisposition, Link
 from graphql_api.schema.context import Info
 from graphql_api.schema.inputs import ABSENT
 from graphql_api.schema.links import (
@@ -44,6 +43,10 @@ class FileVersion(Node):
     )
     created_at: datetime = strawberry.field(description="When the file got them first.")
     is_current: bool = strawberry.field(description="Whether the file has them now; exactly one version is.")
+    altered_at: datetime | None = strawberry.field(
+        description="When the store was found to hold others in their place, to which nobody gets a link. Null if it "
+        "holds these, as far as anybody has looked."
+    )
 
     @strawberry.field(
         description="Who uploaded them; null if the viewer may not see them.", graphql_type=LazyUser | None
@@ -57,7 +60,7 @@ class FileVersion(Node):
 
     @strawberry.field(
         description="A signed CDN address of these very bytes, on the terms on which the viewer may download the file; "
-        "null if they may not.",
+        "null if they may not, or if `alteredAt` is set.",
         graphql_type=SignedUrl | None,
     )
     async def signed_url(
@@ -69,7 +72,7 @@ class FileVersion(Node):
         disposition: Disposition = ContentDisposition.INLINE,
         filename: Filename = ABSENT,
         ip_address: IpAddress = ABSENT,
-    ) -> delivery.SignedUrl | None:
+    ) -> Link | None:
         file = await info.context.files.load(parent.file_id)
         if file is None:
             return None

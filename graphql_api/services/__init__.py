@@ -10,11 +10,14 @@ from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
 from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.live import Live
 from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
+from graphql_api.services.rechecks import Rechecks
+from graphql_api.services.strays import Strays
 from graphql_api.services.traffic import Traffic
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
@@ -34,11 +37,14 @@ class Services:
     folders: Folders
     groups: Groups
     health: Health
+    live: Live
     lookout: Lookout
     notes: Notes
     people: People
     policies: Policies
     quotas: Quotas
+    rechecks: Rechecks
+    strays: Strays
     traffic: Traffic
     upkeep: Upkeep
     upload_targets: UploadTargets

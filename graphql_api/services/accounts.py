@@ -14,6 +14,7 @@ from graphql_api.model.ids import ROOT_FOLDER_ID, FolderId, UserId, new_folder_i
 from graphql_api.model.names import MAX_NAME_LENGTH, name_fault, normalized_name
 from graphql_api.model.principal import CONTENT_PERMISSIONS, Address, Identity, Principal
 from graphql_api.model.rule import AccessRule, Effect, RuleTerms, Scope, Subject
+from graphql_api.services.announcements import folder_created
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import free_names
 from graphql_api.services.rule_json import rule_json
@@ -103,6 +104,7 @@ class Accounts:
                     break
         home = Folder(home_id, ROOT_FOLDER_ID, user_id, name, now, now)
         await folders.insert_folder(connection, home, home_of=user_id)
+        folder_created(connection, home, ROOT_FOLDER_ID)
         terms = RuleTerms(Effect.ALLOW, CONTENT_PERMISSIONS, Subject(user_id), Scope(home_id))
         rule = AccessRule(new_rule_id(now), terms, version=1, made_by=None, created_at=now, updated_at=now)
         await rules.insert_rules(connection, [rule])

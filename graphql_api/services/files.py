@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db import audit, files, folders, rules, scopes, uploads, versions
 from graphql_api.db.engine import Database
+from graphql_api.db.files import LockedFile
 from graphql_api.db.rulebooks import chains_of
 from graphql_api.db.seal import CursorSeal
 from graphql_api.errors import Conflict, Forbidden, InputFault, InvalidInput, NotFound
@@ -21,6 +22,7 @@ from graphql_api.model.parts import Remains
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.upload import OnConflict
 from graphql_api.services.admission import Admission
+from graphql_api.services.announcements import file_moved, file_updated, files_deleted, upload_changed
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim
 from graphql_api.services.requirements import chains_in, lock_writable, no_file, require, require_to_refile
@@ -125,6 +127,7 @@ class Files:
                 await versions.correct_content_type(connection, file.object_key, content_type)
             if not changes:
                 return file
+            file_updated(connection, file)
             return await files.update_file(connection, standing, file.id, now=self._clock(), **changes)
 
     async def move(self, principal: Principal, file_id: FileId, folder_id: FolderId) -> File:
@@ -169,6 +172,7 @@ class Files:
                 after={"folderId": folder_id},
             )
             await audit.insert_events(connection, [event])
+            file_moved(connection, locked, folder_id)
             moved = await files.update_file(connection, standing, file.id, now=now, folder_id=folder_id)
             await self._admission.move_file(connection, standing, moved, old_chain, target.chain)
             return moved
@@ -181,7 +185,7 @@ class Files:
         """
         now = self._clock()
         results: dict[FileId, FileId | NotFound | Forbidden] = {}
-        going: list[File] = []
+        going: list[LockedFile] = []
         async with self._database.transaction() as connection:
             await rules.hold_version(connection)  # so that nobody makes a rule about what is going
             standing = await self._standings.of(connection, principal)
@@ -192,14 +196,17 @@ class Files:
                     results[file_id] = refusal
                 else:
                     results[file_id] = file_id
-                    going.append(locked.file)
-            ids = [file.id for file in going]
+                    going.append(locked)
+            ids = [locked.file.id for locked in going]
             remains = [Remains(key) for key in await versions.list_keys(connection, ids)]
-            remains += await uploads.abort_uploads_for(connection, ids, now=now)
+            aborted = await uploads.abort_uploads_for(connection, ids, now=now)
+            remains += aborted.values()
             await folders.release_names(connection, ids)
             gone = await files.delete_files(connection, ids)
-            events = [_deletion(principal, file, now) for file in going]
+            events = [_deletion(principal, locked.file, now) for locked in going]
             await audit.insert_events(connection, [*events, *rules_gone(principal, gone, now)])
+            files_deleted(connection, going, gone)
+            upload_changed(connection, *aborted)
             await self._upkeep.schedule_removal(connection, remains)
         await self._upkeep.remove(remains)
         return [results.get(file_id) or no_file() for file_id in file_ids]

@@ -20,6 +20,13 @@ from graphql_api.model.parts import Remains
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.upload import OnConflict
 from graphql_api.services.admission import Admission
+from graphql_api.services.announcements import (
+    folder_created,
+    folder_deleted,
+    folder_moved,
+    folder_renamed,
+    upload_changed,
+)
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim
 from graphql_api.services.requirements import chains_in, require, require_to_refile
@@ -112,6 +119,7 @@ class Folders:
                 raise InvalidInput(InputFault(f"folders can be at most {MAX_DEPTH} deep", ("parentId",)))
             await claim(connection, standing, parent_id, name, folder.id, OnConflict.FAIL, field="name")
             await folders.insert_folder(connection, folder)
+            folder_created(connection, folder, parent_id)
         return folder
 
     async def rename(self, principal: Principal, folder_id: FolderId, name: str) -> Folder:
@@ -125,6 +133,7 @@ class Folders:
             found, parent_id = await self._changeable(connection, standing, folder_id, Permission.WRITE)
             await folders.release_names(connection, [folder_id])
             await claim(connection, standing, parent_id, name, folder_id, OnConflict.FAIL, field="name")
+            folder_renamed(connection, found.folder, parent_id)
             return await folders.update_folder(connection, found.folder.id, now=self._clock(), name=name)
 
     async def move(self, principal: Principal, folder_id: FolderId, parent_id: FolderId) -> Folder:
@@ -177,6 +186,7 @@ class Folders:
                 after={"parentId": parent_id},
             )
             await audit.insert_events(connection, [event])
+            folder_moved(connection, found.folder, old_parent_id, parent_id)
             await self._admission.move_folder(connection, standing, found.chain, chain)
             return moved
 
@@ -198,7 +208,7 @@ class Folders:
             subtree = await folders.list_subtree(connection, found, limit=limit)
             ids = list(subtree)
             await folders.lock_folders(connection, ids)
-            remains = list(await uploads.abort_uploads_into(connection, ids, now=now))  # they may have names in it
+            aborted = await uploads.abort_uploads_into(connection, ids, now=now)  # they may have names in it
             if not is_recursive and await folders.has_entries(connection, folder_id):
                 raise Conflict("the folder is not empty", conflicting_id=folder_id, path=("isRecursive",))
             below = await files.lock_files_in(connection, ids, limit=MAX_DELETED + 1)
@@ -210,8 +220,9 @@ class Folders:
                         "something below may not be deleted", required_permission=Permission.DELETE, path=("folderId",)
                     )
             file_ids = [file_id for file_id, *_ in below]
-            remains += [Remains(key) for key in await versions.list_keys(connection, file_ids)]
-            remains += await uploads.abort_uploads_for(connection, file_ids, now=now)
+            remains = [Remains(key) for key in await versions.list_keys(connection, file_ids)]
+            aborted = {**aborted, **await uploads.abort_uploads_for(connection, file_ids, now=now)}
+            remains += aborted.values()
             await folders.release_names(connection, file_ids)
             gone = await files.delete_files(connection, file_ids)
             gone += await folders.delete_folders(connection, ids)
@@ -225,6 +236,8 @@ class Folders:
             event = audit_event(principal, AuditAction.FOLDER_DELETED, folder_id, now=now, before=before)
             await audit.insert_events(connection, [event, *rules_gone(principal, gone, now)])
             await self._upkeep.schedule_removal(connection, remains)
+            upload_changed(connection, *aborted)
+            folder_deleted(connection, found.folder, parent_id, ids, gone)
         await self._upkeep.remove(remains)
         return folder_id
 

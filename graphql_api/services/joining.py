@@ -8,12 +8,13 @@ from awscrt import checksums
 
 from graphql_api.db import upload_parts, uploads
 from graphql_api.db.engine import Database
-from graphql_api.errors import BytesMissing
-from graphql_api.model.parts import JoinOutcome, PartPlan, StoredPart
+from graphql_api.errors import BytesMissing, Unavailable
+from graphql_api.model.parts import JoinOutcome, PartPlan, StoredPart, StoreUpload
 from graphql_api.model.upload import Upload, UploadFailure, UploadFailureCode
 from graphql_api.storage import ObjectStore
 
 MAX_TOLD: Final = 1_000  # missing parts that one error lists
+ATTEMPTS: Final = 3  # to join parts of which one is sent again at the same moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,26 @@ class Joining:
         plan, store_upload = upload.plan, upload.store_upload
         assert plan is not None, "an upload in parts has a plan"
         held = None if store_upload is None else await self._store.list_parts(store_upload)
-        if store_upload is None or held is None:
-            return await self._without_parts(upload, plan)
+        for _ in range(ATTEMPTS):
+            if store_upload is None or held is None:
+                return await self._without_parts(upload, plan)
+            joined = await self._join(upload, plan, store_upload, held, promised)
+            if joined.failure is None:
+                return joined
+            before, held = held, await self._store.list_parts(store_upload)
+            if held == before:
+                return joined
+        raise Unavailable("store")
+
+    async def _join(
+        self,
+        upload: Upload,
+        plan: PartPlan,
+        store_upload: StoreUpload,
+        held: Sequence[StoredPart],
+        promised: str | None,
+    ) -> Joined:
+        """A failure of parts that have changed since they were listed proves nothing."""
         wanted = {part.number: part for part in held if part.number <= plan.count}
         missing = [n for n in range(1, plan.count + 1) if n not in wanted or wanted[n].size != plan.length_of(n)]
         if missing:

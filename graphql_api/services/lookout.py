@@ -19,6 +19,7 @@ from graphql_api.services.verdicts import Verdicts
 
 BATCH: Final = 100  # uploads that one look claims
 AT_ONCE: Final = 8  # questions to the store
+MAX_FAILURES: Final = 8  # of one look, after which it is not one object that the store fails at
 LEASE: Final = timedelta(minutes=5)  # for a batch, after which another process may take it
 
 
@@ -50,24 +51,31 @@ class Lookout:
         return moved
 
     async def turn(self) -> Turn:
-        """A batch of what ``look`` does. Raises: Unavailable."""
+        """A batch of what ``look`` does. What fails with one upload, such as the store with its object, holds up no
+        other. Raises: Unavailable.
+        """
         now = self._clock()
         async with self._database.transaction() as connection:
             claimed = await uploads.claim_to_look_at(connection, now=now, until=now + LEASE, limit=BATCH)
         moved: list[Upload] = []
+        failures: list[Exception] = []
         limiter = anyio.CapacityLimiter(AT_ONCE)
 
         async def look_at(upload: Upload) -> None:
             async with limiter:
-                if await self._look_at(upload):
-                    moved.append(upload)
+                if len(failures) >= MAX_FAILURES:
+                    return
+                try:
+                    if await self._look_at(upload):
+                        moved.append(upload)
+                except Exception as error:  # raised below, once the others were looked at
+                    failures.append(error)
 
-        try:
-            async with anyio.create_task_group() as group:
-                for upload in claimed:
-                    group.start_soon(look_at, upload)
-        except* Exception as errors:
-            raise errors.exceptions[0] from None  # the first: callers know the typed errors, not groups of them
+        async with anyio.create_task_group() as group:
+            for upload in claimed:
+                group.start_soon(look_at, upload)
+        if failures:
+            raise failures[0]
         return Turn(len(moved), is_more=bool(claimed))
 
     async def _look_at(self, upload: Upload) -> bool:

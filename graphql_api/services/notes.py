@@ -18,6 +18,7 @@ from graphql_api.model.labels import (
 )
 from graphql_api.model.principal import Principal
 from graphql_api.model.rule import LABEL_PREFIX, is_label, label_scope
+from graphql_api.services.announcements import file_updated
 from graphql_api.services.clock import Clock
 from graphql_api.services.requirements import lock_writable, require_to_refile
 from graphql_api.services.standings import Standings
@@ -70,6 +71,7 @@ class Notes:
                 after={"labels": sorted(new)},
             )
             await audit.insert_events(connection, [event])
+            file_updated(connection, locked.file)
             return await files.update_file(connection, standing, file_id, now=now)
 
     async def change_metadata(
@@ -89,6 +91,7 @@ class Notes:
             if new == old:
                 return locked.file
             await notes.change_metadata(connection, file_id, set=set, remove=remove)
+            file_updated(connection, locked.file)
             return await files.update_file(connection, standing, file_id, now=self._clock())
 
     async def labels(self, principal: Principal, ids: Sequence[FileId]) -> Mapping[FileId, Sequence[str]]:

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
-from graphql_api.db import files, folders, jobs, rules, upload_parts, uploads, versions
+from graphql_api.db import files, folders, jobs, object_checks, rules, uploads, versions
 from graphql_api.db.engine import Database
 from graphql_api.errors import NotFound
 from graphql_api.model.file import File, FileVersion
@@ -18,6 +18,7 @@ from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.scan import Judge
 from graphql_api.model.upload import OnConflict, Upload, UploadFailure, UploadMethod, UploadStatus
 from graphql_api.services.admission import Admission
+from graphql_api.services.announcements import file_created, upload_changed
 from graphql_api.services.naming import claim
 from graphql_api.services.requirements import lock_writable, require
 from graphql_api.services.upkeep import Upkeep
@@ -103,6 +104,9 @@ class Settling:
             moved = await uploads.move_upload(connection, upload.id, goal, now=now, come_from=upload.status)
             if moved is None:
                 return None
+            upload_changed(connection, moved.id)
+            if becomes_file and upload.method is UploadMethod.POST:  # a form may be sent again until it expires
+                await object_checks.schedule_check(connection, upload.object_key, form_ends_at=upload.expires_at)
             if upload.replaces is None:
                 if place is None:
                     raise NotFound("the folder of this upload is gone", path=("uploadId",))
@@ -121,8 +125,6 @@ class Settling:
                     )
             if not becomes_file:
                 moved = await self._await_verdict(connection, moved, version)
-            if upload.method is UploadMethod.MULTIPART:
-                await upload_parts.forget_promises(connection, upload.id)
         await self._upkeep.remove(remains)
         return moved, file
 
@@ -176,5 +178,6 @@ class Settling:
             terms=standing.read_terms({upload.file_id, upload.owner_id, *place.chain}),
         )
         await files.insert_file(connection, file, detected_content_type=version.detected_content_type)
+        file_created(connection, file)
         await versions.insert_version(connection, version, upload)
         return file

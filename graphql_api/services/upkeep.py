@@ -12,6 +12,7 @@ from graphql_api.db.engine import Database
 from graphql_api.errors import Unavailable
 from graphql_api.model.parts import Remains
 from graphql_api.model.upload import Upload, UploadFailure, UploadStatus
+from graphql_api.services.announcements import upload_changed
 from graphql_api.services.clock import Clock
 from graphql_api.services.turns import Turn
 from graphql_api.storage import ObjectStore
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 LEASE: Final = timedelta(minutes=5)  # for one removal request, which is given up after half a minute
 REFUSED_AGAIN_AFTER: Final = timedelta(hours=1)  # for objects that the store refuses to remove, such as locked ones
 BATCH: Final = 1_000  # objects of one removal request
+MAX_STUCK: Final = 3  # uploads that the store fails to abort, after which it is not these that are at fault
 
 
 class Upkeep:
@@ -56,6 +58,7 @@ class Upkeep:
                 if upload.status is UploadStatus.PROCESSING:
                     await folders.release_names(connection, [ended.file_id])
                 await self.schedule_removal(connection, [ended.remains])
+                upload_changed(connection, ended.id)
         if ended is not None:
             await self.remove([ended.remains])
         return ended
@@ -90,23 +93,40 @@ class Upkeep:
             due = await deletions.claim_due(connection, now=now, until=now + LEASE, limit=BATCH)
         if not due:
             return Turn(0, is_more=False)
-        try:
-            return Turn(await self._remove(due), is_more=True)
-        except Unavailable:
-            async with self._database.autocommit() as connection:  # at once, for whoever comes next
-                await deletions.postpone(connection, [each.key for each in due], due_at=now)
-            raise
+        return Turn(await self._remove(due), is_more=True)
 
     async def _remove(self, remains: Sequence[Remains]) -> int:
-        """Remove scheduled objects and note what became of each; how many are gone."""
+        """Remove scheduled objects and note what became of each; how many are gone. An upload in parts that the store
+        fails to abort holds up no other: it is tried again when its lease is over.
+
+        Raises: Unavailable: the rest is due at once, for whoever comes next.
+        """
+        stuck: dict[str, Unavailable] = {}
         for each in remains:
-            if each.store_upload is not None:  # before the object: whoever joins the parts after this finds none
-                await self._store.abort_parts(each.store_upload)
-        keys = [each.key for each in remains]
-        refused = set(await self._store.delete(keys))
+            if each.store_upload is not None and len(stuck) < MAX_STUCK:
+                try:  # before the object: whoever joins the parts after this finds none
+                    await self._store.abort_parts(each.store_upload)
+                except Unavailable as failure:
+                    stuck[each.key] = failure
+        keys = [each.key for each in remains if each.key not in stuck]
+        if len(stuck) == MAX_STUCK or not keys:
+            await self._put_off(keys)
+            raise next(iter(stuck.values()))
+        try:
+            refused = set(await self._store.delete(keys))
+        except Unavailable:
+            await self._put_off([each.key for each in remains])
+            raise
+        if stuck:
+            log.warning("removal_postponed objects=%d part=store", len(stuck))
         gone = [key for key in keys if key not in refused]
         now = self._clock()
         async with self._database.transaction() as connection:
             await deletions.record_removed(connection, gone, now=now)
             await deletions.postpone(connection, refused, due_at=now + REFUSED_AGAIN_AFTER)
         return len(gone)
+
+    async def _put_off(self, keys: Collection[str]) -> None:
+        """To be removed by whoever comes next."""
+        async with self._database.autocommit() as connection:
+            await deletions.postpone(connection, keys, due_at=self._clock())

@@ -77,8 +77,7 @@ class UploadTargets:
         if len({part.number for part in parts}) < len(parts):
             raise InvalidInput(InputFault("a part is listed twice", ("parts",)))
         upload, store_upload, now = await self._active(upload)
-        async with self._database.transaction() as connection:
-            await upload_parts.replace_promises(connection, upload.id, parts)
+        await self._note_promises(upload, parts)
         lifetime = self._lifetime(upload, now) or timedelta()
         return upload, await self._store.presign_parts(store_upload, parts, now=now, lifetime=lifetime)
 
@@ -115,8 +114,7 @@ class UploadTargets:
             upload = await self._adopt(upload, store_upload_id)
             upload = await self._extended(upload, now)
         if part is not None:
-            async with self._database.transaction() as connection:
-                await upload_parts.replace_promises(connection, upload.id, [part])
+            await self._note_promises(upload, [part])
         return await self._store.presign_request(
             kind,
             upload.promise,
@@ -144,8 +142,21 @@ class UploadTargets:
         upload = await self._extended(upload, now)
         begun = await self._begun(upload)
         if begun is None:
-            raise UploadStateConflict("the upload is over", status=upload.status, path=("uploadId",))
+            raise await self._over(upload)
         return *begun, now
+
+    async def _note_promises(self, upload: Upload, parts: Sequence[PromisedPart]) -> None:
+        """What will be compared when the parts are joined. Raises: UploadStateConflict, Unavailable."""
+        async with self._database.transaction() as connection:
+            is_noted = await upload_parts.replace_promises(connection, upload.id, parts)
+        if not is_noted:
+            raise await self._over(upload)
+
+    async def _over(self, upload: Upload) -> UploadStateConflict:
+        """It has ended since it was read."""
+        async with self._database.autocommit() as connection:
+            now_is = await uploads.find_upload_of(connection, upload.object_key) or upload
+        return UploadStateConflict(f"the upload is {now_is.status.lower()}", status=now_is.status, path=("uploadId",))
 
     async def _extended(self, upload: Upload, now: datetime) -> Upload:
         """Whoever sends parts wants to go on."""

@@ -1,10 +1,10 @@
-"""Whether what the store holds is what was promised, and what is known of it then."""
+"""Whether what the store holds is what was promised, what is known of it then, and whether it is the same later."""
 
 from datetime import datetime
 
 from graphql_api.model.file import ChecksumAlgorithm, Evidence, FileVersion, Integrity
 from graphql_api.model.ids import new_version_id
-from graphql_api.model.stored_object import StoredObject
+from graphql_api.model.stored_object import RecordedObject, StoredObject
 from graphql_api.model.upload import Upload, UploadFailure, UploadFailureCode, UploadMethod
 from graphql_api.services.sniffing import SNIFFED_BYTES, contradicts, recognised_type
 from graphql_api.storage import ObjectStore
@@ -94,3 +94,21 @@ def integrity_of(
 def _binds_sha256(upload: Upload) -> bool:
     """No store computes a SHA-256 over parts: of those uploads it is what the client knows them by, and no more."""
     return upload.sha256 is not None and upload.method is not UploadMethod.MULTIPART
+
+
+def alteration(recorded: RecordedObject, found: StoredObject) -> str | None:
+    """How what the store holds differs from what was uploaded, for people; None when it is the same.
+
+    An ETag counts only where no checksum tells: a copy with other encryption has another one.
+    """
+    if found.size != recorded.size:
+        return f"{recorded.size} bytes were uploaded, the store holds {found.size}"
+    if found.content_type != recorded.content_type or found.content_encoding is not None:
+        return "the store presents the bytes as another content type"
+    pairs = ((recorded.sha256, found.sha256), (recorded.crc64nvme, found.crc64nvme))
+    told = [ours == theirs for ours, theirs in pairs if ours is not None and theirs is not None]
+    if told:
+        return None if all(told) else "the bytes have another checksum"
+    if recorded.etag is not None and recorded.etag != found.etag:
+        return "the object has another ETag"
+    return None

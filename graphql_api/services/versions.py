@@ -22,6 +22,7 @@ from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.parts import Remains
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.upload import Upload
+from graphql_api.services.announcements import file_updated
 from graphql_api.services.clock import Clock
 from graphql_api.services.requirements import lock_writable, no_file, require
 from graphql_api.services.standings import Standings
@@ -84,6 +85,7 @@ class Versions:
         await audit.insert_events(connection, [event, *(_deletion(principal, each, now) for each in gone)])
         remains = [Remains(each.object_key) for each in gone]
         await self._upkeep.schedule_removal(connection, remains)
+        file_updated(connection, file)
         await versions.insert_version(connection, version, upload)  # this counts, and so it comes last
         await usage.count_all(connection, [_less(file, gone)])
         return replaced, remains
@@ -107,6 +109,7 @@ class Versions:
                 principal, AuditAction.FILE_VERSION_RESTORED, file_id, now=now, before=before, after=_json(version)
             )
             await audit.insert_events(connection, [event])
+            file_updated(connection, file)
             return await files.switch_version(connection, standing, version, now=now)
 
     async def delete(

@@ -8,7 +8,13 @@ from graphql_api.model.delivery import SignedUrl
 
 
 class UrlSigner(Protocol):
-    """Signs addresses at one CDN host. What is signed is what is emitted, byte for byte."""
+    """Signs addresses at one CDN host. What is signed is what is emitted, byte for byte, and equal calls give equal
+    addresses, from any process with the same key.
+    """
+
+    @property
+    def key_pair_id(self) -> str:
+        """Of the key that signs now."""
 
     def sign(
         self,

@@ -105,6 +105,10 @@ class CloudFrontSigner:
         self._is_sha256 = self._key.hash_algorithm is HashAlgorithm.SHA256
         self._url_tail = f"&Key-Pair-Id={self._key.key_id}" + ("&Hash-Algorithm=SHA256" if self._is_sha256 else "")
 
+    @property
+    def key_pair_id(self) -> str:
+        return self._key.key_id
+
     def sign(
         self,
         path: str,

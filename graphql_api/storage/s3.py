@@ -161,7 +161,9 @@ class S3Store:
                     Bucket=self._bucket, Prefix=prefix, StartAfter=start, MaxKeys=limit - len(found)
                 )
                 found += [
-                    ListedObject(entry["Key"], entry["Size"], entry["LastModified"].astimezone(UTC))
+                    ListedObject(
+                        entry["Key"], entry["Size"], entry["LastModified"].astimezone(UTC), entry["ETag"].strip('"')
+                    )
                     for entry in answer.get("Contents", ())
                 ]
                 if not answer["IsTruncated"] or len(found) >= limit or not answer.get("Contents"):

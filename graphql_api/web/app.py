@@ -1,6 +1,7 @@
 """The HTTP face: ``/graphql``, its console, and what a load balancer asks."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import strawberry
 from starlette.applications import Starlette
@@ -9,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ExceptionHandler, Lifespan
 
 from graphql_api.errors import ConfigurationError
@@ -18,10 +19,20 @@ from graphql_api.web import console
 from graphql_api.web.answers import JsonAnswer, error_answer
 from graphql_api.web.authentication import Authenticator
 from graphql_api.web.client_address import IpNetwork
-from graphql_api.web.graphql_view import METHODS, GraphQLView
+from graphql_api.web.graphql_view import MAX_BODY_SIZE, METHODS, GraphQLView
 from graphql_api.web.middleware import REQUEST_ID_HEADER, LastResort, RequestEnvelope
+from graphql_api.web.places import Places
+from graphql_api.web.socket import GraphQLSocket, SocketLimits
+from graphql_api.web.viewers import Viewers
 
-_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
+# In this process, at one time.
+OPERATIONS: Final = 20_000  # that answer more than once, or over a socket
+OPERATIONS_OF_VIEWER: Final = 100
+SOCKETS: Final = 10_000
+SOCKETS_OF_VIEWER: Final = 30
+SOCKET_LIMITS: Final = SocketLimits(frame_size=MAX_BODY_SIZE)
+
+_CODES: Final = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 
 
 def create_app(
@@ -32,6 +43,7 @@ def create_app(
     cors_origins: Sequence[str] = (),
     trusted_proxies: Sequence[IpNetwork] = (),
     graphiql: bool = True,
+    socket_limits: SocketLimits = SOCKET_LIMITS,
     lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
     """The ASGI application. Answers are never to be stored by a cache, and always name the request's id.
@@ -50,9 +62,19 @@ def create_app(
             return JsonAnswer({"status": "unavailable", "failing": failing}, 503)
         return JsonAnswer({"status": "ok"})
 
-    view = GraphQLView(schema, services=services, authenticator=authenticator, has_console=graphiql)
-    routes = [
-        Route("/graphql", view),
+    viewers = Viewers(services, authenticator)
+    operations = Places(each=OPERATIONS_OF_VIEWER, total=OPERATIONS)
+    socket = GraphQLSocket(
+        schema,
+        viewers,
+        origins=cors_origins,
+        sockets=Places(each=SOCKETS_OF_VIEWER, total=SOCKETS),
+        operations=operations,
+        limits=socket_limits,
+    )
+    routes: list[BaseRoute] = [
+        Route("/graphql", GraphQLView(schema, viewers, operations=operations, has_console=graphiql)),
+        WebSocketRoute("/graphql", socket),
         Route("/healthz", _live, methods=["GET"]),
         Route("/readyz", ready, methods=["GET"]),
     ]

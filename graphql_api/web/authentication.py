@@ -8,13 +8,14 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import anyio
 import jwt
 from jwt import PyJWK
 
-from graphql_api.errors import ConfigurationError, Unauthenticated
+from graphql_api.errors import ConfigurationError, Unauthenticated, Unavailable
 from graphql_api.model.principal import Identity
 from graphql_api.web.provider_keys import ProviderKeys
 
@@ -23,7 +24,19 @@ MAX_NAME_LENGTH: Final = 255  # characters; OpenID Connect Core, section 2, for 
 MEMORY_SIZE: Final = 1024  # verified tokens
 MEMORY_LIFETIME: Final = timedelta(seconds=60)  # a withdrawn key or changed policy counts after this at the latest
 
+RECHECK_INTERVAL: Final = timedelta(minutes=10)  # for what stays open; as long as a provider's keys are trusted
+SHORTEST_PAUSE: Final = timedelta(milliseconds=20)
+_LAST_INSTANT: Final = datetime(9000, 1, 1, tzinfo=UTC).timestamp()  # a token that ends later may as well end here
+
 HS256: Final = "HS256"
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """What a token came to. ``ends_at``: from then on it is refused."""
+
+    identity: Identity
+    ends_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +83,44 @@ class Authenticator:
         self._provider_keys = (
             ProviderKeys(policy.jwks_url, algorithms=policy.algorithms, clock=clock) if policy.jwks_url else None
         )
-        self._memory: OrderedDict[bytes, tuple[Identity, datetime]] = OrderedDict()
+        self._memory: OrderedDict[bytes, tuple[_Verified, datetime]] = OrderedDict()
 
     async def identify(self, authorization: str | None) -> Identity | None:
         """Who sent this ``Authorization`` header; None (anonymous) only when there is no such header.
 
         Raises: Unauthenticated: whatever is wrong with the header. Unavailable: the provider's keys cannot be had.
         """
+        return None if authorization is None else (await self._verify(authorization)).identity
+
+    async def until_refused(self, authorization: str | None) -> None:
+        """Returns when a header that was accepted is accepted no longer: its token has ended, or its key was withdrawn,
+        which is noticed within ``RECHECK_INTERVAL``. An absent header is never refused.
+        """
         if authorization is None:
-            return None
+            await anyio.sleep_forever()
+            return
+        while True:
+            pause = RECHECK_INTERVAL
+            try:
+                verified = await self._verify(authorization)
+            except Unauthenticated:
+                return
+            except Unavailable:
+                pass  # of the keys nothing is known: they were good
+            else:
+                pause = min(pause, max(verified.ends_at - self._clock(), SHORTEST_PAUSE))
+            await anyio.sleep(pause.total_seconds())
+
+    async def _verify(self, authorization: str) -> "_Verified":
         token = _bearer_token(authorization)
         digest = hashlib.sha256(token.encode()).digest()  # a key that gives no token away
-        if (identity := self._recall(digest)) is not None:
-            return identity
+        if (verified := self._recall(digest)) is not None:
+            return verified
         claims = self._verified_claims(token, await self._key_for(token))
-        identity = self._identity_in(claims)
-        self._remember(digest, identity, claims)
-        return identity
+        ends_at = datetime.fromtimestamp(min(_seconds(claims, "exp"), _LAST_INSTANT), UTC) + self._policy.leeway
+        verified = _Verified(self._identity_in(claims), ends_at)
+        self._remember(digest, verified, claims)
+        return verified
 
     async def _key_for(self, token: str) -> PyJWK | str:
         """The policy names a key for each algorithm; the token may only choose among them."""
@@ -153,20 +187,20 @@ class Authenticator:
         """
         return self._policy.trusts_email or claims.get("email_verified") is True
 
-    def _recall(self, digest: bytes) -> Identity | None:
-        identity, until = self._memory.get(digest, (None, None))
+    def _recall(self, digest: bytes) -> "_Verified | None":
+        verified, until = self._memory.get(digest, (None, None))
         if until is None:
             return None
         if self._clock() >= until:
             del self._memory[digest]
             return None
         self._memory.move_to_end(digest)
-        return identity
+        return verified
 
-    def _remember(self, digest: bytes, identity: Identity, claims: Mapping[str, Any]) -> None:
+    def _remember(self, digest: bytes, verified: "_Verified", claims: Mapping[str, Any]) -> None:
         now = self._clock()
         left = timedelta(seconds=min(_seconds(claims, "exp") - now.timestamp(), MEMORY_LIFETIME.total_seconds()))
-        self._memory[digest] = (identity, now + left)
+        self._memory[digest] = (verified, now + left)
         if len(self._memory) > MEMORY_SIZE:
             self._memory.popitem(last=False)
 

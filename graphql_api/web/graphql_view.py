@@ -3,36 +3,36 @@
 Source: GraphQL over HTTP specification, sections "Request" and "Response"; statuses as RFC 9110 defines them.
 """
 
-from dataclasses import replace
 from email.message import Message
-from typing import Any, Final
+from typing import Final, cast
 
 import orjson
 import strawberry
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
-from graphql import GraphQLError, GraphQLSyntaxError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
+from strawberry.exceptions import MissingQueryError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
-from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
-from strawberry.types.execution import PreExecutionError
+from strawberry.types.graphql import OperationType
 
 from graphql_api.errors import Unauthenticated, Unavailable
-from graphql_api.model.principal import ANONYMOUS
 from graphql_api.schema import Context
-from graphql_api.services import Services
 from graphql_api.web import console
 from graphql_api.web.answers import error_answer
-from graphql_api.web.authentication import Authenticator
-from graphql_api.web.client_address import parse_address
+from graphql_api.web.event_stream import MEDIA_TYPE, EventStream, accepts_events, prefers_events
+from graphql_api.web.places import Places
+from graphql_api.web.results import result_entry
+from graphql_api.web.viewers import Viewers, authorization_header
 
 MAX_BODY_SIZE: Final = 100_000  # bytes; documents of real clients have a few thousand, and every byte is parsed
 RETRY_AFTER: Final = 5  # seconds
 METHODS: Final = ("GET", "POST")
+_ANSWERED_AT_ONCE: Final = {"GET": {OperationType.QUERY}, "POST": {OperationType.QUERY, OperationType.MUTATION}}
 
 
 class Refused(HTTPException):
@@ -42,6 +42,14 @@ class Refused(HTTPException):
         super().__init__(status, message)
         self.code = code
         self.headers = headers
+
+
+class _Streamed(Exception):
+    """The answer is a stream: strawberry's view would frame and end it otherwise."""
+
+    def __init__(self, answer: EventStream) -> None:
+        super().__init__()
+        self.answer = answer
 
 
 class LimitedRequest(StarletteRequestAdapter):
@@ -61,18 +69,20 @@ class GraphQLView(GraphQL[Context, None]):
 
     request_adapter_class = LimitedRequest
 
-    def __init__(
-        self, schema: strawberry.Schema, *, services: Services, authenticator: Authenticator, has_console: bool
-    ) -> None:
+    def __init__(self, schema: strawberry.Schema, viewers: Viewers, *, operations: Places, has_console: bool) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=())
-        self._services = services
-        self._authenticator = authenticator
+        self._strawberry_schema = schema
+        self._viewers = viewers
+        self._operations = operations
         self._has_console = has_console
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        answer: ASGIApp
         try:
             answer = await self._answer(request)
+        except _Streamed as wanted:
+            answer = wanted.answer
         except Refused as refused:
             answer = error_answer(refused.status_code, refused.code, refused.reason, refused.headers)
         except HTTPException as refused:  # strawberry's own
@@ -99,16 +109,7 @@ class GraphQLView(GraphQL[Context, None]):
         return False  # the console is ours, and strawberry would send it to whoever accepts */*
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
-        headers = request.headers.getlist("authorization")
-        if len(headers) > 1:
-            raise Unauthenticated("There is more than one Authorization header.")
-        identity = await self._authenticator.identify(headers[0] if headers else None)
-        client_address, request_id = request.state.client_address, request.state.request_id
-        address = parse_address(client_address or "")
-        principal = replace(ANONYMOUS, address=address, request_id=request_id)
-        if identity is not None:
-            principal = await self._services.accounts.principal_of(identity, address=address, request_id=request_id)
-        return Context(self._services, principal, client_address=client_address, request_id=request_id)
+        return await self._viewers.context(request, authorization_header(request))
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
         if request.method == "GET":
@@ -128,39 +129,58 @@ class GraphQLView(GraphQL[Context, None]):
             protocol="http",
         )
 
-    async def execute_single(self, *args: Any, **kwargs: Any) -> ExecutionResult:
+    async def execute_single(
+        self,
+        request: Request,
+        request_adapter: AsyncHTTPRequestAdapter,
+        sub_response: Response,
+        context: Context,
+        root_value: None,
+        request_data: GraphQLRequestData,
+    ) -> ExecutionResult:
+        accept = request.headers.get("accept", "")
+        may_stream = MEDIA_TYPE in accept.lower() and request.method == "POST"
+        if may_stream and prefers_events(accept):
+            raise self._streamed(request, context, request_data)
         try:
-            return await super().execute_single(*args, **kwargs)
-        except HTTPException as error:
-            if isinstance(error.__cause__, InvalidOperationTypeError):
-                raise Refused(405, "METHOD_NOT_ALLOWED", "Use POST for mutations.", {"allow": "POST"}) from error
-            raise
+            return await self.schema.execute(
+                request_data.query,
+                variable_values=request_data.variables,
+                context_value=context,
+                operation_name=request_data.operation_name,
+                allowed_operation_types=_ANSWERED_AT_ONCE[request.method],
+                operation_extensions=request_data.extensions,
+            )
+        except (CannotGetOperationTypeError, MissingQueryError) as error:
+            raise _malformed("The request names no operation of its document.") from error
+        except InvalidOperationTypeError as error:
+            if request.method == "GET":
+                raise Refused(405, "METHOD_NOT_ALLOWED", "Use POST for this.", {"allow": "POST"}) from error
+            if may_stream and accepts_events(accept):
+                raise self._streamed(request, context, request_data) from None
+            message = f"Subscriptions are answered over a WebSocket, or to requests that accept {MEDIA_TYPE}."
+            raise Refused(406, "NOT_ACCEPTABLE", message) from error
+
+    def _streamed(self, request: Request, context: Context, data: GraphQLRequestData) -> "_Streamed":
+        return _Streamed(
+            EventStream(
+                self._strawberry_schema,
+                data,
+                context,
+                self._viewers,
+                authorization_header(request),
+                self._operations,
+            )
+        )
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
-        answer = await super().process_result(request, result)
-        if result.errors:
-            answer["errors"] = [_error_entry(error, result, request.state.request_id) for error in result.errors]
-        return answer
+        return cast("GraphQLHTTPResponse", result_entry(result, request.state.request_id))
 
     def decode_json(self, data: str | bytes) -> object:
         return orjson.loads(data)
 
     def encode_json(self, data: object) -> bytes:
         return orjson.dumps(data)
-
-
-def _error_entry(error: GraphQLError, result: ExecutionResult, request_id: str) -> dict[str, object]:
-    """``error`` as the specification has it, with a code if the schema gave none, and the request's id."""
-    entry: dict[str, object] = {**error.formatted}
-    code = {}
-    if isinstance(error, GraphQLSyntaxError):
-        code = {"code": "GRAPHQL_PARSE_FAILED"}
-    elif isinstance(result, PreExecutionError):
-        code = {"code": "GRAPHQL_VALIDATION_FAILED"}
-    elif error.path is None:  # variables that do not fit; what fails while executing has a path
-        code = {"code": "BAD_USER_INPUT"}
-    entry["extensions"] = {**code, **(error.extensions or {}), "requestId": request_id}
-    return entry
 
 
 def _check_post_headers(request: Request) -> None:

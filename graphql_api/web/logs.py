@@ -72,6 +72,13 @@ class Redaction(logging.Filter):
         return True
 
 
+class _SocketLines(logging.Filter):
+    """Leaves out what uvicorn says of each WebSocket: it prints the query string, and we have a line of our own."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return '"WebSocket %s"' not in str(record.msg)
+
+
 class TextFormatter(logging.Formatter):
     """``2026-11-22T18:43:00.123Z INFO request_id=… event key=value``; a traceback follows, indented."""
 
@@ -108,6 +115,9 @@ def configure_logging(level: str, format: Literal["text", "json"] = "text", stre
     handler.addFilter(Redaction())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
+    server = logging.getLogger("uvicorn.error")
+    server.addFilter(_socket_lines)
+    server.setLevel(max(logging.INFO, logging.getLogger().level))  # below that, it prints every WebSocket message
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
@@ -121,6 +131,7 @@ def configure_logging(level: str, format: Literal["text", "json"] = "text", stre
 
 
 _formatter: Final = logging.Formatter()
+_socket_lines: Final = _SocketLines()
 
 
 def _time(record: logging.LogRecord) -> str:

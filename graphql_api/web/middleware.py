@@ -29,7 +29,7 @@ class RequestEnvelope:
         self._trusted_proxies = trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -38,11 +38,13 @@ class RequestEnvelope:
         peer = scope["client"][0] if scope.get("client") else None
         address = client_address(peer, headers.getlist("x-forwarded-for"), self._trusted_proxies)
         scope.setdefault("state", {}).update(request_id=this_id, client_address=address)
-        status = 0  # stays so when the client leaves before the answer
+        status = 0  # or the code with which we close a socket; stays 0 when the client leaves first
 
         async def send_enveloped(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
+            if message["type"] == "websocket.close":
+                status = message.get("code", 1000)
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 status = message["status"]
                 answer = MutableHeaders(scope=message)
                 answer[REQUEST_ID_HEADER] = this_id
@@ -58,7 +60,7 @@ class RequestEnvelope:
         finally:
             log.info(
                 "request method=%s path=%s status=%d ms=%.1f client=%s",
-                quote(scope["method"]),
+                quote(scope.get("method", "WEBSOCKET")),
                 quote(
                     scope["path"], errors="replace"
                 ),  # never the query string: it may hold a document with its literals

@@ -88,6 +88,16 @@ def descendants(pid: int) -> list[ProcessId]:
     return below
 
 
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """The process does nothing meanwhile; its connections stay open."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 class Program:
     """One running command; standard output and error go to files, so that it can never wait for a reader."""
 

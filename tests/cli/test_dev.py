@@ -272,8 +272,10 @@ def test_a_store_that_ends_ends_the_run_with_one_line(tmp_path: Path) -> None:
     with running_dev(tmp_path) as stack:
         os.kill(stack.weed.pid, signal.SIGKILL)
         assert stack.program.end() == 1
-        [line] = stack.program.err.splitlines()
+        *logged, line = stack.program.err.splitlines()
     assert line.startswith("graphql-api: The local store ended with status -9: ")
+    # What asked the store just then has said so.
+    assert [entry for entry in logged if "store_unavailable" not in entry and "turn_postponed" not in entry] == []
 
 
 @needs_proc

@@ -1,20 +1,26 @@
 """``graphql-api upload`` and ``download`` as a shell runs them: what they say, how they end, how they are killed."""
 
+import asyncio
 import os
 import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
 from graphql_api.cli.transfer import Shown
-from tests.cli.program import MODULE, refusal
+from graphql_api.model.finding import Finding
+from tests.agreement import disagreements
+from tests.cli.program import MODULE, DevStack, refusal
 from tests.client.conftest import FilesOf, Shell
 from tests.client.test_upload import MIB, SIZE, content, part_numbers
+from tests.e2e.inside import inside
 from tests.faults import FaultyProxy, Hold, Request, is_put
 from tests.store import free_port
 
@@ -42,6 +48,11 @@ def test_each_file_has_a_line_and_the_end_a_sum(shell: Shell, remote: str) -> No
     assert (shell.folder / "new" / "folder" / "one.txt").read_text() == "1"
 
 
+async def disagreements_of(stack: DevStack) -> Sequence[Finding]:
+    async with inside(stack, shift=timedelta()) as parts:
+        return await disagreements(parts)
+
+
 def upload_in_parts(shell: Shell, large: Path, remote: str) -> list[str | Path]:
     return ["upload", large, "--to", remote, "--parts-above", "1", "--jobs", "1"]
 
@@ -66,10 +77,12 @@ def test_a_client_that_is_stopped_in_a_part_sends_only_the_missing_ones_the_next
         assert program.err == "graphql-api: interrupted; run the same command again to go on\n"
     assert files_of(remote) == {}
     assert part_numbers(proxy) == [1, 2]
+    assert asyncio.run(disagreements_of(shell.stack)) == []
     ended = shell.run(*command)
     assert (ended.status, ended.err) == (0, "")
     assert part_numbers(proxy) == [1, 2, 2, 3]
     assert files_of(remote)["large.bin"]["size"] == SIZE
+    assert asyncio.run(disagreements_of(shell.stack)) == []
 
 
 def test_without_a_token_nothing_is_tried(shell: Shell) -> None:

@@ -109,6 +109,7 @@ async def test_a_taken_name_is_a_failure_a_number_or_left_out(
 @pytest.mark.parametrize(
     "fault",
     [
+        Answer(200),  # and holds nothing
         Answer(500),
         Answer(503, b"<Error><Code>SlowDown</Code></Error>", (("Retry-After", "0"),)),
         Answer(503, at_once=True),
@@ -138,7 +139,7 @@ async def test_a_bad_day_of_the_store_costs_a_try(
     assert [request.is_faulty for request in proxy.seen(is_put)] == [True, False]
 
 
-@pytest.mark.parametrize("fault", [Answer(503), Answer(403), Reset(after=5 * MIB), LoseAnswer()], ids=repr)
+@pytest.mark.parametrize("fault", [Answer(200), Answer(503), Answer(403), Reset(after=5 * MIB), LoseAnswer()], ids=repr)
 async def test_a_bad_day_in_the_middle_of_the_parts_costs_those_parts(
     connect: Connect,
     proxy: FaultyProxy,

@@ -211,6 +211,8 @@ async def test_objects_are_listed_page_by_page_in_order_of_key(store: ObjectStor
     assert [one.key for one in (*first, *rest)] == sorted(keys)
     assert len(first) == 3
     assert {one.size for one in first} == {len(TAIL)}
+    heads = [await store.find(one.key) for one in first]
+    assert [one.etag for one in first] == [head and head.etag for head in heads]
     assert abs(datetime.now(UTC) - first[0].modified_at) < timedelta(minutes=1)
     assert await store.list_objects(f"{prefix}-", after=rest[-1].key, limit=3) == []
 

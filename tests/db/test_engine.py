@@ -2,9 +2,8 @@
 
 import asyncio
 import sqlite3
-import subprocess
 import traceback
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -19,7 +18,7 @@ from graphql_api.db.engine import MAX_OVERFLOW, POOL_SIZE, Database
 from graphql_api.db.tables import FileRow, UploadRow, UserRow
 from graphql_api.errors import ConfigurationError, Unavailable
 from graphql_api.model.ids import ROOT_FOLDER_ID
-from tests.postgres import PostgresCluster, unprivileged_user
+from tests.postgres import PostgresCluster
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123457, tzinfo=UTC)
 USER = {"id": "user_1", "issuer": "i", "subject": "s", "display_name": "0", "created_at": NOW}
@@ -182,6 +181,12 @@ async def test_sslmode_reaches_the_server(sslmode: str, asks_for_tls: bool) -> N
     assert (ssl_request in first_words) == asks_for_tls
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_transaction_of_whoever_has_vanished_is_ended_by_the_server(database: Database) -> None:
+    """That it is takes a minute: see tests/faults/test_killed_api.py."""
+    assert await read(database, text("current_setting('idle_in_transaction_session_timeout')")) == "1min"
+
+
 async def test_no_free_connection_is_unavailable(database_url: str) -> None:
     database = Database(database_url, patience=0.1)
     async with AsyncExitStack() as stack:
@@ -249,19 +254,6 @@ async def test_a_sqlite_in_a_folder_that_is_not_there_is_unavailable(tmp_path: P
     await database.close()
 
 
-@pytest.fixture
-def own_postgres() -> Iterator[PostgresCluster]:
-    """A server that a test may stop and start."""
-    with PostgresCluster() as cluster:
-        yield cluster
-        control(cluster, "stop", "-m", "immediate")
-
-
-def control(cluster: PostgresCluster, *command: str) -> None:
-    program = [str(cluster.binaries / "pg_ctl"), *command, "-w", "-D", f"{cluster.folder}/data", "-s"]
-    subprocess.run(program, cwd="/", user=unprivileged_user(), check=True, stdout=subprocess.DEVNULL)
-
-
 async def test_a_postgresql_that_is_down_is_unavailable_and_works_when_it_is_back(
     own_postgres: PostgresCluster,
 ) -> None:
@@ -271,7 +263,7 @@ async def test_a_postgresql_that_is_down_is_unavailable_and_works_when_it_is_bac
     async def work_while_it_stops() -> None:
         async with database.transaction() as connection:
             await connection.execute(text("CREATE TABLE half_done (id INTEGER)"))
-            control(own_postgres, "stop", "-m", "fast")
+            own_postgres.control("stop", "-m", "fast")
             await connection.execute(text("INSERT INTO half_done VALUES (1)"))
 
     with pytest.raises(Unavailable):
@@ -281,11 +273,11 @@ async def test_a_postgresql_that_is_down_is_unavailable_and_works_when_it_is_bac
             await database.check()
         with pytest.raises(Unavailable):
             await work_while_it_stops()
-    control(own_postgres, "restart")
+    own_postgres.control("restart")
     await database.check()
     assert await read(database, text("to_regclass('half_done')")) is None
     # With a connection waiting in the pool: whoever comes next does not pay for the restart.
-    await anyio.to_thread.run_sync(control, own_postgres, "restart", "-m", "immediate")
+    await anyio.to_thread.run_sync(own_postgres.control, "restart", "-m", "immediate")
     await database.check()
     await database.close()
 

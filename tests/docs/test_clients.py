@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,17 @@ from playwright.async_api import Page
 
 from graphql_api.cli import main
 from graphql_api.schema.errors import USER_ERRORS
+from graphql_api.web.app import OPERATIONS_OF_VIEWER, SOCKET_LIMITS, SOCKETS_OF_VIEWER
 from graphql_api.web.graphql_view import MAX_BODY_SIZE
+from graphql_api.web.socket import Close
 from tests.browser import blank_pages, running_chromium
 from tests.cli.program import DevStack
 from tests.docs.markdown import ROOT, blocks, blocks_in, section
 from tests.docs.test_blocks import NOT_RUN
 from tests.docs.test_tour import matches
+from tests.e2e.client import Client
+from tests.web.conftest import CLIENTS as NODE_CLIENTS
+from tests.web.conftest import node_with_packages
 
 CLIENTS = ROOT / "docs" / "clients.md"
 TEXT = CLIENTS.read_text(encoding="utf-8")
@@ -210,3 +216,71 @@ def test_every_error_that_the_document_names_exists() -> None:
 
 def test_the_size_of_a_request_is_the_one_that_is_enforced() -> None:
     assert f"{MAX_BODY_SIZE:,} bytes" in TEXT
+
+
+@contextmanager
+def running_recipe(dev: DevStack, title: str, **environ: str) -> Iterator[Iterator[str]]:
+    """The lines that the program in this section prints, as they come; it must end well."""
+    [program] = blocks_in(CLIENTS, title, "mjs")
+    environ |= {"PATH": os.environ["PATH"], "GRAPHQL_URL": dev.graphql, "TOKEN": dev.token("alice")}
+    command = [node_with_packages(), "--input-type=module", "--eval", program.text]
+    with subprocess.Popen(command, cwd=NODE_CLIENTS, env=environ, stdout=subprocess.PIPE, text=True) as node:
+        assert node.stdout is not None
+        yield (line.strip() for line in node.stdout)
+        assert node.wait(60) == 0
+
+
+def test_the_websocket_example_follows_an_upload(dev: DevStack) -> None:
+    alice = Client(dev.graphql, dev.token("alice"))
+    target = alice.promise("live.jpg", "image/jpeg", len(JPEG))
+    with running_recipe(dev, "Over a WebSocket", UPLOAD_ID=target.upload_id) as told:
+        assert next(told) == "PENDING"
+        alice.put(target, JPEG)
+        alice.complete(target.upload_id)
+        assert list(told) == ["COMPLETED /Alice/live.jpg"]
+    alice.close()
+
+
+MAKE_FOLDER = """mutation ($in: ID!) {
+  createFolder(input: {parentId: $in, name: "watched"}) { folder { id } userErrors { code } }
+}"""
+
+
+def test_the_event_stream_examples_follow_a_folder_and_an_upload(dev: DevStack) -> None:
+    alice = Client(dev.graphql, dev.token("alice"))
+    home = alice.ask("{ viewer { topFolders { nodes { id } } } }")["viewer"]["topFolders"]["nodes"][0]["id"]
+    folder = alice.ask(MAKE_FOLDER, **{"in": home})["createFolder"]["folder"]["id"]
+    with running_recipe(dev, "As server-sent events", FOLDER_ID=folder) as told:
+        assert next(told) == "REFRESH"
+        target = alice.promise("event.jpg", "image/jpeg", len(JPEG), folderId=folder)
+        alice.put(target, JPEG)
+        alice.complete(target.upload_id)
+        assert next(told) == "CREATED event.jpg"
+        delete = "mutation ($id: ID!) { deleteFolder(input: {folderId: $id, isRecursive: true}) { deletedFolderId } }"
+        alice.ask(delete, id=folder)
+        assert list(told) == []
+    alice.close()
+    [script] = blocks_in(CLIENTS, "As server-sent events", "bash")
+    ran = subprocess.run(
+        ["bash", "-e", "-u", "-o", "pipefail", "-c", script.text],
+        env={
+            "PATH": os.environ["PATH"],
+            "GRAPHQL_URL": dev.graphql,
+            "TOKEN": dev.token("alice"),
+            "UPLOAD_ID": target.upload_id,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    said = '{"data":{"uploadStatusChanged":{"upload":{"status":"COMPLETED"}}}}'
+    assert ran.stdout.replace(":\n\n", "", 1) == f"event: next\ndata: {said}\n\nevent: complete\ndata:\n\n"
+
+
+def test_the_limits_of_live_operations_are_those_that_are_enforced() -> None:
+    live = TEXT[TEXT.index("## Live") : TEXT.index("## Errors")]
+    assert f"At most {SOCKET_LIMITS.operations} operations run on one socket" in live
+    assert f"{OPERATIONS_OF_VIEWER} operations over sockets" in live
+    assert f"on {SOCKETS_OF_VIEWER} sockets" in live
+    assert {int(code) for code in re.findall(r"\b\d{4}\b", live)} >= {*Close} - {Close.BROKEN}

@@ -115,8 +115,10 @@ class Service:
     @contextmanager
     def user(self, subject: str, **claims: Any) -> Iterator[Client]:
         client = Client(f"{self.address}/graphql", self.around.issuer.token(subject, **claims))
-        yield client
-        client.close()
+        try:
+            yield client
+        finally:
+            client.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,14 @@
 """A part that hangs, locks or goes away while the service runs: said in one typed answer, and over when it is back."""
 
-import os
-import signal
 import sqlite3
 import subprocess
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.cli.program import DevStack, needs_proc
+from tests.cli.program import DevStack, frozen, needs_proc
 from tests.e2e.client import CREATE, Client
 from tests.e2e.service import Surroundings, serving
 from tests.postgres import PostgresCluster, database_name
@@ -34,15 +31,6 @@ def unready(part: str) -> tuple[int, dict[str, Any]]:
 def created(client: Client) -> dict[str, Any]:
     payload: dict[str, Any] = client.ask(CREATE, input=WISH)["createUpload"]
     return payload
-
-
-@contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 @needs_proc

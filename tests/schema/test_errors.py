@@ -22,6 +22,8 @@ CREATE = """mutation { createUpload(input: {filename: "a", size: 1, contentType:
 class BrokenSigner:
     """A part with a bug."""
 
+    key_pair_id = "K1"
+
     def sign(self, *_args: object, **_kwargs: object) -> SignedUrl:
         raise RuntimeError(SECRET)
 
@@ -29,12 +31,14 @@ class BrokenSigner:
 class WrongSigner:
     """A part that gives what GraphQL cannot write."""
 
+    key_pair_id = "K1"
+
     def sign(self, *_args: object, **_kwargs: object) -> SignedUrl:
         return SignedUrl("https://cdn.test/x", START, {SECRET}, has_custom_policy=False)  # type: ignore[arg-type]
 
 
 def with_signer(world: World, signer: Any) -> None:
-    delivery = Delivery(signer, world.clock, max_lifetime=timedelta(days=1))
+    delivery = Delivery(signer, world.clock, max_lifetime=timedelta(days=1), window=timedelta(1), memory=0)
     world.services = dataclasses.replace(world.services, delivery=delivery)
 
 

@@ -1,12 +1,13 @@
 """Mutations: results in the order asked, errors at the input that is at fault, and nothing stale afterwards."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from graphql_api.model.principal import Principal
 from tests.services.stories import filed, foldered, home_of, promised, send, sent
-from tests.world import World
+from tests.world import START, World
 
 ERRORS = "userErrors { __typename code path message ... on ConflictError { conflictingId } }"
 CREATE_MANY = f"""mutation ($uploads: [CreateUploadInput!]!) {{ createUploads(input: {{uploads: $uploads}}) {{
@@ -161,25 +162,31 @@ async def test_absent_and_null_leave_a_file_as_it_is(world: World) -> None:
 
 LINK = """query ($seconds: Int!, $name: String, $from: DateTime, $ip: String) { files { nodes {
   signedUrl(expiresIn: $seconds, filename: $name, startsAt: $from, ipAddress: $ip, disposition: ATTACHMENT)
-  { url expiresAt keyPairId hasCustomPolicy } } } }"""
+  { url expiresAt refreshAfter cacheKey hasCustomPolicy } } } }"""
 
 
 async def test_a_link_tells_what_it_became(sqlite_world: World) -> None:
     alice = await sqlite_world.principal("alice")
-    await filed(sqlite_world, alice)
-    for seconds, ends in (
-        (60, "2026-11-22T12:01:00Z"),
-        (0, "2026-11-22T12:00:01Z"),
-        (-5, "2026-11-22T12:00:01Z"),
-        (315_360_000, "2026-11-23T12:00:00Z"),
-        (2**31 - 1, "2026-11-23T12:00:00Z"),
-        (-(2**31), "2026-11-22T12:00:01Z"),
+    file = await filed(sqlite_world, alice)
+    day, half_an_hour = 86_400, 1800
+    for seconds, least, most in (
+        (60, 60, 90),
+        (0, 1, 2),
+        (-5, 1, 2),
+        (315_360_000, day - half_an_hour, day),
+        (2**31 - 1, day - half_an_hour, day),
+        (-(2**31), 1, 2),
     ):
         data = await sqlite_world.data(LINK, {"seconds": seconds, "name": "猫.txt"}, as_=alice)
         [node] = data["files"]["nodes"]
-        assert node["signedUrl"]["expiresAt"] == ends
-        assert node["signedUrl"]["hasCustomPolicy"] is False
-        assert "attachment%3B%20filename%3D%22_.txt%22" in node["signedUrl"]["url"]
+        link = node["signedUrl"]
+        expires_at, refresh_after = (datetime.fromisoformat(link[name]) for name in ("expiresAt", "refreshAfter"))
+        assert timedelta(seconds=least) <= expires_at - START <= timedelta(seconds=most)
+        assert f"&Expires={int(expires_at.timestamp())}&" in link["url"]
+        assert START < refresh_after <= expires_at
+        assert link["cacheKey"] == f"{file.id}/{file.object_key}"
+        assert link["hasCustomPolicy"] is False
+        assert "attachment%3B%20filename%3D%22_.txt%22" in link["url"]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ EVERY_FIELD = """query ($ip: String, $seconds: Int!) {
       __typename id name size contentType sha256 path createdAt updatedAt
       labels metadata { key value } visibility owner { displayName }
       access { permission isAllowed ground explanation linkFault linkTerms { maxLifetime ipRange until } }
-      plain: signedUrl { url expiresAt keyPairId hasCustomPolicy }
+      plain: signedUrl { url expiresAt refreshAfter cacheKey keyPairId hasCustomPolicy }
       bound: signedUrl(expiresIn: $seconds, ipAddress: $ip) { url }
       saved: signedUrl(disposition: ATTACHMENT, filename: "naïve \\"x\\".txt") { url }
       later: signedUrl(startsAt: "2026-11-22T12:00:01Z", filename: null) { url hasCustomPolicy }

@@ -224,6 +224,7 @@ async def test_the_walk_reaches_every_field_of_every_type(town: Town) -> None:
         for name in type_.fields
     }
     left = {way.partition(".")[0] for way in every - reached}
+    left.discard("Subscription")  # see test_subscriptions: what they tell are the same types
     assert {name for name in left if not name.endswith(("Payload", "Result", "Error"))} == ONLY_IN_PAYLOADS
 
 

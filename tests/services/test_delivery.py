@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from graphql_api.access import read_grant
 from graphql_api.errors import InvalidInput
-from graphql_api.model.delivery import ContentDisposition, LinkWish, ReadGrant, SignedUrl
+from graphql_api.model.delivery import ContentDisposition, Link, LinkWish, ReadGrant
 from graphql_api.model.file import File
 from graphql_api.model.ids import FileId, FolderId, UserId
 from graphql_api.model.rule import PLAIN, ReadTerms
@@ -23,7 +23,7 @@ from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import Keyring
 from tests.world import KEY, START, Clock
 
-DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
 EMOJIS = "😀" * 251 + ".pdf"
 # RFC 6266, section 4.1, and RFC 8187, section 3.2.1, as narrow as we write them
 HEADER = re.compile(
@@ -52,48 +52,57 @@ def grant(name: str = "cat.jpg", terms: ReadTerms = PLAIN, **changes: str) -> Re
     return found
 
 
-def signed(wish: LinkWish, of: ReadGrant | None = None, clock: Clock | None = None) -> SignedUrl:
+def signed(wish: LinkWish, of: ReadGrant | None = None, clock: Clock | None = None) -> Link:
     signer = CloudFrontSigner("https://cdn.test", Keyring([KEY]))
-    return Delivery(signer, clock or Clock(), max_lifetime=DAY).sign(of or grant(), wish)
+    delivery = Delivery(signer, clock or Clock(), max_lifetime=DAY, window=HOUR, memory=0)
+    [link] = delivery.sign([of or grant()], wish)
+    return link
 
 
-def parameters(link: SignedUrl) -> dict[str, str]:
+def parameters(link: Link) -> dict[str, str]:
     return {name: value for name, [value] in parse_qs(urlsplit(link.url).query).items()}
 
 
-def policy(link: SignedUrl) -> dict[str, dict[str, object]]:
+def policy(link: Link) -> dict[str, dict[str, object]]:
     text = parameters(link)["Policy"].translate(str.maketrans("-_~", "+=/"))
     conditions: dict[str, dict[str, object]] = json.loads(base64.b64decode(text))["Statement"][0]["Condition"]
     return conditions
 
 
 @pytest.mark.parametrize(
-    ("wanted", "given"),
+    ("wanted", "least", "most"),
     [
-        (HOUR, HOUR),
-        (timedelta(seconds=1), timedelta(seconds=1)),
-        (timedelta(0), timedelta(seconds=1)),
-        (-HOUR, timedelta(seconds=1)),
-        (timedelta.min, timedelta(seconds=1)),
-        (DAY, DAY),
-        (timedelta(days=3650), DAY),
-        (timedelta.max, DAY),
+        (HOUR, HOUR, 1.5 * HOUR),
+        (12 * HOUR, 12 * HOUR, 13 * HOUR),
+        (SECOND, SECOND, 2 * SECOND),
+        (SECOND / 2, SECOND, 2 * SECOND),
+        (timedelta(0), SECOND, 2 * SECOND),
+        (-HOUR, SECOND, 2 * SECOND),
+        (timedelta.min, SECOND, 2 * SECOND),
+        (DAY, DAY - HOUR, DAY),
+        (timedelta(days=3650), DAY - HOUR, DAY),
+        (timedelta.max, DAY - HOUR, DAY),
     ],
 )
-def test_a_lifetime_is_clamped_and_the_link_tells(wanted: timedelta, given: timedelta) -> None:
+def test_a_lifetime_is_clamped_and_rounded_and_the_link_tells(
+    wanted: timedelta, least: timedelta, most: timedelta
+) -> None:
     clock = Clock()
     clock.now += timedelta(microseconds=999_999)
     link = signed(LinkWish(wanted), clock=clock)
-    assert link.expires_at == START + given
+    assert least <= link.expires_at - clock.now <= most
+    assert link.expires_at.microsecond == 0
     assert parameters(link)["Expires"] == str(int(link.expires_at.timestamp()))
+    assert clock.now < link.refresh_after <= link.expires_at
     assert not link.has_custom_policy
 
 
 def test_a_link_binds_when_it_opens_and_who_may_use_it() -> None:
     link = signed(LinkWish(HOUR, starts_at=START + timedelta(minutes=5), ip_range="192.0.2.0/24"))
     assert link.has_custom_policy
+    assert START + HOUR < link.expires_at <= START + 1.5 * HOUR
     assert policy(link) == {
-        "DateLessThan": {"AWS:EpochTime": int((START + HOUR).timestamp())},
+        "DateLessThan": {"AWS:EpochTime": int(link.expires_at.timestamp())},
         "DateGreaterThan": {"AWS:EpochTime": int((START + timedelta(minutes=5)).timestamp())},
         "IpAddress": {"AWS:SourceIp": "192.0.2.0/24"},
     }
@@ -126,22 +135,58 @@ def test_what_cannot_be_bound_is_refused_at_its_argument(wish: LinkWish, path: s
 
 
 @pytest.mark.parametrize(
-    ("terms", "wanted", "given"),
+    ("terms", "wanted", "least", "most"),
     [
-        (ReadTerms(max_lifetime=timedelta(minutes=5)), HOUR, timedelta(minutes=5)),
-        (ReadTerms(max_lifetime=timedelta(minutes=5)), timedelta(minutes=2), timedelta(minutes=2)),
-        (ReadTerms(max_lifetime=timedelta(days=365)), timedelta.max, DAY),
-        (ReadTerms(until=START + timedelta(minutes=1)), HOUR, timedelta(minutes=1)),
-        (ReadTerms(until=START + timedelta(seconds=61.9)), HOUR, timedelta(seconds=61)),
-        (ReadTerms(until=START + DAY), HOUR, HOUR),
-        (ReadTerms(until=START + timedelta(seconds=0.5)), timedelta(seconds=-1), timedelta(0)),
-        (ReadTerms(timedelta(minutes=5), until=START + timedelta(minutes=1)), HOUR, timedelta(minutes=1)),
+        (ReadTerms(max_lifetime=HOUR / 12), HOUR, HOUR / 24, HOUR / 12),
+        (ReadTerms(max_lifetime=HOUR / 12), HOUR / 60, HOUR / 60, HOUR / 40),
+        (ReadTerms(max_lifetime=SECOND), HOUR, SECOND, SECOND),
+        (ReadTerms(max_lifetime=timedelta(days=365)), timedelta.max, DAY - HOUR, DAY),
+        (ReadTerms(until=START + HOUR / 60), HOUR, HOUR / 60, HOUR / 60),
+        (ReadTerms(until=START + 61.9 * SECOND), HOUR, 61 * SECOND, 61 * SECOND),
+        (ReadTerms(until=START + DAY), HOUR, HOUR, 1.5 * HOUR),
+        (ReadTerms(until=START + SECOND / 2), -SECOND, timedelta(0), timedelta(0)),
+        (ReadTerms(HOUR / 12, until=START + HOUR / 60), HOUR, HOUR / 60, HOUR / 60),
+        (ReadTerms(until=datetime.max.replace(tzinfo=UTC)), HOUR, HOUR, 1.5 * HOUR),
     ],
 )
-def test_a_link_lives_no_longer_than_its_rule_says(terms: ReadTerms, wanted: timedelta, given: timedelta) -> None:
+def test_a_link_lives_no_longer_than_its_rule_says(
+    terms: ReadTerms, wanted: timedelta, least: timedelta, most: timedelta
+) -> None:
     link = signed(LinkWish(wanted), grant(terms=terms))
-    assert link.expires_at == START + given
-    assert int(parameters(link)["Expires"]) <= (START + given).timestamp()
+    assert least <= link.expires_at - START <= most
+    assert int(parameters(link)["Expires"]) <= (START + most).timestamp()
+
+
+def test_a_link_that_would_open_only_by_rounding_is_refused() -> None:
+    for seconds in range(0, 7200, 450):
+        clock = Clock()
+        clock.advance(seconds=seconds)
+        signed(LinkWish(HOUR, starts_at=clock.now + HOUR - SECOND), clock=clock)
+        with pytest.raises(InvalidInput):
+            signed(LinkWish(HOUR, starts_at=clock.now + HOUR), clock=clock)
+
+
+def test_a_link_that_would_end_beyond_32_bits_is_refused() -> None:
+    clock = Clock()
+    clock.now = datetime(2038, 1, 19, 1, tzinfo=UTC)
+    assert parameters(signed(LinkWish(HOUR), clock=clock))["Expires"] < "2147483648"
+    with pytest.raises(InvalidInput, match="1970 to 2038"):
+        signed(LinkWish(3 * HOUR), clock=clock)
+
+
+def test_a_cache_key_is_of_the_bytes_and_of_nothing_else() -> None:
+    one, later = grant(), Clock()
+    later.advance(hours=5)
+    same = {
+        signed(LinkWish(HOUR)).cache_key,
+        signed(LinkWish(2 * HOUR, filename="x", disposition=ContentDisposition.ATTACHMENT)).cache_key,
+        signed(LinkWish(HOUR), grant("other name", ReadTerms(HOUR, "192.0.2.7/32"))).cache_key,
+        signed(LinkWish(HOUR), clock=later).cache_key,
+    }
+    assert len(same) == 1
+    newer = ReadGrant(replace(one.file, object_key="o/02"), PLAIN)
+    other = ReadGrant(replace(one.file, id=FileId("file_2"), object_key="o/03"), PLAIN)
+    assert len(same | {signed(LinkWish(HOUR), each).cache_key for each in (newer, other)}) == 3
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from graphql_api.db.upload_parts import list_promises
 from graphql_api.errors import (
     BytesMissing,
     InvalidInput,
@@ -19,13 +20,23 @@ from graphql_api.errors import (
 from graphql_api.model.file import ChecksumAlgorithm, Evidence, File, Integrity
 from graphql_api.model.ids import new_upload_id
 from graphql_api.model.page import PageRequest
-from graphql_api.model.parts import MAX_OBJECT_SIZE, MAX_PART_SIZE, MIB, PartsTarget, part_size_for
+from graphql_api.model.parts import (
+    MAX_OBJECT_SIZE,
+    MAX_PART_SIZE,
+    MIB,
+    JoinOutcome,
+    PartsTarget,
+    StoredPart,
+    StoreUpload,
+    part_size_for,
+)
 from graphql_api.model.principal import Principal
 from graphql_api.model.stored_object import PostUploadTarget, PutUploadTarget, StoreRequestKind
 from graphql_api.model.upload import Fingerprint, Upload, UploadFailureCode, UploadMethod, UploadStatus
+from graphql_api.services.joining import Joining
 from graphql_api.services.upload_targets import MAX_SIGNED, PartWish
-from tests.memory_store import crc_of
-from tests.services.stories import promised
+from tests.memory_store import MemoryStore, crc_of
+from tests.services.stories import foldered, promised
 from tests.world import World
 
 PART = 5 * MIB
@@ -177,6 +188,39 @@ async def test_a_part_that_was_sent_again_with_other_bytes_fails_what_was_promis
     assert (world.store.objects, world.store.open) == ({}, {})
 
 
+class Busy(MemoryStore):
+    """Parts arrive whenever the others are about to be joined, as slow requests and those that are sent twice do."""
+
+    def __init__(self, under: MemoryStore, late: list[bytes]) -> None:
+        self.__dict__ = under.__dict__  # the same store, from another side
+        self.late = late
+
+    async def join_parts(
+        self, upload: StoreUpload, parts: Sequence[StoredPart], *, crc64nvme: str | None
+    ) -> JoinOutcome:
+        if self.late:
+            self.put_part(upload, 2, self.late.pop(0))
+        return await super().join_parts(upload, parts, crc64nvme=crc64nvme)
+
+
+async def test_a_part_that_arrives_while_all_are_joined_fails_nothing(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await sent_in_parts(world, alice, says=False)
+    joining = Joining(world.database, Busy(world.store, [b"c" * PART, PARTS[1]]))
+    assert (await joining.join(upload, crc_of(WHOLE))).failure is None
+    file = await completed(world, alice, upload)
+    assert world.store.objects[file.object_key][1] == WHOLE
+
+
+async def test_parts_that_go_on_changing_are_joined_later(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await sent_in_parts(world, alice, says=False)
+    joining = Joining(world.database, Busy(world.store, [bytes([n]) * PART for n in range(3)]))
+    with pytest.raises(Unavailable):
+        await joining.join(upload, None)
+    assert (await completed(world, alice, upload)).size == len(WHOLE)
+
+
 async def test_a_part_that_is_signed_anew_for_other_bytes_counts_as_it_was_last_signed(world: World) -> None:
     alice = await world.principal("alice")
     for filename, checksum in (("said", crc_of(b"c" * PART)), ("unsaid", None)):
@@ -306,6 +350,32 @@ async def test_an_aborted_upload_leaves_no_parts_and_those_that_come_late_go_too
     world.clock.advance(days=1, hours=1)
     await world.sweep()
     assert not world.store.open
+
+
+@pytest.mark.parametrize("end", ["completed", "aborted", "expired", "failed", "with its folder"])
+async def test_what_was_said_of_parts_is_kept_no_longer_than_the_upload_waits(world: World, end: str) -> None:
+    alice = await world.principal("alice")
+    folder = await foldered(world, alice, "folder")
+    upload = await sent_in_parts(world, alice, folder_id=folder.id)
+    assert upload.store_upload
+    match end:
+        case "completed":
+            await completed(world, alice, upload)
+        case "aborted":
+            await world.services.uploads.abort(alice, upload.id)
+        case "expired":
+            await world.store.abort_parts(upload.store_upload)
+            world.clock.advance(days=1)
+            await world.sweep()
+        case "failed":
+            arrive(world, upload, 1, PARTS[1])
+            with pytest.raises(UploadMismatch):
+                await completed(world, alice, upload)
+        case _:
+            await world.services.folders.delete(alice, folder.id)
+    assert (await world.services.uploads.get(alice, upload.id)).status is not UploadStatus.PENDING
+    async with world.database.autocommit() as connection:
+        assert await list_promises(connection, upload.id) == {}
 
 
 async def test_a_store_that_is_down_leaves_an_upload_as_it_is(world: World) -> None:

@@ -207,7 +207,7 @@ async def test_a_rule_holds_from_its_beginning_to_its_end_and_no_link_outlives_i
         if is_seen:
             grant = world.services.delivery.grant(found[file.id])
             assert grant is not None
-            link = world.services.delivery.sign(grant, LinkWish(timedelta(days=1)))
+            [link] = world.services.delivery.sign([grant], LinkWish(timedelta(days=1)))
             assert link.expires_at == end
 
 

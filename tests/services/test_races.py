@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 from sqlalchemy import text
 
-from graphql_api.db import files, folders, reservations, rules, usage
+from graphql_api.db import files, folders, reservations, rules, upload_parts, uploads, usage
 from graphql_api.db.scopes import scopes_of_files
 from graphql_api.errors import Conflict, DeliveryError, Forbidden, NotFound, UploadStateConflict
 from graphql_api.model.file import File, Folder
@@ -20,8 +20,9 @@ from graphql_api.model.ids import FileId, RuleId, new_file_id, new_folder_id, ne
 from graphql_api.model.principal import Permission
 from graphql_api.model.quota import Gate
 from graphql_api.model.rule import ANYONE, ROOT, AccessRule, Effect, RuleTerms, Scope
-from graphql_api.model.upload import OnConflict, Upload, UploadStatus
+from graphql_api.model.upload import OnConflict, Upload, UploadMethod, UploadStatus
 from graphql_api.services.naming import claim
+from graphql_api.services.upload_targets import PartWish
 from tests.services.stock import require_exact, taken
 from tests.services.stories import denied, filed, foldered, home_of, promised, ruled, sent, standing_of
 from tests.world import START, World
@@ -135,6 +136,22 @@ async def test_no_upload_completes_into_a_folder_that_is_being_deleted(world: Wo
         await it_waits(world)
     assert isinstance(await completion, NotFound)
     assert (await world.services.uploads.find(alice, [upload.id]))[upload.id].status is UploadStatus.PENDING
+
+
+async def test_no_part_is_signed_of_an_upload_that_is_being_given_up(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await promised(world, alice, method=UploadMethod.MULTIPART)
+    await world.services.upload_targets.target(upload)
+    async with world.database.transaction() as connection:
+        await uploads.move_upload(connection, upload.id, UploadStatus.ABORTED, now=START)
+        work = world.services.upload_targets.sign_parts(alice, upload.id, [PartWish(1, "0" * 16)])
+        signing = asyncio.create_task(outcome(work))
+        await it_waits(world)
+    refused = await signing
+    assert isinstance(refused, UploadStateConflict)
+    assert refused.status is UploadStatus.ABORTED
+    async with world.database.autocommit() as connection:
+        assert await upload_parts.list_promises(connection, upload.id) == {}
 
 
 async def test_files_deleted_twice_at_once_are_deleted_once(world: World) -> None:

@@ -10,52 +10,20 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from graphql_api.db import reservations, usage
 from graphql_api.db.engine import Database
 from graphql_api.db.tables import FailedEventRow
 from graphql_api.errors import Unavailable
 from graphql_api.events import Delivery
-from graphql_api.model.store_event import ObjectArrived, ScanResult, ScanVerdict, StoreEvent
+from graphql_api.model.ids import new_file_id, new_object_key, new_upload_id
+from graphql_api.model.store_event import ObjectArrived, ScanResult, ScanVerdict
+from graphql_api.model.upload import UploadStatus
 from graphql_api.services.store_events import MAX_RECEIVES, UNKNOWN_RECEIVES, StoreEvents
 from graphql_api.services.turns import Turn
-from tests.world import Clock
-
-
-class MemoryQueue:
-    """An ``EventSource`` without a network and without time: what is hidden comes back when a test says so."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Delivery] = []
-        self.hidden: dict[str, tuple[Delivery, timedelta]] = {}
-        self.acknowledged: list[str] = []
-        self.is_up = True
-
-    def put(self, *events: StoreEvent, fault: str | None = None, receives: int = 1) -> None:
-        number = len(self.waiting) + len(self.hidden) + len(self.acknowledged)
-        self.waiting.append(Delivery(f"m-{number}", "receipt", receives, "the body", events, fault))
-
-    def come_back(self) -> None:
-        self.waiting += [replace(each, receives=each.receives + 1) for each, _ in self.hidden.values()]
-        self.hidden = {}
-
-    async def receive(self, *, lease: timedelta) -> Sequence[Delivery]:
-        self._require_up()
-        handed, self.waiting = self.waiting, []
-        self.hidden |= {each.message_id: (each, lease) for each in handed}
-        return handed
-
-    async def hide(self, deliveries: Sequence[Delivery], *, lasting: timedelta) -> None:
-        self._require_up()
-        self.hidden |= {each.message_id: (each, lasting) for each in deliveries if each.message_id in self.hidden}
-
-    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        self._require_up()
-        for each in deliveries:
-            del self.hidden[each.message_id]
-            self.acknowledged.append(each.message_id)
-
-    def _require_up(self) -> None:
-        if not self.is_up:
-            raise Unavailable("queue")
+from tests.agreement import assert_in_agreement
+from tests.memory_queue import MemoryQueue
+from tests.services.stories import promised, send
+from tests.world import START, Clock, World
 
 
 @dataclass
@@ -234,3 +202,33 @@ async def test_what_takes_long_is_not_handed_to_others_meanwhile(database: Datab
     events = StoreEvents(database, queue, Clock(), arrived=arrived, judged=ours.judged, lease=lease)
     assert await events.turn() == Turn(1, is_more=True)
     assert queue.acknowledged == ["m-0"]
+
+
+async def test_an_event_before_the_commit_of_its_upload_completes_it_afterwards(
+    world: World, queue: MemoryQueue, ours: Ours
+) -> None:
+    alice = await world.principal("alice")
+    assert alice.user_id is not None
+    like = await promised(world, alice)
+    upload = replace(
+        like,
+        id=new_upload_id(START),
+        file_id=new_file_id(START),
+        object_key=new_object_key(START),
+        filename="early.txt",
+    )
+    events = StoreEvents(
+        world.database, queue, world.clock, arrived=world.services.completion.arrived, judged=ours.judged
+    )
+    queue.put(ObjectArrived(upload.object_key, upload.size, "etag"))
+    async with world.database.transaction() as connection:
+        await reservations.insert_upload(connection, upload, look_at=upload.expires_at)
+        await usage.count(connection, usage.Change(alice.user_id, upload.folder_id, reserved=upload.size))
+        send(world, upload)
+        await events.turn()
+        assert queue.hidden
+    queue.come_back()
+    await events.turn()
+    assert queue.acknowledged == ["m-0"]
+    assert (await world.services.uploads.get(alice, upload.id)).status is UploadStatus.COMPLETED
+    await assert_in_agreement(world)

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from graphql_api.db import deletions
 from graphql_api.db.tables import ObjectDeletionRow
 from graphql_api.errors import Unavailable, UploadMismatch
-from graphql_api.model.upload import UploadStatus
+from graphql_api.model.upload import UploadMethod, UploadStatus
 from graphql_api.services.upkeep import LEASE, Upkeep
 from tests.memory_store import MemoryStore
 from tests.services.stories import filed, promised, send, sent
@@ -135,6 +135,45 @@ async def test_an_object_that_may_not_be_removed_does_not_hold_up_the_others(wor
     world.clock.advance(hours=1)
     assert await world.sweep() == 1
     assert world.store.objects == {}
+
+
+async def test_parts_that_the_store_fails_to_remove_do_not_hold_up_other_removals(world: World) -> None:
+    alice, uploads, store = await world.principal("alice"), world.services.uploads, world.store
+    store.is_up = False
+    for number in range(4):  # what is due longest is taken first
+        upload = await promised(world, alice, str(number), method=UploadMethod.MULTIPART)
+        store.is_up = True
+        assert await world.services.upload_targets.target(upload)
+        store.broken.add(upload.object_key)
+        store.is_up = False
+        await uploads.abort(alice, upload.id)
+        world.clock.advance(seconds=1)
+    await uploads.abort(alice, (await sent(world, alice, "other")).id)
+    store.is_up = True
+    with pytest.raises(Unavailable):  # so many failures may mean that it is down
+        await world.services.upkeep.sweep()
+    assert await world.services.upkeep.sweep() == 1
+    assert (store.objects, len(store.open)) == ({}, 4)
+    store.broken = set()
+    assert await world.services.upkeep.sweep() == 0
+    world.clock.advance(seconds=LEASE.total_seconds())
+    assert await world.services.upkeep.sweep() == 4
+    assert store.open == {}
+
+
+async def test_an_object_of_which_the_store_cannot_tell_does_not_hold_up_other_uploads(world: World) -> None:
+    alice, lookout = await world.principal("alice"), world.services.lookout
+    broken, *others = [await sent(world, alice, str(number)) for number in range(20)]
+    world.store.broken = {broken.object_key}
+    world.clock.advance(minutes=5)
+    with pytest.raises(Unavailable):
+        await lookout.look()
+    found = await world.services.uploads.find(alice, [upload.id for upload in (broken, *others)])
+    assert found[broken.id].status is UploadStatus.PENDING
+    assert {found[upload.id].status for upload in others} == {UploadStatus.COMPLETED}
+    world.store.broken = set()
+    world.clock.advance(minutes=5)
+    assert await lookout.look() == 1
 
 
 async def test_of_many_sweepers_each_object_is_removed_by_one(world: World) -> None:

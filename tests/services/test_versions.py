@@ -249,10 +249,10 @@ async def test_a_corrected_type_stays_with_its_bytes(world: World) -> None:
         ("text/markdown", "text/plain"),
         ("text/csv", "text/plain"),
     ]
-    link = world.services.delivery.sign
     grant = read_grant(first.of(await current(world, alice, file)))
     assert grant is not None
-    assert "response-content-type=text%2Fmarkdown" in link(grant, LinkWish(timedelta(hours=1))).url
+    [link] = world.services.delivery.sign([grant], LinkWish(timedelta(hours=1)))
+    assert "response-content-type=text%2Fmarkdown" in link.url
     restored = await world.services.versions.restore(alice, file.id, first.id)
     assert (restored.content_type, restored.stored_content_type) == ("text/markdown", "text/plain")
     await world.services.files.update(alice, file.id, content_type="text/plain")  # as it was
@@ -269,7 +269,7 @@ async def test_a_version_is_opened_on_the_terms_of_its_file(world: World) -> Non
     [_, first] = await versions_of(world, bob, file.id)
     grant = world.services.delivery.grant(first.of(await current(world, bob, file)))
     assert grant is not None
-    signed = world.services.delivery.sign(grant, LinkWish(timedelta(hours=1)))
+    [signed] = world.services.delivery.sign([grant], LinkWish(timedelta(hours=1)))
     assert file.object_key in signed.url
     assert "attachment" in signed.url
     assert "plan.txt" in signed.url

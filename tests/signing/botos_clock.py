@@ -1,8 +1,8 @@
-"""Botocore reads its own clock; we are told the time. For comparing the two, its clock is stopped."""
+"""Botocore reads its own clock; we are told the time. For comparing the two, its clock is stopped, or set wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
 import botocore.auth
@@ -12,14 +12,26 @@ import botocore.signers
 NOW = datetime(2026, 11, 22, 9, 5, 7, tzinfo=UTC)
 
 
-def _now(remove_tzinfo: bool = True) -> datetime:
-    return NOW.replace(tzinfo=None) if remove_tzinfo else NOW
-
-
 @contextmanager
 def stopped() -> Iterator[None]:
     """At ``NOW``, for both of its implementations of SigV4."""
+    with _read_as(lambda: NOW):
+        yield
+
+
+@contextmanager
+def shifted(by: timedelta) -> Iterator[None]:
+    """It goes as ours does, but wrong by so much."""
+    with _read_as(lambda: datetime.now(UTC) + by):
+        yield
+
+
+@contextmanager
+def _read_as(clock: Callable[[], datetime]) -> Iterator[None]:
+    def now(remove_tzinfo: bool = True) -> datetime:
+        return clock().replace(tzinfo=None) if remove_tzinfo else clock()
+
     with ExitStack() as stack:
         for module in (botocore.auth, botocore.crt.auth, botocore.signers):
-            stack.enter_context(patch.object(module, "get_current_datetime", _now))
+            stack.enter_context(patch.object(module, "get_current_datetime", now))
         yield

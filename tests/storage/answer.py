@@ -1,5 +1,6 @@
 """A store that gives every request the same answer, and our side of it."""
 
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from graphql_api.storage.s3 import S3Store
@@ -29,6 +30,8 @@ class Answer(ThreadingHTTPServer):
     status = 200
     headers: tuple[tuple[str, str], ...] = ()
     body = b""
+    ahead = 0.0  # seconds, of its clock
+    dates = True  # whether an answer has the time of its own accord
 
     def __init__(self) -> None:
         self.requests: list[str] = []
@@ -45,7 +48,10 @@ class AnswerHandler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.requests.append(f"{self.command} {self.path}")
-        self.send_response(self.server.status)
+        if self.server.dates:
+            self.send_response(self.server.status)
+        else:
+            self.send_response_only(self.server.status)
         for name, value in self.server.headers:
             self.send_header(name, value)
         self.end_headers()
@@ -53,6 +59,9 @@ class AnswerHandler(BaseHTTPRequestHandler):
             self.wfile.write(self.server.body)
 
     do_GET = do_HEAD = do_POST = do_DELETE = _answer  # noqa: N815  # the names that http.server looks for
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string((timestamp or time.time()) + self.server.ahead)
 
     def log_message(self, format: str, *args: object) -> None:
         """Nobody reads it."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -257,6 +258,31 @@ async def test_a_store_that_refuses_us_or_fails_is_unavailable(
     assert "the-secret" not in caplog.text
     attempts = answer.requests.count(answer.requests[0])  # boto may ask after the bucket's region as well
     assert attempts == (2 if status >= 500 else 1), "one retry, and only where it can help"
+
+
+@pytest.mark.parametrize(("ahead", "said"), [(-960, 960), (960, -960), (-20, None), (20, None)])
+async def test_a_refusal_by_a_store_whose_clock_differs_says_by_how_much(
+    ahead: int, said: int | None, answer: Answer, store: S3Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer.status, answer.ahead = 403, ahead
+    with pytest.raises(Unavailable):
+        await store.find("o/a")
+    found = re.search(r"error=403 status=403(?: clock_ahead=(-?\d+))?$", caplog.messages[-1])
+    assert found
+    if said is None:
+        assert found[1] is None
+    else:
+        assert abs(int(found[1]) - said) < 30  # a slow machine, and seconds cut off
+
+
+@pytest.mark.parametrize("headers", [(), (("Date", "yesterday"),), (("Date", "Sun, 06 Nov 1994 08:49:37 -0000"),)])
+async def test_a_refusal_without_a_date_says_nothing_of_clocks(
+    headers: tuple[tuple[str, str], ...], answer: Answer, store: S3Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer.status, answer.dates, answer.headers = 403, False, headers
+    with pytest.raises(Unavailable):
+        await store.find("o/a")
+    assert caplog.messages[-1].endswith("error=403 status=403")
 
 
 async def test_an_object_that_cannot_be_removed_is_named(answer: Answer, store: S3Store) -> None:

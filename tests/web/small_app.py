@@ -1,18 +1,19 @@
 """A small schema, few services, and the app around them, called directly or behind a real server."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import anyio
 import httpx
 import strawberry
 import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from graphql_api.errors import Unavailable
+from graphql_api.errors import NotFound, Unavailable
 from graphql_api.model.ids import UserId
 from graphql_api.model.principal import Address, Identity, Principal
 from graphql_api.schema import Context
@@ -20,6 +21,7 @@ from graphql_api.schema.errors import ErrorPolicy
 from graphql_api.services import Services
 from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator
+from graphql_api.web.server import CLOSING, OPTIONS
 from tests.web.tokens import Clock, secret_policy
 
 # The shape of a link that opens a file, with a secret in each place where one can be.
@@ -96,12 +98,75 @@ class Mutation:
         return True
 
 
-SCHEMA = strawberry.Schema(Query, Mutation, extensions=[ErrorPolicy])
+@dataclass
+class Watching:
+    """How many of the subscriptions below are being listened to, in all servers of this process."""
+
+    now: int = 0
+
+
+watching = Watching()
+
+
+async def _forever() -> AsyncIterator[int]:
+    watching.now += 1
+    try:
+        yield 0
+        await anyio.sleep_forever()
+    finally:
+        watching.now -= 1
+
+
+@strawberry.type
+class Subscription:
+    @strawberry.subscription
+    async def count(self, to: int) -> AsyncIterator[int]:
+        for number in range(1, to + 1):
+            yield number
+
+    @strawberry.subscription
+    async def forever(self) -> AsyncIterator[int]:
+        """One event, and then nothing."""
+        return _forever()
+
+    @strawberry.subscription
+    async def viewer(self, info: strawberry.Info[Context, None]) -> AsyncIterator[str | None]:
+        yield info.context.principal.user_id
+
+    @strawberry.subscription
+    async def flood(self, size: int) -> AsyncIterator[str]:
+        watching.now += 1
+        try:
+            while True:
+                yield "x" * size
+        finally:
+            watching.now -= 1
+
+    @strawberry.subscription
+    async def hidden(self) -> AsyncIterator[int]:
+        raise NotFound("no such thing", path=("id",))
+
+    @strawberry.subscription
+    async def bug_at_once(self, text: str) -> AsyncIterator[int]:
+        raise RuntimeError(f"could not use {text}")
+
+    @strawberry.subscription
+    async def bug_later(self, text: str) -> AsyncIterator[int]:
+        yield 1
+        raise RuntimeError(f"could not use {text}")
+
+
+SCHEMA = strawberry.Schema(Query, Mutation, Subscription, extensions=[ErrorPolicy])
 
 
 def app_around(services: FewServices, clock: Clock, **options: Any) -> Starlette:
     authenticator = Authenticator(secret_policy(), clock=clock)
-    return create_app(cast("Services", services), SCHEMA, authenticator, **options)
+    return create_app(cast("Services", services), SCHEMA, authenticator, lifespan=_lifespan, **options)
+
+
+@asynccontextmanager
+async def _lifespan(_app: Starlette) -> AsyncIterator[dict[str, anyio.Event]]:
+    yield {CLOSING: anyio.Event()}
 
 
 def client_of(app: ASGIApp, **options: Any) -> httpx.AsyncClient:
@@ -112,7 +177,7 @@ def client_of(app: ASGIApp, **options: Any) -> httpx.AsyncClient:
 @contextmanager
 def running(app: ASGIApp) -> Iterator[str]:
     """The app behind a real server on this machine; yields the server's address."""
-    config = uvicorn.Config(app, port=0, log_config=None, proxy_headers=False)
+    config = uvicorn.Config(app, port=0, **OPTIONS)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -90,7 +90,10 @@ async def test_once_says_that_a_part_did_not_answer(
     environ = surroundings.environ(database_url, S3_ENDPOINT_URL=f"http://127.0.0.1:{free_port()}")
     ended = outcome(["worker", "--once"], tmp_path, environ=environ)
     assert (ended.status, ended.out) == (1, "")
-    assert events(ended.err, "turn_postponed") == ["turn_postponed loop=objects code=UNAVAILABLE"]
+    assert sorted(events(ended.err, "turn_postponed")) == [
+        "turn_postponed loop=objects code=UNAVAILABLE",
+        "turn_postponed loop=strays code=UNAVAILABLE",
+    ]
     assert len(await deletion_rows(database)) == 1
 
 
@@ -114,7 +117,7 @@ def test_an_idle_worker_ends_when_told_to(
     with worker(surroundings, database_url, tmp_path) as program:
         assert program.stop(number) == 0
         assert events(program.err, "worker_started") == [
-            "worker_started loops=jobs,uploads,objects,records,dead_letters"
+            "worker_started loops=jobs,uploads,objects,strays,rechecks,records,dead_letters"
         ]
         assert events(program.err, "worker_stopped") == ["worker_stopped"]
         levels = {json.loads(line)["level"] for line in program.err.splitlines()}

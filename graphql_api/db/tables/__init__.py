@@ -17,6 +17,7 @@ from graphql_api.db.tables.tree import (
     FolderEntryRow,
     FolderRow,
 )
+from graphql_api.db.tables.upkeep import ObjectCheckRow, PeriodicTaskRow
 from graphql_api.db.tables.uploads import ObjectDeletionRow, UploadPartRow, UploadRow
 from graphql_api.db.tables.usage import FolderGateRow, StorageUsageRow
 
@@ -39,7 +40,9 @@ __all__ = [
     "GroupRow",
     "IdempotencyKeyRow",
     "JobRow",
+    "ObjectCheckRow",
     "ObjectDeletionRow",
+    "PeriodicTaskRow",
     "PolicyStateRow",
     "StorageUsageRow",
     "UploadPartRow",

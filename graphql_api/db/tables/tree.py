@@ -45,7 +45,10 @@ class FolderEntryRow(Base):
 
 
 class FileRow(Base):
-    """A file and the object that holds its bytes. ``newest_version``: the largest number that one of it has had."""
+    """A file and the object that holds its bytes. ``newest_version``: the largest number that one of it has had.
+
+    ``altered_at``: when the store was found to hold other bytes than were uploaded; nobody gets those.
+    """
 
     __tablename__ = "files"
     __table_args__ = (
@@ -72,6 +75,7 @@ class FileRow(Base):
     newest_version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    altered_at: Mapped[datetime | None]
 
 
 class FileVersionRow(Base):
@@ -79,6 +83,7 @@ class FileVersionRow(Base):
     with the same ``object_key``.
 
     ``content_type`` is what the store answers with, ``corrected_content_type`` what takes its place, if anything does.
+    ``altered_at``: when the store was found to hold other bytes.
     """
 
     __tablename__ = "file_versions"
@@ -105,6 +110,7 @@ class FileVersionRow(Base):
     etag: Mapped[str | None] = mapped_column(binary_text())
     created_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime]
+    altered_at: Mapped[datetime | None]
 
 
 class FileScopeRow(Base):

@@ -1,4 +1,5 @@
-"""A proxy on loopback that sees every request, and does to some what networks and stores do on bad days.
+"""Faults, and a proxy on loopback that sees every request and does to some what networks and stores do on bad days.
+`docs/faults.md` lists them all, with the tests of each.
 
 As a *forward* proxy (``http_proxy``) nothing else has to change: the addresses, and so their signatures, stay as they
 are. In front of one ``upstream`` it is a *reverse* proxy, for programs that are told an address; the Host header is
@@ -50,7 +51,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Reset:
-    """The connection is reset after so many bytes of the request's body have gone on."""
+    """The connection is reset after so many bytes of the request's body have gone on, and nothing comes back."""
 
     after: int = 0
 
@@ -69,9 +70,23 @@ class Hold:
     after: int = 0
     reached: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
+    is_lost: threading.Event = field(default_factory=threading.Event)
+
+    def lose(self) -> None:
+        """It goes on no more, as when its sender has died before it was sent."""
+        self.is_lost.set()
+        self.go_on.set()
 
 
-Fault = Answer | Reset | LoseAnswer | Hold
+@dataclass(frozen=True)
+class HoldAnswer:
+    """The request arrives and is done; its answer stops until the test lets it go on. ``reached`` says it is there."""
+
+    reached: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+
+Fault = Answer | Reset | LoseAnswer | Hold | HoldAnswer
 Which = Callable[[Request], bool]
 
 
@@ -131,7 +146,7 @@ class FaultyProxy:
         self._listener.close()
         with self._lock:
             for plan in self._plans:
-                if isinstance(plan.fault, Hold):
+                if isinstance(plan.fault, Hold | HoldAnswer):
                     plan.fault.go_on.set()
             for connection in self._open:
                 with suppress(OSError):
@@ -175,13 +190,15 @@ class FaultyProxy:
                 self._open.add(server)
             server.sendall(forwarded)
             answering = threading.Thread(target=self._relay_answer, args=(server, client, request, fault), daemon=True)
-            answering.start()
+            if not isinstance(fault, Reset):  # nor does the answer come of a request that has no body
+                answering.start()
             with suppress(OSError):  # a server that answers early stops reading
                 _relay_body(client, server, rest, request.length, fault)
             if isinstance(fault, Reset):
                 _reset(client)
                 _reset(server)
-            answering.join(PATIENCE)
+            else:
+                answering.join(PATIENCE)
             with self._lock:
                 self._open.discard(server)
 
@@ -216,6 +233,9 @@ class FaultyProxy:
             if isinstance(fault, LoseAnswer) and not fault.after:
                 _reset(client)
                 return
+            if isinstance(fault, HoldAnswer):
+                fault.reached.set()
+                fault.go_on.wait(PATIENCE)
             request.status = int(head.split(b" ", 2)[1])
             client.sendall(head + rest)
             had = len(rest)
@@ -252,6 +272,9 @@ def _relay_body(client: socket.socket, server: socket.socket, rest: bytes, lengt
             if isinstance(fault, Hold):
                 fault.reached.set()
                 fault.go_on.wait(PATIENCE)
+                if fault.is_lost.is_set():
+                    _reset(server)
+                    return
             piece, gone, limit = piece[limit - gone :], limit, None
         server.sendall(piece)
         gone += len(piece)

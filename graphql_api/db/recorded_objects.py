@@ -1,0 +1,121 @@
+"""What rows say about objects: which there should be and what each should be, and which keys any row has a use for.
+
+Nothing here is authorised by anybody: it is for upkeep and reconciliation.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import null, select, union_all, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from graphql_api.db.among import among, texts
+from graphql_api.db.tables import FileRow, FileVersionRow, ObjectDeletionRow, UploadRow
+from graphql_api.model.ids import FileId
+from graphql_api.model.stored_object import RecordedObject
+from graphql_api.model.upload import UploadStatus
+
+_OF_VERSIONS: Final = (
+    FileVersionRow.object_key,
+    FileVersionRow.file_id,
+    FileVersionRow.size,
+    FileVersionRow.content_type,
+    FileVersionRow.sha256,
+    FileVersionRow.crc64nvme,
+    FileVersionRow.etag,
+    FileVersionRow.altered_at,
+)
+_OF_FILES: Final = (  # by a program of an earlier version, which may still be running
+    FileRow.object_key,
+    FileRow.id,
+    FileRow.size,
+    FileRow.stored_content_type,
+    FileRow.sha256,
+    null(),
+    null(),
+    FileRow.altered_at,
+)
+_SOURCES: Final[tuple[tuple[Any, ...], ...]] = (_OF_VERSIONS, _OF_FILES)
+
+_UNFINISHED: Final = (UploadStatus.PENDING, UploadStatus.PROCESSING)
+_KNOWN: Final = union_all(
+    select(FileVersionRow.object_key).where(among(FileVersionRow.object_key, texts("keys"))),
+    select(FileRow.object_key).where(among(FileRow.object_key, texts("keys"))),
+    select(UploadRow.object_key).where(among(UploadRow.object_key, texts("keys")), UploadRow.status.in_(_UNFINISHED)),
+    select(ObjectDeletionRow.object_key).where(among(ObjectDeletionRow.object_key, texts("keys"))),
+)
+
+
+async def list_recorded(
+    connection: AsyncConnection, prefix: str, *, after: str | None, limit: int
+) -> tuple[Sequence[RecordedObject], str | None]:
+    """Objects of files and their versions whose keys follow ``after``, in order of key, and how far that is whole.
+
+    The second is None at the end, else a key: more may follow it. ``prefix``: ASCII, not empty.
+    """
+    end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    found: dict[str, RecordedObject] = {}
+    bounds: list[str] = []
+    for columns in _SOURCES:
+        key = columns[0]
+        statement = select(*columns).where(key >= prefix, key < end).order_by(key).limit(limit)
+        if after is not None:
+            statement = statement.where(key > after)
+        rows = (await connection.execute(statement)).all()
+        if len(rows) == limit:
+            bounds.append(rows[-1][0])
+        for row in rows:
+            found.setdefault(row[0], _recorded(row))
+    bound = min(bounds, default=None)
+    keys = sorted(key for key in found if bound is None or key <= bound)
+    return [found[key] for key in keys], bound
+
+
+async def find_recorded(connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, RecordedObject]:
+    """What those of ``keys`` should be that files or their versions have."""
+    found: dict[str, RecordedObject] = {}
+    for columns in _SOURCES:
+        rows = await connection.execute(select(*columns).where(among(columns[0], texts("keys"))), {"keys": list(keys)})
+        for row in rows:
+            found.setdefault(row[0], _recorded(row))
+    return found
+
+
+def _recorded(row: Any) -> RecordedObject:
+    key, file_id, *known = row
+    return RecordedObject(key, FileId(file_id), *known)
+
+
+async def find_known(connection: AsyncConnection, keys: Collection[str]) -> frozenset[str]:
+    """Those of ``keys`` whose objects a file has, an upload awaits, a verdict is awaited for, or are being removed."""
+    return frozenset(await connection.scalars(_KNOWN, {"keys": list(keys)}))
+
+
+async def find_pending_parts(connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, str | None]:
+    """Of the PENDING uploads that promise these objects: the store's upload that each names, if it names one yet."""
+    statement = select(UploadRow.object_key, UploadRow.store_upload_id).where(
+        among(UploadRow.object_key, texts("keys")), UploadRow.status == UploadStatus.PENDING
+    )
+    rows = await connection.execute(statement, {"keys": list(keys)})
+    return {row.object_key: row.store_upload_id for row in rows}
+
+
+async def mark_altered(connection: AsyncConnection, key: str, *, now: datetime) -> bool:
+    """From now on nobody is given these bytes. False when no file has them any more, or they were marked before."""
+    return await _mark(connection, key, now)
+
+
+async def unmark_altered(connection: AsyncConnection, key: str) -> bool:
+    """They are given again. False when no file has them any more, or they were not marked."""
+    return await _mark(connection, key, None)
+
+
+async def _mark(connection: AsyncConnection, key: str, altered_at: datetime | None) -> bool:
+    """The file first and then its version, as all others lock them."""
+    marked = []
+    for table in (FileRow, FileVersionRow):
+        is_news = table.altered_at.is_not(None) if altered_at is None else table.altered_at.is_(None)
+        statement = update(table).where(table.object_key == key, is_news)
+        marked.append(await connection.scalar(statement.values(altered_at=altered_at).returning(table.id)) is not None)
+    return any(marked)

@@ -1,0 +1,152 @@
+"""The results of one operation as server-sent events.
+
+Sources: graphql-sse PROTOCOL.md, "Distinct connections mode"; HTML standard, section "Server-sent events". Lines end
+with LF alone: urql looks for nothing else.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+from email.message import Message as HeaderParser
+from typing import Any, Final
+
+import anyio
+import anyio.lowlevel
+import orjson
+import strawberry
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+from strawberry.http import GraphQLRequestData
+
+from graphql_api.schema import Context
+from graphql_api.web.answers import error_answer
+from graphql_api.web.places import Crowded, Places
+from graphql_api.web.results import plain_error, result_entry
+from graphql_api.web.viewers import Viewers, viewer_key
+
+MEDIA_TYPE: Final = "text/event-stream"
+HEARTBEAT: Final = timedelta(seconds=15)  # proxies cut what is silent for a minute, some for half of one
+FAREWELL: Final = 5.0  # seconds for the last words to somebody who may not be reading
+RETRY_AFTER: Final = 30  # seconds
+
+_HEADERS: Final = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"private, no-store, no-transform"),  # a proxy that compresses would hold events back
+    (b"x-accel-buffering", b"no"),  # so would nginx
+)
+_JSON_TYPES: Final = ("application/json", "application/graphql-response+json", "application/*", "*/*")
+
+
+def accepts_events(accept: str) -> bool:
+    return _quality(accept, MEDIA_TYPE) > 0
+
+
+def prefers_events(accept: str) -> bool:
+    """Whether events are wanted more than JSON. urql lists both on every request and means JSON."""
+    return _quality(accept, MEDIA_TYPE) > max(_quality(accept, kind) for kind in _JSON_TYPES)
+
+
+def _quality(accept: str, kind: str) -> float:
+    """Source: RFC 9110 section 12.5.1. What cannot be read is not accepted."""
+    for part in accept.lower().split(","):
+        header = HeaderParser()
+        header["content-type"] = part.strip()
+        if header.get_content_type() == kind and part.strip().startswith(kind):
+            try:
+                return float(str(header.get_param("q", "1")))
+            except ValueError:
+                return 0.0
+    return 0.0
+
+
+@dataclass(frozen=True)
+class EventStream:
+    """An answer. It ends with the operation, with the viewer's token, or when the server stops.
+
+    ``authorization``: what the viewer came with, which has been accepted.
+    """
+
+    schema: strawberry.Schema
+    data: GraphQLRequestData
+    context: Context
+    viewers: Viewers
+    authorization: str | None
+    places: Places
+    lifetime: timedelta = timedelta(hours=24)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with self.places.taken(viewer_key(self.context)):
+                await self._answer(Request(scope), receive, send)
+        except Crowded:
+            message = "Too many operations are under way: end some, or come back later."
+            headers = {"retry-after": str(RETRY_AFTER)}
+            await error_answer(429, "TOO_MANY_OPERATIONS", message, headers)(scope, receive, send)
+
+    async def _answer(self, request: Request, receive: Receive, send: Send) -> None:
+        closing: anyio.Event | None = getattr(request.state, "closing", None)
+        has_left = is_refused = False
+
+        async def tell(text: str) -> None:
+            await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+
+        async def until_left() -> None:
+            nonlocal has_left
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            has_left = True
+
+        async def until_refused() -> None:
+            nonlocal is_refused
+            await self.viewers.until_refused(self.authorization)
+            is_refused = True
+
+        async def until_too_old() -> None:
+            await anyio.sleep(self.lifetime.total_seconds())
+
+        await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+        async with anyio.create_task_group() as tasks:
+
+            async def until(end: Callable[[], Awaitable[object]]) -> None:
+                await end()
+                tasks.cancel_scope.cancel()
+
+            for end in (until_left, until_refused, until_too_old, *([closing.wait] if closing else [])):
+                tasks.start_soon(until, end)
+            tasks.start_soon(_beat, tell)
+            await until(lambda: self._tell(tell))
+        if has_left:
+            return
+        with anyio.move_on_after(FAREWELL):
+            if is_refused:
+                error = plain_error("UNAUTHENTICATED", "The bearer token has ended.", self.context.request_id)
+                await tell(_event("next", {"errors": [error]}) + COMPLETE)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _tell(self, tell: Callable[[str], Awaitable[None]]) -> None:
+        results: AsyncGenerator[Any, None] = await self.schema.stream(
+            self.data.query,
+            variable_values=self.data.variables,
+            context_value=self.context,
+            operation_name=self.data.operation_name,
+            operation_extensions=self.data.extensions,
+        )
+        async with aclosing(results):
+            async for result in results:
+                await tell(_event("next", result_entry(result, self.context.request_id)))
+                await anyio.lowlevel.checkpoint()  # to somebody who has left, sending never waits: let that be noticed
+        await tell(COMPLETE)
+
+
+async def _beat(tell: Callable[[str], Awaitable[None]]) -> None:
+    while True:
+        await tell(":\n\n")
+        await anyio.sleep(HEARTBEAT.total_seconds())
+
+
+def _event(name: str, data: Mapping[str, Any]) -> str:
+    return f"event: {name}\ndata: {orjson.dumps(data).decode()}\n\n"
+
+
+COMPLETE: Final = "event: complete\ndata:\n\n"

@@ -1,0 +1,39 @@
+"""Results of operations as clients read them, the same on every transport."""
+
+from typing import Any
+
+from graphql import GraphQLError, GraphQLSyntaxError
+from strawberry.http import process_result
+from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
+
+
+def result_entry(result: ExecutionResult, request_id: str) -> dict[str, Any]:
+    """``{"data", "errors"}``, each error with a code."""
+    entry: dict[str, Any] = {**process_result(result)}
+    if result.errors:
+        entry["errors"] = error_entries(result, request_id)
+    return entry
+
+
+def error_entries(result: ExecutionResult, request_id: str) -> list[dict[str, object]]:
+    """As the specification has them, with a code where the schema gave none, and the request's id."""
+    return [_entry(error, result, request_id) for error in result.errors or ()]
+
+
+def plain_error(code: str, message: str, request_id: str) -> dict[str, object]:
+    """An error that is not the result of an operation."""
+    return {"message": message, "extensions": {"code": code, "requestId": request_id}}
+
+
+def _entry(error: GraphQLError, result: ExecutionResult, request_id: str) -> dict[str, object]:
+    entry: dict[str, object] = {**error.formatted}
+    code = {}
+    if isinstance(error, GraphQLSyntaxError):
+        code = {"code": "GRAPHQL_PARSE_FAILED"}
+    elif isinstance(result, PreExecutionError):
+        code = {"code": "GRAPHQL_VALIDATION_FAILED"}
+    elif error.path is None:  # variables that do not fit; what fails while executing has a path
+        code = {"code": "BAD_USER_INPUT"}
+    entry["extensions"] = {**code, **(error.extensions or {}), "requestId": request_id}
+    return entry

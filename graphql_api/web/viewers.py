@@ -1,0 +1,47 @@
+"""Who is behind a request or a socket, as resolvers receive it, and for how long."""
+
+from dataclasses import replace
+
+from starlette.requests import HTTPConnection
+
+from graphql_api.errors import Unauthenticated
+from graphql_api.model.principal import ANONYMOUS
+from graphql_api.schema import Context
+from graphql_api.services import Services
+from graphql_api.web.authentication import Authenticator
+from graphql_api.web.client_address import parse_address
+
+
+class Viewers:
+    """One for the process."""
+
+    def __init__(self, services: Services, authenticator: Authenticator) -> None:
+        self._services = services
+        self._authenticator = authenticator
+
+    async def context(self, connection: HTTPConnection, authorization: str | None) -> Context:
+        """For one operation. Raises: Unauthenticated, Unavailable."""
+        identity = await self._authenticator.identify(authorization)
+        client_address, request_id = connection.state.client_address, connection.state.request_id
+        address = parse_address(client_address or "")
+        principal = replace(ANONYMOUS, address=address, request_id=request_id)
+        if identity is not None:
+            principal = await self._services.accounts.principal_of(identity, address=address, request_id=request_id)
+        return Context(self._services, principal, client_address=client_address, request_id=request_id)
+
+    async def until_refused(self, authorization: str | None) -> None:
+        """Returns when the token, which was good, is good no longer; never for the anonymous viewer."""
+        await self._authenticator.until_refused(authorization)
+
+
+def viewer_key(context: Context) -> str:
+    """By which places are counted: the user, or the address of who is not signed in."""
+    return context.principal.user_id or context.client_address or "-"
+
+
+def authorization_header(connection: HTTPConnection) -> str | None:
+    """Raises: Unauthenticated: there are several."""
+    headers = connection.headers.getlist("authorization")
+    if len(headers) > 1:
+        raise Unauthenticated("There is more than one Authorization header.")
+    return headers[0] if headers else None
