@@ -188,7 +188,7 @@ async def test_a_transaction_of_whoever_has_vanished_is_ended_by_the_server(data
 
 
 async def test_no_free_connection_is_unavailable(database_url: str) -> None:
-    database = Database(database_url, patience=0.1)
+    database = Database(database_url, patience=2)  # to open twenty takes its time, too
     async with AsyncExitStack() as stack:
         for _ in range(POOL_SIZE + MAX_OVERFLOW):
             await stack.enter_async_context(database.autocommit())
