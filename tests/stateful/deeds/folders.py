@@ -6,7 +6,7 @@ from typing import Self
 from graphql_api.model.quota import Gate
 from tests.stateful.blobs import PART
 from tests.stateful.model import Model
-from tests.stateful.model.nouns import ADMIN
+from tests.stateful.model.nouns import ADMIN, Refused
 from tests.stateful.pick import Pick
 from tests.stateful.stage import Stage
 
@@ -117,7 +117,9 @@ class SetGate:
         )
 
     def foretell(self, model: Model) -> object:
-        folder = model.folders[self.place]
+        folder = model.folders.get(self.place)
+        if folder is None:  # it was deleted in the same moment
+            raise Refused("NotFound")
         folder.quota, folder.max_size, folder.takes_text_only = self.quota, self.max_size, self.takes_text_only
         return "set"
 
