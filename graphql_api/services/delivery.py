@@ -61,8 +61,8 @@ class Delivery:
     def _order(self, wish: LinkWish, terms: ReadTerms) -> str:
         """What is asked for and allowed, as one text: a dictionary finds it quicker than nouns."""
         return (
-            f"{self._signer.key_pair_id} {wish.lifetime} {wish.disposition} {wish.filename!r} {wish.ip_range!r} "
-            f"{_second(wish.starts_at)} {_second(terms.until)} "
+            f"{self._signer.key_pair_id} {_seconds(wish.lifetime)} {wish.disposition} {wish.filename!r} "
+            f"{wish.ip_range!r} {_second(wish.starts_at)} {_second(terms.until)} "
             f"{terms.max_lifetime} {terms.ip_range} {terms.forces_download}"
         )
 

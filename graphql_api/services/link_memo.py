@@ -43,6 +43,8 @@ class LinkMemo:
 
     def remember(self, key: LinkKey, kept: Kept) -> None:
         """In the place of what was remembered under ``key``. What would take half of the memory is not kept."""
+        if not self._half:
+            return
         weight = _weight(key, kept)
         if (before := self.young.pop(key, None)) is not None:
             self._weight -= _weight(key, before)
