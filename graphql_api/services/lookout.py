@@ -12,14 +12,13 @@ from graphql_api.db.engine import Database
 from graphql_api.model.upload import Upload, UploadStatus
 from graphql_api.services.clock import Clock
 from graphql_api.services.completion import Completion
-from graphql_api.services.turns import Turn
+from graphql_api.services.turns import MAX_FAILURES, Turn
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.uploads import FIRST_LOOK
 from graphql_api.services.verdicts import Verdicts
 
 BATCH: Final = 100  # uploads that one look claims
 AT_ONCE: Final = 8  # questions to the store
-MAX_FAILURES: Final = 8  # of one look, after which it is not one object that the store fails at
 LEASE: Final = timedelta(minutes=5)  # for a batch, after which another process may take it
 
 

@@ -11,8 +11,9 @@ from typing import Final
 
 from graphql_api.db import object_checks, recorded_objects
 from graphql_api.db.engine import Database
+from graphql_api.errors import Unavailable
 from graphql_api.services.clock import Clock
-from graphql_api.services.turns import Turn
+from graphql_api.services.turns import MAX_FAILURES, Turn
 from graphql_api.services.verification import alteration
 from graphql_api.storage import ObjectStore
 
@@ -43,15 +44,28 @@ class Rechecks:
         return compared
 
     async def turn(self) -> Turn:
-        """A batch of what ``sweep`` does. Raises: Unavailable: the next turn begins with the same."""
+        """A batch of what ``sweep`` does. An object of which the store cannot tell holds up no other.
+
+        Raises: Unavailable: the next turn begins with what could not be compared.
+        """
         ended_by = self._clock() - self._last_arrival
         async with self._database.autocommit() as connection:
             keys = await object_checks.list_checks(connection, ended_by=ended_by, limit=BATCH)
+        compared: list[str] = []
+        failures: list[Unavailable] = []
         for key in keys:
-            await self._compare(key)
-        if keys:
+            if len(failures) < MAX_FAILURES:
+                try:
+                    await self._compare(key)
+                except Unavailable as failure:
+                    failures.append(failure)
+                else:
+                    compared.append(key)
+        if compared:
             async with self._database.autocommit() as connection:
-                await object_checks.forget_checks(connection, keys)
+                await object_checks.forget_checks(connection, compared)
+        if failures:
+            raise failures[0]
         return Turn(len(keys), is_more=bool(keys))
 
     async def _compare(self, key: str) -> None:

@@ -4,6 +4,7 @@ The row comes first, then the store's upload, then its id in the row. Whoever st
 does a client that begins uploads at the store itself and does not go on.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,8 +16,10 @@ from graphql_api.errors import Unavailable
 from graphql_api.model.ids import OBJECT_PREFIX
 from graphql_api.model.parts import OpenStoreUpload, StoreUpload
 from graphql_api.services.clock import Clock
-from graphql_api.services.turns import Turn
+from graphql_api.services.turns import MAX_FAILURES, Turn
 from graphql_api.storage import ObjectStore
+
+log = logging.getLogger(__name__)
 
 TASK: Final = "strays"
 EVERY: Final = timedelta(hours=1)
@@ -63,12 +66,20 @@ class Strays:
             raise
 
     async def _abort_all(self) -> int:
-        number, last, is_end = 0, None, False
+        """One that the store fails to abort holds up no other; it is tried again in an hour."""
+        number, last, is_end, stuck = 0, None, False, 0
         while not is_end:
             page = await self.page(OBJECT_PREFIX, after=last, safe_age=SAFE_AGE)
             for stray in page.strays:
-                number += await self.abort(stray.upload)
+                try:
+                    number += await self.abort(stray.upload)
+                except Unavailable:
+                    stuck += 1
+                    if stuck == MAX_FAILURES:
+                        raise
             last, is_end = page.last, page.last is None
+        if stuck:
+            log.warning("removal_postponed objects=%d part=store", stuck)
         return number
 
     async def page(self, prefix: str, *, after: StoreUpload | None, safe_age: timedelta) -> StrayPage:

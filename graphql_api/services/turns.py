@@ -3,6 +3,10 @@
 import random
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
+
+MAX_FAILURES: Final = 3
+"""Of a part, with different things in one turn: fewer may be the things' own fault, and hold up no others."""
 
 
 @dataclass(frozen=True, slots=True)

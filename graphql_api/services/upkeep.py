@@ -14,7 +14,7 @@ from graphql_api.model.parts import Remains
 from graphql_api.model.upload import Upload, UploadFailure, UploadStatus
 from graphql_api.services.announcements import upload_changed
 from graphql_api.services.clock import Clock
-from graphql_api.services.turns import Turn
+from graphql_api.services.turns import MAX_FAILURES, Turn
 from graphql_api.storage import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 LEASE: Final = timedelta(minutes=5)  # for one removal request, which is given up after half a minute
 REFUSED_AGAIN_AFTER: Final = timedelta(hours=1)  # for objects that the store refuses to remove, such as locked ones
 BATCH: Final = 1_000  # objects of one removal request
-MAX_STUCK: Final = 3  # uploads that the store fails to abort, after which it is not these that are at fault
 
 
 class Upkeep:
@@ -103,13 +102,13 @@ class Upkeep:
         """
         stuck: dict[str, Unavailable] = {}
         for each in remains:
-            if each.store_upload is not None and len(stuck) < MAX_STUCK:
+            if each.store_upload is not None and len(stuck) < MAX_FAILURES:
                 try:  # before the object: whoever joins the parts after this finds none
                     await self._store.abort_parts(each.store_upload)
                 except Unavailable as failure:
                     stuck[each.key] = failure
         keys = [each.key for each in remains if each.key not in stuck]
-        if len(stuck) == MAX_STUCK or not keys:
+        if len(stuck) == MAX_FAILURES or not keys:
             await self._put_off(keys)
             raise next(iter(stuck.values()))
         try:

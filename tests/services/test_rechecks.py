@@ -160,6 +160,20 @@ async def test_a_store_that_does_not_answer_is_asked_again(world: World) -> None
     assert (await now_of(world, alice, file)).altered_at is not None
 
 
+async def test_an_object_of_which_the_store_cannot_tell_holds_up_no_other(world: World) -> None:
+    alice = await world.principal("alice")
+    uploads = [(await by_form(world, alice, str(number)))[0] for number in range(3)]
+    broken = uploads[0]
+    world.store.broken = {broken.object_key}
+    world.clock.now = broken.expires_at
+    world.clock.advance(hours=2)
+    with pytest.raises(Unavailable):
+        await world.services.rechecks.sweep()
+    assert await scheduled(world) == [broken.object_key]
+    world.store.broken = set()
+    assert await world.services.rechecks.sweep() == 1
+
+
 async def test_whoever_compares_a_second_time_says_nothing_new(world: World, caplog: pytest.LogCaptureFixture) -> None:
     alice = await world.principal("alice")
     file = await altered(world, alice)

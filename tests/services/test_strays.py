@@ -13,7 +13,7 @@ from graphql_api.model.principal import Principal
 from graphql_api.model.stored_object import PromisedObject, StoreRequestKind
 from graphql_api.model.upload import Upload, UploadMethod
 from graphql_api.services.strays import EVERY, SAFE_AGE, Strays
-from graphql_api.services.turns import Turn
+from graphql_api.services.turns import MAX_FAILURES, Turn
 from tests.agreement import disagreements
 from tests.memory_store import MemoryStore
 from tests.services.stories import promised
@@ -158,3 +158,22 @@ async def test_what_upkeep_has_had_no_time_for_is_no_disagreement(sqlite_world: 
     assert len(await disagreements(world)) == 1
     assert await world.services.strays.sweep() == 1
     assert await disagreements(world) == []
+
+
+async def test_one_that_the_store_fails_to_abort_holds_up_no_other(world: World) -> None:
+    strays = [await begun(world) for _ in range(3)]
+    world.store.broken = {min(stray.key for stray in strays)}
+    world.clock.advance(hours=1)
+    assert await world.services.strays.sweep() == 2
+    world.store.broken = set()
+    world.clock.advance(seconds=EVERY.total_seconds())
+    assert await world.services.strays.sweep() == 1
+
+
+async def test_many_that_the_store_fails_to_abort_mean_that_it_is_down(sqlite_world: World) -> None:
+    world = sqlite_world
+    world.store.broken = {(await begun(world)).key for _ in range(MAX_FAILURES)}
+    world.clock.advance(hours=1)
+    for _ in range(2):  # the next turn may try again at once
+        with pytest.raises(Unavailable):
+            await world.services.strays.sweep()
