@@ -16,7 +16,6 @@ from graphql_api.db.pages import COLUMNS
 from graphql_api.db.rules import delete_rules_on
 from graphql_api.db.scopes import SCOPES, insert_scopes, scopes_in, scopes_of_files
 from graphql_api.db.tables import FileRow, FolderRow
-from graphql_api.db.usage import release_files
 from graphql_api.model.file import File, FileVersion
 from graphql_api.model.ids import FileId, FolderId
 from graphql_api.model.names import name_key
@@ -193,10 +192,10 @@ async def with_terms(connection: AsyncConnection, standing: Standing, file: File
 
 
 async def delete_files(connection: AsyncConnection, ids: Collection[FileId]) -> list[AccessRule]:
-    """The rows, and the rules about these files, which are returned; bytes are removed after the commit, so the caller
-    has read the keys of all versions before, and given up uploads of further ones. The caller holds their locks.
+    """The rows, and the rules about these files, which are returned. Bytes are removed after the commit, and counted at
+    the end of the transaction: the caller has asked before for the keys of all versions and for what is to be counted
+    (``usage.of_going``), and given up uploads of further ones. The caller holds their locks.
     """
     gone = await delete_rules_on(connection, ids)
-    await release_files(connection, ids)
     await connection.execute(delete(FileRow).where(among(FileRow.id, texts("ids"))), {"ids": list(ids)})
     return gone

@@ -12,7 +12,6 @@ from graphql_api.db.folders import release_names
 from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
 from graphql_api.db.tables import UploadRow
 from graphql_api.db.upload_parts import forget_promises
-from graphql_api.db.usage import release_uploads, upload_holder
 from graphql_api.model.file import Evidence
 from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
 from graphql_api.model.page import Page, PageRequest
@@ -89,12 +88,6 @@ def upload_of(row: Any) -> Upload:
 
 
 _UNFINISHED = (UploadStatus.PENDING, UploadStatus.PROCESSING)
-_HOLDER = upload_holder().label("holder")
-_RELEASED = (
-    *(UploadRow.id, UploadRow.object_key, UploadRow.store_upload_id),
-    *(UploadRow.file_id, UploadRow.folder_id, UploadRow.size, _HOLDER),
-)
-_WITHOUT_A_FILE = frozenset({UploadStatus.FAILED, UploadStatus.ABORTED, UploadStatus.EXPIRED})
 
 
 async def find_uploads(
@@ -144,8 +137,8 @@ async def move_upload(
     failure: UploadFailure | None = None,
 ) -> Upload | None:
     """Move ``come_from`` → ``status``. None when the upload was no longer there: somebody else was first. What was said
-    of its parts is forgotten. What it had reserved is released when it ends without a file; else
-    ``versions.insert_version`` settles it.
+    of its parts is forgotten. What it had reserved the caller releases last (``usage.release_uploads``) when it ends
+    without a file; else ``versions.insert_version`` settles it.
     """
     changes: dict[str, object] = {"status": status, "updated_at": now}
     if failure is not None:
@@ -154,15 +147,13 @@ async def move_upload(
         update(UploadRow)
         .where(UploadRow.id == upload_id, UploadRow.status == come_from)
         .values(**changes)
-        .returning(*COLUMNS, _HOLDER)
+        .returning(*COLUMNS)
     )
     row = (await connection.execute(statement)).one_or_none()
     if row is None:
         return None
     if row.method == UploadMethod.MULTIPART:
         await forget_promises(connection, [upload_id])
-    if status in _WITHOUT_A_FILE:
-        await release_uploads(connection, [row])
     return upload_of(row)
 
 
@@ -174,14 +165,18 @@ async def rename_upload(connection: AsyncConnection, upload_id: UploadId, filena
 async def abort_uploads_into(
     connection: AsyncConnection, folder_ids: Collection[FolderId], *, now: datetime
 ) -> Mapping[UploadId, Remains]:
-    """Give up all uploads into these folders that have not become a file; what they leave at the store."""
+    """Give up all uploads into these folders that have not become a file; what they leave at the store. What they had
+    reserved the caller releases (``usage.of_ended``).
+    """
     return await _abort(connection, UploadRow.folder_id.in_(folder_ids), now)
 
 
 async def abort_uploads_for(
     connection: AsyncConnection, file_ids: Collection[FileId], *, now: datetime
 ) -> Mapping[UploadId, Remains]:
-    """Give up all uploads that would bring new bytes to these files, which are going."""
+    """Give up all uploads that would bring new bytes to these files, which are going; the rest as for those into
+    folders.
+    """
     return await _abort(connection, UploadRow.replaces.in_(file_ids), now)
 
 
@@ -192,12 +187,11 @@ async def _abort(
         update(UploadRow)
         .where(are_meant, UploadRow.status.in_(_UNFINISHED))
         .values(status=UploadStatus.ABORTED, updated_at=now)
-        .returning(*_RELEASED)
+        .returning(UploadRow.id, UploadRow.object_key, UploadRow.store_upload_id, UploadRow.file_id)
     )
     gone = (await connection.execute(statement)).all()
     await release_names(connection, [row.file_id for row in gone])  # PROCESSING ones have theirs
     await forget_promises(connection, [UploadId(row.id) for row in gone])
-    await release_uploads(connection, gone)
     return {UploadId(row.id): Remains(row.object_key, row.store_upload_id) for row in gone}
 
 

@@ -3,8 +3,8 @@
 Whoever makes, ends or removes uploads and versions of files counts that in the same transaction, as a ``Change``; what
 is above a folder is read in the statement that counts. Two rules keep the numbers exact and the transactions apart:
 
-- Counted rows are locked **last**: a transaction that has counted waits for nothing else afterwards but other counted
-  rows, and these are locked in the order of their ids.
+- Counted rows are locked **last**, all of a transaction in one call, in the order of their ids: a transaction that has
+  counted waits for nothing afterwards.
 - Who moves a folder out of or into a folder with a quota, gives a folder a quota or counts anew, begins with
   ``lock_all``: whoever has counted before is waited for, whoever counts later reads the tree as it is by then.
 """
@@ -22,7 +22,7 @@ from sqlalchemy.orm import aliased
 from graphql_api.db.among import among, texts
 from graphql_api.db.rulebooks import chains_of
 from graphql_api.db.tables import FileRow, FileVersionRow, FolderGateRow, FolderRow, StorageUsageRow, UploadRow
-from graphql_api.model.ids import USER_PREFIX, FileId, FolderId, UserId
+from graphql_api.model.ids import USER_PREFIX, FileId, FolderId, UploadId, UserId
 from graphql_api.model.quota import Quota
 
 
@@ -206,13 +206,22 @@ async def forget_holders(connection: AsyncConnection, holders: Collection[str]) 
     await connection.execute(delete(StorageUsageRow).where(StorageUsageRow.holder.in_(holders)))
 
 
-async def release_uploads(connection: AsyncConnection, rows: Iterable[Any]) -> None:
-    """Uploads have ended without a file. ``rows``: have ``holder``, ``folder_id`` and ``size`` as attributes."""
-    await count_all(connection, grouped((row.holder, row.folder_id, 0, -row.size) for row in rows))
+async def release_uploads(connection: AsyncConnection, ids: Collection[UploadId]) -> None:
+    """These uploads have ended without a file."""
+    await count_all(connection, await of_ended(connection, ids))
 
 
-async def release_files(connection: AsyncConnection, ids: Collection[FileId]) -> None:
-    """These files are going, with all their versions."""
+async def of_ended(connection: AsyncConnection, ids: Collection[UploadId]) -> Sequence[Change]:
+    """What is to be counted because these uploads have ended without a file. They are locked, and so are the files that
+    they were to replace, if they are to go: these are asked whose bytes they are.
+    """
+    statement = select(upload_holder(), UploadRow.folder_id, UploadRow.size).where(among(UploadRow.id, texts("ids")))
+    rows = (await connection.execute(statement, {"ids": list(ids)})).all()
+    return grouped((owner, folder, 0, -size) for owner, folder, size in rows)
+
+
+async def of_going(connection: AsyncConnection, ids: Collection[FileId]) -> Sequence[Change]:
+    """What is to be counted because these files go, with all their versions. They are locked, and still there."""
     statement = (
         select(FileRow.owner_id, FileRow.folder_id, func.sum(FileVersionRow.size))
         .join(FileVersionRow, FileVersionRow.file_id == FileRow.id)
@@ -220,16 +229,18 @@ async def release_files(connection: AsyncConnection, ids: Collection[FileId]) ->
         .group_by(FileRow.owner_id, FileRow.folder_id)
     )
     rows = (await connection.execute(statement, {"ids": list(ids)})).all()
-    await count_all(connection, grouped((owner, folder, -int(size), 0) for owner, folder, size in rows))
+    return grouped((owner, folder, -int(size), 0) for owner, folder, size in rows)
 
 
-async def settle(connection: AsyncConnection, upload_id: str, file_id: FileId, size: int) -> None:
-    """An upload of ``size`` bytes has become a version of this file."""
+async def settle(
+    connection: AsyncConnection, upload_id: str, file_id: FileId, size: int, *, going: Iterable[Change] = ()
+) -> None:
+    """An upload of ``size`` bytes has become a version of this file; ``going``: what that has driven out."""
     of_upload = select(literal(0), upload_holder(), UploadRow.folder_id).where(UploadRow.id == upload_id)
     of_file = select(literal(1), FileRow.owner_id, FileRow.folder_id).where(FileRow.id == file_id)
     rows = (await connection.execute(of_upload.union_all(of_file))).all()
     sizes = {0: (0, -size), 1: (size, 0)}
-    await count_all(connection, grouped((owner, folder, *sizes[kind]) for kind, owner, folder in rows))
+    await count_all(connection, [*grouped((owner, folder, *sizes[kind]) for kind, owner, folder in rows), *going])
 
 
 def grouped(rows: Iterable[tuple[str, str | None, int, int]]) -> list[Change]:

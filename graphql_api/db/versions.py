@@ -1,6 +1,6 @@
 """Versions of files: the bytes that a file has and had."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import bindparam, case, delete, false, func, insert, literal, null, select, update
@@ -11,7 +11,7 @@ from graphql_api.db.among import among, texts
 from graphql_api.db.keyset import SEEK_KEY, Ordering, page_of, seek_parameters
 from graphql_api.db.scopes import scopes_of_files
 from graphql_api.db.tables import FileRow, FileVersionRow
-from graphql_api.db.usage import settle
+from graphql_api.db.usage import Change, settle
 from graphql_api.model.file import ChecksumAlgorithm, Evidence, FileVersion, Integrity
 from graphql_api.model.ids import FILE_PREFIX, VERSION_PREFIX, FileId, UserId, VersionId
 from graphql_api.model.page import Page, PageRequest
@@ -57,9 +57,11 @@ _FIRST_VERSIONS: Final = insert(FileVersionRow).from_select(
 )
 
 
-async def insert_version(connection: AsyncConnection, version: FileVersion, upload: Upload) -> None:
-    """What ``upload`` has become, and it is counted as stored instead of reserved. The caller holds the lock of the
-    file, or has just made it, and waits for nobody afterwards (see ``usage``).
+async def insert_version(
+    connection: AsyncConnection, version: FileVersion, upload: Upload, *, going: Iterable[Change] = ()
+) -> None:
+    """What ``upload`` has become, and it is counted as stored instead of reserved, together with ``going``. The caller
+    holds the lock of the file, or has just made it, and waits for nobody afterwards (see ``usage``).
     """
     known = version.integrity
     await connection.execute(
@@ -79,7 +81,7 @@ async def insert_version(connection: AsyncConnection, version: FileVersion, uplo
             created_at=version.created_at,
         )
     )
-    await settle(connection, upload.id, version.file_id, version.size)
+    await settle(connection, upload.id, version.file_id, version.size, going=going)
 
 
 async def bytes_of(connection: AsyncConnection, file_id: FileId) -> int:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.db import audit, files, folders, rules, scopes, uploads, versions
+from graphql_api.db import audit, files, folders, rules, scopes, uploads, usage, versions
 from graphql_api.db.engine import Database
 from graphql_api.db.files import LockedFile
 from graphql_api.db.rulebooks import chains_of
@@ -201,6 +201,7 @@ class Files:
             remains = [Remains(key) for key in await versions.list_keys(connection, ids)]
             aborted = await uploads.abort_uploads_for(connection, ids, now=now)
             remains += aborted.values()
+            less = [*await usage.of_ended(connection, aborted), *await usage.of_going(connection, ids)]
             await folders.release_names(connection, ids)
             gone = await files.delete_files(connection, ids)
             events = [_deletion(principal, locked.file, now) for locked in going]
@@ -208,6 +209,7 @@ class Files:
             files_deleted(connection, going, gone)
             upload_changed(connection, *aborted)
             await self._upkeep.schedule_removal(connection, remains)
+            await usage.count_all(connection, less)
         await self._upkeep.remove(remains)
         return [results.get(file_id) or no_file() for file_id in file_ids]
 

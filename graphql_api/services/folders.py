@@ -1,13 +1,13 @@
 """The one tree: its shape, and how each principal sees it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
-from graphql_api.db import audit, files, folder_lists, folders, rules, scopes, uploads, versions
+from graphql_api.db import audit, files, folder_lists, folders, rules, scopes, uploads, usage, versions
 from graphql_api.db.engine import Database
 from graphql_api.db.folders import PlacedFolder, scopes_of
 from graphql_api.errors import Conflict, Forbidden, InputFault, InvalidInput, NotFound
@@ -223,6 +223,7 @@ class Folders:
             remains = [Remains(key) for key in await versions.list_keys(connection, file_ids)]
             aborted = {**aborted, **await uploads.abort_uploads_for(connection, file_ids, now=now)}
             remains += aborted.values()
+            less = [*await usage.of_ended(connection, aborted), *await usage.of_going(connection, file_ids)]
             await folders.release_names(connection, file_ids)
             gone = await files.delete_files(connection, file_ids)
             gone += await folders.delete_folders(connection, ids)
@@ -238,6 +239,8 @@ class Folders:
             await self._upkeep.schedule_removal(connection, remains)
             upload_changed(connection, *aborted)
             folder_deleted(connection, found.folder, parent_id, ids, gone)
+            # The folders that counted it are gone as well, but those above this one are not.
+            await usage.count_all(connection, [replace(change, folder_id=parent_id) for change in less])
         await self._upkeep.remove(remains)
         return folder_id
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.db import deletions, folders, uploads
+from graphql_api.db import deletions, folders, uploads, usage
 from graphql_api.db.engine import Database
 from graphql_api.errors import Unavailable
 from graphql_api.model.parts import Remains
@@ -58,6 +58,7 @@ class Upkeep:
                     await folders.release_names(connection, [ended.file_id])
                 await self.schedule_removal(connection, [ended.remains])
                 upload_changed(connection, ended.id)
+                await usage.release_uploads(connection, [ended.id])
         if ended is not None:
             await self.remove([ended.remains])
         return ended

@@ -86,8 +86,8 @@ class Versions:
         remains = [Remains(each.object_key) for each in gone]
         await self._upkeep.schedule_removal(connection, remains)
         file_updated(connection, file)
-        await versions.insert_version(connection, version, upload)  # this counts, and so it comes last
-        await usage.count_all(connection, [_less(file, gone)])
+        # This counts, and so it comes last.
+        await versions.insert_version(connection, version, upload, going=[_less(file, gone)])
         return replaced, remains
 
     async def restore(self, principal: Principal, file_id: FileId, version_id: VersionId) -> File:
