@@ -118,7 +118,7 @@ class BytesMissing(UploadStateConflict):
 
 class UploadMismatch(DeliveryError):
     """What the store holds is not what was promised, or was not called clean. The upload is FAILED and its bytes are
-    being removed.
+    being removed; one that was COMPLETED before a checksum was told that contradicts it stays.
     """
 
     code = "UPLOAD_MISMATCH"

@@ -136,9 +136,9 @@ async def move_upload(
     come_from: UploadStatus = UploadStatus.PENDING,
     failure: UploadFailure | None = None,
 ) -> Upload | None:
-    """Move ``come_from`` → ``status``. None when the upload was no longer there: somebody else was first. What was said
-    of its parts is forgotten. What it had reserved the caller releases last (``usage.release_uploads``) when it ends
-    without a file; else ``versions.insert_version`` settles it.
+    """Move ``come_from`` → ``status``. None when the upload was no longer there: somebody else was first, or moved the
+    end of one that was about to expire. What was said of its parts is forgotten. What it had reserved the caller
+    releases last (``usage.release_uploads``) when it ends without a file; else ``versions.insert_version`` settles it.
     """
     changes: dict[str, object] = {"status": status, "updated_at": now}
     if failure is not None:
@@ -149,6 +149,8 @@ async def move_upload(
         .values(**changes)
         .returning(*COLUMNS)
     )
+    if status is UploadStatus.EXPIRED:
+        statement = statement.where(UploadRow.expires_at <= now)
     row = (await connection.execute(statement)).one_or_none()
     if row is None:
         return None

@@ -11,6 +11,8 @@ from graphql_api.db.engine import Database
 from graphql_api.errors import (
     BytesMissing,
     DeliveryError,
+    InputFault,
+    InvalidInput,
     Unavailable,
     UploadMismatch,
     UploadStateConflict,
@@ -18,7 +20,7 @@ from graphql_api.errors import (
 from graphql_api.model.file import File, FileVersion
 from graphql_api.model.ids import FileId, UploadId
 from graphql_api.model.principal import Principal
-from graphql_api.model.upload import OnConflict, Upload, UploadFailure, UploadMethod, UploadStatus
+from graphql_api.model.upload import OnConflict, Upload, UploadFailure, UploadFailureCode, UploadMethod, UploadStatus
 from graphql_api.services.clock import Clock
 from graphql_api.services.joining import Joining
 from graphql_api.services.settling import Completer, Settling
@@ -67,16 +69,19 @@ class Completion:
     ) -> tuple[Upload, File | None]:
         """Make the file exist if the store holds what was promised; where bytes are judged, have that done first.
         Idempotent; the file is None while the upload is PROCESSING, and if it was deleted since. ``crc64nvme``: hex, of
-        the whole, for one who did not know it before.
+        the whole, for one who did not know it before. It is heeded whoever was first: where there is a file already,
+        the file stays, and its uploader is told that it has other bytes.
 
-        Raises: InvalidInput. NotFound: no such upload of ``principal``, or they see its folder or file no more.
-        Forbidden: they may not WRITE there any more. BytesMissing: not there yet, or not all parts: send them and ask
-        again. UploadMismatch: not what was promised, or not called clean; the upload has failed and its bytes are gone.
-        UploadStateConflict: aborted or expired. Conflict: the name was taken meanwhile; the upload stays PENDING.
-        Unavailable: ask again.
+        Raises: InvalidInput, also for another checksum than was promised. NotFound: no such upload of ``principal``, or
+        they see its folder or file no more. Forbidden: they may not WRITE there any more. BytesMissing: not there yet,
+        or not all parts: send them and ask again. UploadMismatch: not what was promised, or not called clean; the
+        upload has failed and its bytes are gone, unless it was COMPLETED before this was asked. UploadStateConflict:
+        aborted or expired. Conflict: the name was taken meanwhile; the upload stays PENDING. Unavailable: ask again.
         """
         crc64nvme = checked_crc64(crc64nvme, "crc64nvme")
         upload = await self._uploads.get(principal, upload_id)
+        if crc64nvme is not None and upload.crc64nvme not in (None, crc64nvme):
+            raise InvalidInput(InputFault("is not the one that was promised", ("crc64nvme",)))
         completer = Completer(
             principal,
             lambda connection: self._standings.of(connection, principal),
@@ -139,10 +144,10 @@ class Completion:
         return await self._settle(upload, verified, completer)
 
     async def _nothing_there(self, upload: Upload, completer: Completer) -> tuple[Upload, File | None]:
+        ended = None
         if upload.expires_at <= self._clock():
             ended = await self._upkeep.end(upload, UploadStatus.EXPIRED)
-            return await self._outcome(ended or await self._again(upload), completer)
-        again = await self._again(upload)  # it may have become something else while the store was asked
+        again = ended or await self._again(upload)  # it may have become something else while the store was asked
         if again.status is not UploadStatus.PENDING:
             return await self._outcome(again, completer)
         raise BytesMissing("the store does not hold the bytes yet", status=upload.status, path=("uploadId",))
@@ -168,6 +173,15 @@ class Completion:
         ended = await self._upkeep.end(upload, UploadStatus.FAILED, failure)
         return await self._outcome(ended or await self._again(upload), completer)
 
+    async def _contradiction(self, upload: Upload, completer: Completer) -> UploadFailure | None:
+        """Whoever was first may not have known the checksum that is told now."""
+        if completer.crc64nvme is None or upload.crc64nvme is not None:
+            return None
+        found = await self._store.find(upload.object_key)
+        if found is None or found.crc64nvme in (None, completer.crc64nvme):
+            return None
+        return UploadFailure(UploadFailureCode.CHECKSUM_MISMATCH, "the stored bytes have another CRC-64/NVME")
+
     async def _again(self, upload: Upload) -> Upload:
         async with self._database.autocommit() as connection:
             found = await uploads.find_upload_of(connection, upload.object_key)
@@ -177,6 +191,12 @@ class Completion:
     async def _outcome(self, upload: Upload, completer: Completer) -> tuple[Upload, File | None]:
         """What completing an upload that is over, or about to be, comes to."""
         match upload.status:
+            case UploadStatus.COMPLETED | UploadStatus.PROCESSING if failure := await self._contradiction(
+                upload, completer
+            ):
+                if upload.status is UploadStatus.PROCESSING:
+                    return await self._fail(upload, failure, completer)
+                raise UploadMismatch(failure, path=("uploadId",))
             case UploadStatus.COMPLETED:
                 async with self._database.autocommit() as connection:
                     standing = await completer.standing(connection)

@@ -46,7 +46,7 @@ class Upkeep:
 
     async def end(self, upload: Upload, status: UploadStatus, failure: UploadFailure | None = None) -> Upload | None:
         """Move an upload from the state that it is in to an end without a file, remove its bytes and let go of its
-        name; None when somebody else was first. Raises: Unavailable.
+        name; None when somebody else was first, or moved the end of one that was to expire. Raises: Unavailable.
         """
         now = self._clock()
         async with self._database.transaction() as connection:

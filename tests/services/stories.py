@@ -14,7 +14,7 @@ from graphql_api.model.ids import FolderId, new_rule_id
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.rule import AccessRule, Effect, RuleTerms, Scope, Subject
 from graphql_api.model.stored_object import PromisedObject
-from graphql_api.model.upload import Upload
+from graphql_api.model.upload import Upload, UploadMethod
 from graphql_api.services.upload_wishes import UploadWish
 from tests.world import World
 
@@ -37,6 +37,15 @@ async def sent(world: World, principal: Principal, filename: str = "cat.txt", **
     """An upload whose bytes are there."""
     upload = await promised(world, principal, filename, **wish)
     send(world, upload)
+    return upload
+
+
+async def sent_as_one_part(world: World, principal: Principal, filename: str = "cat.txt") -> Upload:
+    """An upload in parts of which there is one, and it is there."""
+    upload = await promised(world, principal, filename, method=UploadMethod.MULTIPART)
+    await world.services.upload_targets.target(upload)
+    [store_upload] = [each for each in world.store.open if each.key == upload.object_key]
+    world.store.put_part(store_upload, 1, CONTENT)
     return upload
 
 

@@ -4,13 +4,14 @@ import asyncio
 import hashlib
 import io
 import zipfile
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from graphql_api.db.engine import Database
 from graphql_api.errors import (
     BytesMissing,
     Conflict,
@@ -24,10 +25,13 @@ from graphql_api.errors import (
 )
 from graphql_api.model.ids import new_folder_id, new_upload_id
 from graphql_api.model.page import PageRequest
+from graphql_api.model.parts import StoredPart, StoreUpload
 from graphql_api.model.principal import ANONYMOUS
 from graphql_api.model.upload import OnConflict, Upload, UploadFailureCode, UploadMethod, UploadStatus
+from graphql_api.services.upload_targets import PartWish
 from graphql_api.services.upload_wishes import UploadWish
-from tests.services.stories import CONTENT, filed, foldered, home_of, promised, send, sent, statements
+from tests.memory_store import MemoryStore, crc_of
+from tests.services.stories import CONTENT, filed, foldered, home_of, promised, send, sent, sent_as_one_part, statements
 from tests.world import START, World
 
 GIB = 1024**3
@@ -359,3 +363,55 @@ async def test_bytes_that_viewers_would_decode_to_others_fail_the_upload(world: 
     with pytest.raises(UploadMismatch, match="Content-Encoding br"):
         await world.services.completion.complete(alice, upload.id)
     assert upload.object_key not in world.store.objects
+
+
+async def test_a_checksum_that_is_told_after_the_file_was_made_counts(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await sent_as_one_part(world, alice)
+    await world.services.completion.arrived(upload.object_key)
+    _, file = await world.services.completion.complete(alice, upload.id, crc64nvme=crc_of(CONTENT))
+    with pytest.raises(UploadMismatch) as caught:
+        await world.services.completion.complete(alice, upload.id, crc64nvme="0" * 16)
+    assert caught.value.failure.code is UploadFailureCode.CHECKSUM_MISMATCH
+    assert (await now(world, upload)).status is UploadStatus.COMPLETED
+    assert await world.services.completion.complete(alice, upload.id) == (await now(world, upload), file)
+
+
+async def test_a_checksum_other_than_was_promised_is_refused(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await sent(world, alice, crc64nvme=crc_of(CONTENT))
+    with pytest.raises(InvalidInput) as caught:
+        await world.services.completion.complete(alice, upload.id, crc64nvme="0" * 16)
+    assert [fault.path for fault in caught.value.faults] == [("crc64nvme",)]
+    assert (await now(world, upload)).status is UploadStatus.PENDING
+    await world.services.completion.complete(alice, upload.id, crc64nvme=crc_of(CONTENT).upper())
+
+
+class Slow(MemoryStore):
+    """Somebody does something while the store is asked for the parts that it has."""
+
+    def __init__(self, under: MemoryStore, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        self.__dict__ = under.__dict__  # the same store, from another side
+        self.meanwhile = meanwhile
+
+    async def list_parts(self, upload: StoreUpload) -> Sequence[StoredPart] | None:
+        await self.meanwhile()
+        return await super().list_parts(upload)
+
+
+async def test_an_upload_whose_end_is_moved_meanwhile_does_not_expire(database: Database) -> None:
+    world = World(database)
+    alice = await world.principal("alice")
+    upload = await promised(world, alice, method=UploadMethod.MULTIPART)
+    await world.services.upload_targets.target(upload)
+    world.clock.advance(seconds=(upload.expires_at - world.clock()).total_seconds() - 10)
+
+    async def sign_on_another_device() -> None:
+        await world.services.upload_targets.sign_parts(alice, upload.id, [PartWish(1)])
+        world.clock.advance(seconds=20)
+
+    slow = World(database, world.clock, store_of=lambda _: Slow(world.store, sign_on_another_device))
+    with pytest.raises(BytesMissing):
+        await slow.services.completion.complete(alice, upload.id)
+    seen = await now(world, upload)
+    assert (seen.status, seen.expires_at > world.clock()) == (UploadStatus.PENDING, True)

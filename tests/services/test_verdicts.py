@@ -26,7 +26,7 @@ from graphql_api.services.settling import LOOK_AGAIN
 from graphql_api.services.turns import Turn
 from tests.memory_store import crc_of
 from tests.services.rulefiles import faults, planned_and_applied
-from tests.services.stories import CONTENT, denied, filed, foldered, home_of, promised, send, sent
+from tests.services.stories import CONTENT, denied, filed, foldered, home_of, promised, send, sent, sent_as_one_part
 from tests.world import SCAN_PATIENCE, Reader, World
 
 INFECTED = ScanVerdict(ScanResult.INFECTED, "Eicar")
@@ -129,14 +129,22 @@ async def test_what_parts_proved_is_known_after_the_verdict(world: World) -> Non
 
 async def test_a_checksum_that_came_with_the_completion_is_as_good_after_the_verdict(world: World) -> None:
     alice = await world.principal("alice")
-    upload = await promised(world, alice, size=5, method=UploadMethod.MULTIPART)
-    await world.services.upload_targets.target(upload)
-    [store_upload] = world.store.open
-    world.store.put_part(store_upload, 1, CONTENT)
+    upload = await sent_as_one_part(world, alice)
     await world.services.completion.complete(alice, upload.id, crc64nvme=crc_of(CONTENT))
     await world.scans.turn()
     known = await world.services.files.integrity(alice, [upload.file_id])
     assert known[upload.file_id] == Integrity(ChecksumAlgorithm.CRC64NVME, crc_of(CONTENT), Evidence.PROMISED)
+
+
+async def test_a_checksum_that_is_told_while_a_verdict_is_waited_for_counts(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await sent_as_one_part(world, alice)
+    await world.services.completion.arrived(upload.object_key)
+    await world.services.completion.complete(alice, upload.id, crc64nvme=crc_of(CONTENT))
+    with pytest.raises(UploadMismatch) as caught:
+        await world.services.completion.complete(alice, upload.id, crc64nvme="0" * 16)
+    assert caught.value.failure.code is UploadFailureCode.CHECKSUM_MISMATCH
+    assert world.store.objects == {}
 
 
 @pytest.mark.parametrize(
