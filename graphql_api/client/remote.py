@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal
+from uuid import uuid4
 
 from graphql_api.client.api import Api
 from graphql_api.client.errors import Refused, TransferFailed
@@ -36,7 +37,8 @@ class Remote:
         self._api = api
 
     async def create_upload(self, wish: Mapping[str, Any]) -> RemoteUpload:
-        """``wish`` is a ``CreateUploadInput``."""
+        """``wish`` is a ``CreateUploadInput``. When the answer is lost, the same upload is asked for again."""
+        wish = {"idempotencyKey": uuid4().hex, **wish}
         return RemoteUpload.of((await self._api.tell(CREATE_UPLOAD, input=wish))["upload"])
 
     async def find_unfinished(self, filename: str, size: int, sha256: str | None) -> list[Unfinished]:

@@ -1,7 +1,8 @@
 """Idempotency keys: what a mutation answered, so that asking again with the same key does nothing twice.
 
-Both functions belong into the transaction of the change, after the policy's version was bumped: changes then happen one
-at a time, and of two requests with one key the second finds the answer of the first.
+They belong into the transaction of the change. Either the policy's version was bumped before: changes then happen one
+at a time, and of two requests with one key the second finds the answer of the first. Or the change begins with
+``claim``.
 """
 
 import hashlib
@@ -55,11 +56,18 @@ async def remember(
     connection: AsyncConnection, actor: UserId, key: str, fingerprint: str, answer: Any, now: datetime
 ) -> None:
     """Keep ``answer`` (JSON, not null). Raises: Conflict: the key has been used meanwhile."""
+    if not await claim(connection, actor, key, fingerprint, answer, now):
+        raise _used()
+
+
+async def claim(
+    connection: AsyncConnection, actor: UserId, key: str, fingerprint: str, answer: Any, now: datetime
+) -> bool:
+    """Keep ``answer`` (JSON, not null) unless there is one; whether it was. Whoever claims the key is waited for."""
     statement = insert_unless_taken(connection, IdempotencyKeyRow).values(
         actor=actor, key=key, fingerprint=fingerprint, answer=orjson.dumps(answer).decode(), created_at=now
     )
-    if await connection.scalar(statement.returning(IdempotencyKeyRow.key)) is None:
-        raise _used()
+    return await connection.scalar(statement.returning(IdempotencyKeyRow.key)) is not None
 
 
 async def delete_keys_before(connection: AsyncConnection, instant: datetime, limit: int) -> int:

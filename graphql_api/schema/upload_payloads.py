@@ -48,6 +48,9 @@ class CreateUploadInput:
     on_conflict: OnConflict = strawberry.field(
         description="What to do when the name is taken, now or at completion.", default=OnConflict.FAIL
     )
+    idempotency_key: str | None = strawberry.field(
+        description="Same key and input within 24 hours: the same upload, as it is then.", default=ABSENT
+    )
 
     def wish(self) -> UploadWish:
         target, replaced = given(self.folder_id), given(self.replace_file_id)
@@ -61,6 +64,7 @@ class CreateUploadInput:
             method=given(self.method),
             replaces=None if replaced is None else file_id(replaced),
             on_conflict=self.on_conflict,
+            idempotency_key=given(self.idempotency_key),
         )
 
 

@@ -30,6 +30,7 @@ class UploadWish:
     method: UploadMethod | None = None  # the service chooses if None
     replaces: FileId | None = None  # the file that gets these bytes; None: a new one
     on_conflict: OnConflict = OnConflict.FAIL
+    idempotency_key: str | None = None  # asked again with it, the same upload is meant
 
 
 @dataclass(frozen=True, slots=True)

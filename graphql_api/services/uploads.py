@@ -3,14 +3,14 @@ a file in ``completion``.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
-from graphql_api.db import files, folders, reservations, rules, uploads
+from graphql_api.db import files, folders, idempotency, reservations, rules, uploads
 from graphql_api.db.engine import Database
 from graphql_api.errors import Forbidden, NotFound, UploadStateConflict
 from graphql_api.model.ids import ROOT_FOLDER_ID, FileId, FolderId, UploadId, new_file_id, new_object_key, new_upload_id
@@ -53,14 +53,16 @@ class Uploads:
 
     async def create(self, principal: Principal, wish: UploadWish) -> Upload:
         """Promise a file, or new bytes for one: from now on ``UploadTargets.target`` tells where they go. Room for them
-        is reserved.
+        is reserved. Of a wish that is made again with the same idempotency key, the upload as it is by now.
 
         Raises: InvalidInput: also what a gate does not take. Forbidden: nobody is signed in, or WRITE is missing on the
-        folder or file. NotFound: no such folder or file for ``principal``. Conflict: the name is taken. QuotaExceeded.
-        Unavailable.
+        folder or file. NotFound: no such folder or file for ``principal``. Conflict: the name is taken, or the key was
+        used for another wish. QuotaExceeded. Unavailable.
         """
         checked = checked_wish(wish, self._limits)
         wish = checked.wish
+        if wish.idempotency_key is not None:
+            idempotency.require_key(wish.idempotency_key)
         if principal.user_id is None:
             raise Forbidden("sign in to upload", required_permission=Permission.WRITE)
         now = self._clock()
@@ -87,33 +89,61 @@ class Uploads:
             updated_at=now,
             expires_at=now + self._limits.upload_lifetime,
         )
-        if wish.replaces is not None:
-            return await self._reserve_version(principal, upload, wish.replaces)
-        folder_id = wish.folder_id or await self._accounts.find_home(principal) or ROOT_FOLDER_ID
-        upload = replace(upload, folder_id=folder_id)
-        return await self._reserve(principal, upload, folder_id)
-
-    async def _reserve(self, principal: Principal, upload: Upload, folder_id: FolderId) -> Upload:
-        look_at, recalled = upload.created_at + FIRST_LOOK, self._standings.recall(principal)
-        if recalled is not None and not self._database.is_sqlite:
-            version, standing = recalled
-            quota, recalled = self._admission.user_quota, None
-            async with self._database.autocommit() as connection:
-                if await reservations.reserve_at_once(
-                    connection, standing, upload, look_at=look_at, version=version, user_quota=quota
-                ):
-                    return upload
+        if wish.replaces is None:
+            folder_id = wish.folder_id or await self._accounts.find_home(principal) or ROOT_FOLDER_ID
+            upload = replace(upload, folder_id=folder_id)
+            if wish.idempotency_key is None and await self._is_reserved_at_once(principal, upload):
+                return upload
         async with self._database.transaction() as connection:
-            is_reserved = False
-            if recalled is not None:
-                version, standing = recalled
-                is_reserved = await reservations.reserve(connection, standing, upload, look_at=look_at, version=version)
-            if not is_reserved:
+            if wish.idempotency_key is not None:
+                known = await self._known(connection, principal, upload, wish, wish.idempotency_key)
+                if known is not None:
+                    return known
+            if upload.replaces is not None:
+                return await self._reserve_version(connection, principal, upload, upload.replaces)
+            return await self._reserve(connection, principal, upload, folder_id)
+
+    async def _known(
+        self, connection: AsyncConnection, principal: Principal, upload: Upload, wish: UploadWish, key: str
+    ) -> Upload | None:
+        """What was promised with this key before, as it is now; else ``upload`` will be found by it. Two that ask at
+        once wait for each other here.
+        """
+        asked = idempotency.fingerprint_of("createUpload", asdict(replace(wish, idempotency_key=None)))
+        owner_id, now = upload.owner_id, upload.created_at
+        while not await idempotency.claim(connection, owner_id, key, asked, upload.id, now):
+            promised = await idempotency.remembered(connection, owner_id, key, asked)
+            if promised is not None:  # else it has just been swept
                 standing = await self._standings.of(connection, principal)
-                is_reserved = await reservations.reserve(connection, standing, upload, look_at=look_at)
-            if not is_reserved:
-                upload = await self._reserve_otherwise(connection, standing, upload, folder_id)
-            await self._admission.reserve(connection, standing, upload, owner_id=upload.owner_id)
+                return (await uploads.find_uploads(connection, standing, [promised]))[promised]
+        return None
+
+    async def _is_reserved_at_once(self, principal: Principal, upload: Upload) -> bool:
+        """In one statement, where the database knows one, and for one of whom is remembered what they may."""
+        recalled = self._standings.recall(principal)
+        if recalled is None or self._database.is_sqlite:
+            return False
+        version, standing = recalled
+        look_at, quota = upload.created_at + FIRST_LOOK, self._admission.user_quota
+        async with self._database.autocommit() as connection:
+            return await reservations.reserve_at_once(
+                connection, standing, upload, look_at=look_at, version=version, user_quota=quota
+            )
+
+    async def _reserve(
+        self, connection: AsyncConnection, principal: Principal, upload: Upload, folder_id: FolderId
+    ) -> Upload:
+        look_at, is_reserved = upload.created_at + FIRST_LOOK, False
+        recalled = self._standings.recall(principal) if self._database.is_sqlite else None  # else it was tried before
+        if recalled is not None:
+            version, standing = recalled
+            is_reserved = await reservations.reserve(connection, standing, upload, look_at=look_at, version=version)
+        if not is_reserved:
+            standing = await self._standings.of(connection, principal)
+            is_reserved = await reservations.reserve(connection, standing, upload, look_at=look_at)
+        if not is_reserved:
+            upload = await self._reserve_otherwise(connection, standing, upload, folder_id)
+        await self._admission.reserve(connection, standing, upload, owner_id=upload.owner_id)
         return upload
 
     async def _reserve_otherwise(
@@ -133,17 +163,18 @@ class Uploads:
                     return renamed
         raise await taken(connection, standing, folder_id, upload.filename, "filename")
 
-    async def _reserve_version(self, principal: Principal, upload: Upload, file_id: FileId) -> Upload:
+    async def _reserve_version(
+        self, connection: AsyncConnection, principal: Principal, upload: Upload, file_id: FileId
+    ) -> Upload:
         """New bytes for a file that stays where it is, under its name."""
-        async with self._database.transaction() as connection:
-            # Before the file, as a deletion of the folder does.
-            await rules.hold_version(connection)
-            await files.lock_folder_of(connection, file_id)
-            standing = await self._standings.of(connection, principal)
-            file = (await lock_writable(connection, standing, file_id, field="replaceFileId")).file
-            upload = replace(upload, folder_id=file.folder_id)
-            await reservations.insert_upload(connection, upload, look_at=upload.created_at + FIRST_LOOK)
-            await self._admission.reserve(connection, standing, upload, owner_id=file.owner_id)
+        # Before the file, as a deletion of the folder does.
+        await rules.hold_version(connection)
+        await files.lock_folder_of(connection, file_id)
+        standing = await self._standings.of(connection, principal)
+        file = (await lock_writable(connection, standing, file_id, field="replaceFileId")).file
+        upload = replace(upload, folder_id=file.folder_id)
+        await reservations.insert_upload(connection, upload, look_at=upload.created_at + FIRST_LOOK)
+        await self._admission.reserve(connection, standing, upload, owner_id=file.owner_id)
         return upload
 
     async def abort(self, principal: Principal, upload_id: UploadId) -> Upload:

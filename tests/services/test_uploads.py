@@ -31,6 +31,7 @@ from graphql_api.model.upload import OnConflict, Upload, UploadFailureCode, Uplo
 from graphql_api.services.upload_targets import PartWish
 from graphql_api.services.upload_wishes import UploadWish
 from tests.memory_store import MemoryStore, crc_of
+from tests.services.stock import taken
 from tests.services.stories import CONTENT, filed, foldered, home_of, promised, send, sent, sent_as_one_part, statements
 from tests.world import START, World
 
@@ -415,3 +416,64 @@ async def test_an_upload_whose_end_is_moved_meanwhile_does_not_expire(database: 
         await slow.services.completion.complete(alice, upload.id)
     seen = await now(world, upload)
     assert (seen.status, seen.expires_at > world.clock()) == (UploadStatus.PENDING, True)
+
+
+async def test_a_wish_that_is_made_again_with_its_key_is_one_upload(world: World) -> None:
+    alice, bob = await world.principal("alice"), await world.principal("bob")
+    upload = await promised(world, alice, idempotency_key="key")
+    assert await promised(world, alice, idempotency_key="key") == upload
+    others = [await promised(world, alice, idempotency_key="other"), await promised(world, bob, idempotency_key="key")]
+    assert len({upload.id, *(other.id for other in others)}) == 3
+    assert await taken(world, alice) == (0, 2 * len(CONTENT))
+    send(world, upload)
+    await world.services.completion.complete(alice, upload.id)
+    assert (await promised(world, alice, idempotency_key="key")).status is UploadStatus.COMPLETED
+
+
+async def test_new_bytes_that_are_promised_again_with_their_key_are_one_upload(world: World) -> None:
+    alice = await world.principal("alice")
+    file = await filed(world, alice)
+    uploads = [await promised(world, alice, replaces=file.id, idempotency_key="key") for _ in range(2)]
+    assert uploads[0] == uploads[1]
+    await world.services.files.delete(alice, [file.id])
+    assert (await promised(world, alice, replaces=file.id, idempotency_key="key")).status is UploadStatus.ABORTED
+
+
+@pytest.mark.parametrize("change", [{"filename": "dog.txt"}, {"size": 6}, {"on_conflict": OnConflict.RENAME}])
+async def test_a_key_is_not_taken_for_another_wish(world: World, change: dict[str, Any]) -> None:
+    alice = await world.principal("alice")
+    await promised(world, alice, idempotency_key="key")
+    with pytest.raises(Conflict) as caught:
+        await promised(world, alice, **({"filename": "cat.txt", "idempotency_key": "key"} | change))
+    assert caught.value.path == ("idempotencyKey",)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\nb"])
+async def test_a_key_that_cannot_be_kept_is_refused(world: World, key: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        await promised(world, await world.principal("alice"), idempotency_key=key)
+    assert [fault.path for fault in caught.value.faults] == [("idempotencyKey",)]
+
+
+async def test_a_wish_that_was_refused_has_not_used_its_key(world: World) -> None:
+    alice = await world.principal("alice")
+    await filed(world, alice)
+    with pytest.raises(Conflict):
+        await promised(world, alice, idempotency_key="key")
+    assert (await promised(world, alice, "dog.txt", idempotency_key="key")).status is UploadStatus.PENDING
+
+
+async def test_of_many_who_ask_at_once_with_one_key_all_get_one_upload(world: World) -> None:
+    alice = await world.principal("alice")
+    for number in range(5):
+        asked = (promised(world, alice, f"{number}", idempotency_key=f"{number}") for _ in range(5))
+        assert len({upload.id for upload in await asyncio.gather(*asked)}) == 1
+    assert await taken(world, alice) == (0, 5 * len(CONTENT))
+
+
+async def test_a_key_is_forgotten_after_a_day(world: World) -> None:
+    alice = await world.principal("alice")
+    upload = await promised(world, alice, idempotency_key="key")
+    world.clock.advance(hours=25)
+    await world.services.audit_log.sweep()
+    assert await promised(world, alice, idempotency_key="key") != upload
