@@ -165,6 +165,7 @@ async def test_a_bad_day_of_the_api_costs_a_try(
     progress: Remembered,
     files_of: FilesOf,
     small: Path,
+    alice: Client,
     remote: str,
     fault: Answer | Reset | LoseAnswer,
 ) -> None:
@@ -174,6 +175,8 @@ async def test_a_bad_day_of_the_api_costs_a_try(
         await client.upload([small], remote)
     assert progress.failures == {}
     assert list(files_of(remote)) == ["small.txt"]
+    # No second promise was made and left behind.
+    assert alice.ask("{ uploads(status: [PENDING], first: 9) { nodes { filename } } }") == {"uploads": {"nodes": []}}
 
 
 async def test_a_store_that_does_not_get_better_fails_the_file_and_leaves_the_upload_to_go_on_with(
