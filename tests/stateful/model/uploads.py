@@ -126,15 +126,32 @@ class Uploads(Holdings):
 
     def complete(self, who: str, number: int, *, renames: bool | None = None, crc_of: Blob | None = None) -> str:
         upload = self._upload_of(who, number)
-        if upload.status == "PENDING":
+        if crc_of is not None and upload.wish.crc_of not in (None, crc_of):
+            raise Refused("InvalidInput")
+        was_pending = upload.status == "PENDING"
+        if was_pending:
             self._complete(who, number, upload, renames, upload.wish.crc_of or crc_of)
         elif upload.status == "PROCESSING" and upload.clean is not None:
             self._heed(number, upload)
+        if crc_of is not None and upload.wish.crc_of is None and not was_pending:
+            self._compare(number, upload, crc_of)
         if upload.status == "COMPLETED":
             return "a file" if self.may_have(who, self._result(number)) else "a file that is gone"
         if upload.status == "PROCESSING":
             return "PROCESSING"
         raise Refused("UploadStateConflict" if upload.failure is None else f"UploadMismatch {upload.failure}")
+
+    def _compare(self, number: int, upload: Upload, crc_of: Blob) -> None:
+        """Whoever was first did not know this checksum."""
+        if upload.status not in ("COMPLETED", "PROCESSING"):
+            return
+        self._require_store()
+        has_crc = self.tells or upload.wish.method == "MULTIPART"
+        if number not in self.objects or not has_crc or self.objects[number] == crc_of:
+            return
+        if upload.status == "COMPLETED":
+            raise Refused("UploadMismatch CHECKSUM_MISMATCH")
+        self._end(number, "FAILED", "CHECKSUM_MISMATCH")
 
     def arrived(self, number: int) -> str:
         """The same when nobody asks, by the right of the owner."""
