@@ -155,7 +155,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         groups=Groups(database, standings, clock),
         health=Health(database, store),
         live=Live(database, standings),
-        lookout=Lookout(database, completion, verdicts, upkeep, clock),
+        lookout=Lookout(database, store, completion, settling, verdicts, upkeep, clock),
         notes=Notes(database, standings, clock),
         people=People(database, standings, clock, issuer=settings.auth_issuer),
         policies=Policies(

@@ -155,7 +155,7 @@ class World:
             groups=Groups(self.database, self.standings, self.clock),
             health=Health(self.database, self.store),
             live=Live(self.database, self.standings, retry_after=0.01),
-            lookout=Lookout(self.database, completion, verdicts, upkeep, self.clock),
+            lookout=Lookout(self.database, self.store, completion, settling, verdicts, upkeep, self.clock),
             notes=Notes(self.database, self.standings, self.clock),
             people=People(self.database, self.standings, self.clock, issuer=ISSUER),
             policies=Policies(

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.among import among, texts
@@ -21,6 +21,12 @@ async def list_checks(connection: AsyncConnection, *, ended_by: datetime, limit:
     """Keys of at most ``limit`` objects whose forms have ended by then, the longest ago first."""
     statement = select(ObjectCheckRow.object_key).where(ObjectCheckRow.form_ends_at <= ended_by)
     return list(await connection.scalars(statement.order_by(ObjectCheckRow.form_ends_at).limit(limit)))
+
+
+async def postpone_checks(connection: AsyncConnection, keys: Collection[str], *, form_ends_at: datetime) -> None:
+    """Nothing could be learnt of these: as if their forms ended then, which puts them behind the others."""
+    statement = update(ObjectCheckRow).where(among(ObjectCheckRow.object_key, texts("keys")))
+    await connection.execute(statement.values(form_ends_at=form_ends_at), {"keys": list(keys)})
 
 
 async def forget_checks(connection: AsyncConnection, keys: Collection[str]) -> None:

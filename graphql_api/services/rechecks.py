@@ -20,6 +20,7 @@ from graphql_api.storage import ObjectStore
 log = logging.getLogger(__name__)
 
 BATCH: Final = 100  # objects that are looked at before they are noted as compared
+AGAIN_AFTER: Final = timedelta(minutes=5)  # with an object of which the store could not tell
 SKEW: Final = timedelta(minutes=15)  # by which the store's clock may differ from ours; a client's is not asked
 
 
@@ -44,29 +45,35 @@ class Rechecks:
         return compared
 
     async def turn(self) -> Turn:
-        """A batch of what ``sweep`` does. An object of which the store cannot tell holds up no other.
+        """A batch of what ``sweep`` does. Objects of which the store cannot tell are put behind all others.
 
-        Raises: Unavailable: the next turn begins with what could not be compared.
+        Raises: Unavailable: of none could it tell, or of many in a row not; the next turn goes on with the others.
         """
         ended_by = self._clock() - self._last_arrival
         async with self._database.autocommit() as connection:
             keys = await object_checks.list_checks(connection, ended_by=ended_by, limit=BATCH)
         compared: list[str] = []
-        failures: list[Unavailable] = []
+        failed: list[str] = []
+        in_a_row: list[Unavailable] = []
         for key in keys:
-            if len(failures) < MAX_FAILURES:
-                try:
-                    await self._compare(key)
-                except Unavailable as failure:
-                    failures.append(failure)
-                else:
-                    compared.append(key)
-        if compared:
-            async with self._database.autocommit() as connection:
-                await object_checks.forget_checks(connection, compared)
-        if failures:
-            raise failures[0]
-        return Turn(len(keys), is_more=bool(keys))
+            try:
+                await self._compare(key)
+            except Unavailable as failure:
+                failed.append(key)
+                in_a_row.append(failure)
+                if len(in_a_row) == MAX_FAILURES:
+                    break
+            else:
+                compared.append(key)
+                in_a_row.clear()
+        async with self._database.transaction() as connection:
+            await object_checks.forget_checks(connection, compared)
+            await object_checks.postpone_checks(connection, failed, form_ends_at=ended_by + AGAIN_AFTER)
+        if len(in_a_row) == MAX_FAILURES or (failed and not compared):
+            raise in_a_row[0]
+        if failed:
+            log.warning("comparison_postponed objects=%d", len(failed))
+        return Turn(len(compared), is_more=bool(keys))
 
     async def _compare(self, key: str) -> None:
         found = await self._store.find(key)

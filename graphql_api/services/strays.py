@@ -66,18 +66,25 @@ class Strays:
             raise
 
     async def _abort_all(self) -> int:
-        """One that the store fails to abort holds up no other; it is tried again in an hour."""
-        number, last, is_end, stuck = 0, None, False, 0
+        """Those that the store fails to abort hold up no others; they are tried again in an hour. After many in a row
+        the list is read anew behind them: a store that is down does not give it.
+        """
+        number, stuck = 0, 0
+        last: StoreUpload | None = None
+        is_end = False
         while not is_end:
             page = await self.page(OBJECT_PREFIX, after=last, safe_age=SAFE_AGE)
+            last, is_end, in_a_row = page.last, page.last is None, 0
             for stray in page.strays:
                 try:
                     number += await self.abort(stray.upload)
                 except Unavailable:
-                    stuck += 1
-                    if stuck == MAX_FAILURES:
-                        raise
-            last, is_end = page.last, page.last is None
+                    stuck, in_a_row = stuck + 1, in_a_row + 1
+                    if in_a_row == MAX_FAILURES:
+                        last, is_end = stray.upload, False
+                        break
+                else:
+                    in_a_row = 0
         if stuck:
             log.warning("removal_postponed objects=%d part=store", stuck)
         return number

@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import Final
 
 MAX_FAILURES: Final = 3
-"""Of a part, with different things in one turn: fewer may be the things' own fault, and hold up no others."""
+"""In a row, with different things: fewer may be the things' own fault. Those that failed are tried again later than the
+others, so that any number of them hold up no others for good.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Bytes without a file go, even when nobody asks, and again when the last PUT to them can have landed."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -20,6 +20,7 @@ from graphql_api.storage import ObjectStore
 log = logging.getLogger(__name__)
 
 LEASE: Final = timedelta(minutes=5)  # for one removal request, which is given up after half a minute
+FAILED_AGAIN_AFTER: Final = timedelta(minutes=5)  # for uploads in parts that the store fails to abort
 REFUSED_AGAIN_AFTER: Final = timedelta(hours=1)  # for objects that the store refuses to remove, such as locked ones
 BATCH: Final = 1_000  # objects of one removal request
 
@@ -96,37 +97,51 @@ class Upkeep:
         return Turn(await self._remove(due), is_more=True)
 
     async def _remove(self, remains: Sequence[Remains]) -> int:
-        """Remove scheduled objects and note what became of each; how many are gone. An upload in parts that the store
-        fails to abort holds up no other: it is tried again when its lease is over.
+        """Remove scheduled objects and note what became of each; how many are gone. Uploads in parts that the store
+        fails to abort hold up no others: they are tried again later.
 
-        Raises: Unavailable: the rest is due at once, for whoever comes next.
+        Raises: Unavailable: nothing was removed; what was not tried is due at once, for whoever comes next.
         """
-        stuck: dict[str, Unavailable] = {}
-        for each in remains:
-            if each.store_upload is not None and len(stuck) < MAX_FAILURES:
-                try:  # before the object: whoever joins the parts after this finds none
-                    await self._store.abort_parts(each.store_upload)
-                except Unavailable as failure:
-                    stuck[each.key] = failure
-        keys = [each.key for each in remains if each.key not in stuck]
-        if len(stuck) == MAX_FAILURES or not keys:
-            await self._put_off(keys)
-            raise next(iter(stuck.values()))
-        try:
-            refused = set(await self._store.delete(keys))
-        except Unavailable:
-            await self._put_off([each.key for each in remains])
-            raise
-        if stuck:
-            log.warning("removal_postponed objects=%d part=store", len(stuck))
+        stuck, untried = await self._abort_parts(remains)
+        keys = [each.key for each in remains if each.key not in stuck and each.key not in untried]
+        failure = None if keys else next(iter(stuck.values()))
+        refused: set[str] = set()
+        if keys:
+            try:
+                refused = set(await self._store.delete(keys))
+            except Unavailable as error:
+                failure, stuck, untried, keys = error, {}, {each.key for each in remains}, []
         gone = [key for key in keys if key not in refused]
         now = self._clock()
         async with self._database.transaction() as connection:
             await deletions.record_removed(connection, gone, now=now)
             await deletions.postpone(connection, refused, due_at=now + REFUSED_AGAIN_AFTER)
+            await deletions.postpone(connection, stuck, due_at=now + FAILED_AGAIN_AFTER)
+            await deletions.postpone(connection, untried, due_at=now)
+        if failure is not None:
+            raise failure
+        if stuck:
+            log.warning("removal_postponed objects=%d part=store", len(stuck) + len(untried))
         return len(gone)
 
-    async def _put_off(self, keys: Collection[str]) -> None:
-        """To be removed by whoever comes next."""
-        async with self._database.autocommit() as connection:
-            await deletions.postpone(connection, keys, due_at=self._clock())
+    async def _abort_parts(self, remains: Iterable[Remains]) -> tuple[Mapping[str, Unavailable], Collection[str]]:
+        """Before the objects, so that whoever joins the parts after this finds none. The keys of those that the store
+        fails to abort, and of those that were not tried because many in a row had failed.
+        """
+        stuck: dict[str, Unavailable] = {}
+        untried: set[str] = set()
+        in_a_row = 0
+        for each in remains:
+            if each.store_upload is None:
+                continue
+            if in_a_row == MAX_FAILURES:
+                untried.add(each.key)
+                continue
+            try:
+                await self._store.abort_parts(each.store_upload)
+            except Unavailable as failure:
+                stuck[each.key] = failure
+                in_a_row += 1
+            else:
+                in_a_row = 0
+        return stuck, untried

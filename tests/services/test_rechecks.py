@@ -21,6 +21,7 @@ from graphql_api.model.store_event import ScanResult, ScanVerdict
 from graphql_api.model.stored_object import RecordedObject, StoredObject
 from graphql_api.model.upload import Upload, UploadMethod, UploadStatus
 from graphql_api.services.rechecks import BATCH
+from graphql_api.services.turns import MAX_FAILURES
 from graphql_api.services.verification import alteration
 from tests.agreement import disagreements
 from tests.services.comparing import everything, fixed, object_check, steps_of
@@ -156,6 +157,7 @@ async def test_a_store_that_does_not_answer_is_asked_again(world: World) -> None
     with pytest.raises(Unavailable):
         await world.services.rechecks.turn()
     world.store.is_up = True
+    world.clock.advance(minutes=5)
     assert await world.services.rechecks.sweep() == 1
     assert (await now_of(world, alice, file)).altered_at is not None
 
@@ -167,11 +169,33 @@ async def test_an_object_of_which_the_store_cannot_tell_holds_up_no_other(world:
     world.store.broken = {broken.object_key}
     world.clock.now = broken.expires_at
     world.clock.advance(hours=2)
-    with pytest.raises(Unavailable):
-        await world.services.rechecks.sweep()
+    assert await world.services.rechecks.sweep() == 2
     assert await scheduled(world) == [broken.object_key]
     world.store.broken = set()
+    world.clock.advance(minutes=5)
     assert await world.services.rechecks.sweep() == 1
+
+
+async def test_any_number_of_such_objects_hold_up_no_other_for_good(sqlite_world: World) -> None:
+    world = sqlite_world
+    alice = await world.principal("alice")
+    broken = []
+    for number in range(2 * MAX_FAILURES):
+        broken.append((await by_form(world, alice, f"broken {number}"))[0].object_key)
+        world.clock.advance(seconds=1)
+    world.store.broken = set(broken)
+    other, _ = await by_form(world, alice, "the last to be compared")
+    world.clock.now = other.expires_at
+    world.clock.advance(hours=2)
+    for _ in range(2):
+        with pytest.raises(Unavailable):  # so many in a row may mean that the store is down
+            await world.services.rechecks.turn()
+        world.clock.advance(minutes=1)
+    assert (await world.services.rechecks.turn()).done == 1
+    assert sorted(await scheduled(world)) == sorted(broken)
+    world.store.broken = set()
+    world.clock.advance(minutes=5)
+    assert await world.services.rechecks.sweep() == len(broken)
 
 
 async def test_whoever_compares_a_second_time_says_nothing_new(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -170,10 +170,30 @@ async def test_one_that_the_store_fails_to_abort_holds_up_no_other(world: World)
     assert await world.services.strays.sweep() == 1
 
 
-async def test_many_that_the_store_fails_to_abort_mean_that_it_is_down(sqlite_world: World) -> None:
+@pytest.mark.parametrize("page_size", [2, 3, 1_000])
+async def test_any_number_that_the_store_fails_to_abort_hold_up_no_other(sqlite_world: World, page_size: int) -> None:
     world = sqlite_world
-    world.store.broken = {(await begun(world)).key for _ in range(MAX_FAILURES)}
+    strays = sorted([(await begun(world)).key for _ in range(2 * MAX_FAILURES + 2)])
+    world.store.broken = set(strays[: 2 * MAX_FAILURES])
     world.clock.advance(hours=1)
-    for _ in range(2):  # the next turn may try again at once
+    assert await Strays(world.database, world.store, world.clock, page_size=page_size).sweep() == 2
+    assert sorted(stray.key for stray in world.store.open) == strays[: 2 * MAX_FAILURES]
+
+
+class GoesDown(MemoryStore):
+    """Lists once, and then does not answer any more."""
+
+    async def abort_parts(self, upload: StoreUpload) -> None:
+        self.is_up = False
+        await super().abort_parts(upload)
+
+
+async def test_a_store_that_goes_down_in_the_middle_is_tried_again_at_once(sqlite_world: World) -> None:
+    world = World(sqlite_world.database, store_of=GoesDown)
+    for _ in range(MAX_FAILURES + 1):
+        await begun(world)
+    world.clock.advance(hours=1)
+    for _ in range(2):
         with pytest.raises(Unavailable):
             await world.services.strays.sweep()
+        world.store.is_up = True

@@ -9,7 +9,10 @@ from graphql_api.db.types import binary_text
 
 
 class ObjectCheckRow(Base):
-    """An object that a form could store again: to be compared once more when the form has expired."""
+    """An object that a form could store again: to be compared once more when the form has expired.
+
+    ``form_ends_at`` is moved on when the store could not tell of the object.
+    """
 
     __tablename__ = "object_checks"
 
