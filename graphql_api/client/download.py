@@ -92,9 +92,10 @@ class Downloader:
         self._progress.advance(os.fstat(opened).st_size)
         fetch = _Fetch(self._remote, self._http, self._progress, file, opened)
         refusals = 0
+        most = os.fstat(opened).st_size  # bytes that were ever here; those that come again are no progress
 
         async def once() -> None:
-            nonlocal refusals
+            nonlocal refusals, most
             while (start := os.fstat(opened).st_size) != file.size:
                 try:
                     async with self._slots:
@@ -103,9 +104,12 @@ class Downloader:
                     refusals += 1
                     if refusals > 1:  # a fresh link did not help
                         raise
+                    continue
                 except httpx.TransportError:
-                    progressed = os.fstat(opened).st_size > start
-                    raise Busy("the download was cut off", has_progressed=progressed) from None
+                    pass
+                if (came := os.fstat(opened).st_size) != file.size:
+                    has_progressed, most = came > most, max(came, most)
+                    raise Busy("the download was cut off", has_progressed=has_progressed)
 
         await persist(self._patience, once)
 
