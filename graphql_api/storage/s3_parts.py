@@ -28,11 +28,12 @@ PAGE: Final = 1_000  # parts or uploads; S3's limit for one list
 
 _BASE64_CRC64_LENGTH: Final = 12  # characters
 
-# Errors that will come again, because the parts are not what they were said to be. S3 answers InvalidRequest when they
-# do not have the length that was said.
+# Errors that prove that the parts are not what they were said to be. InvalidRequest is none of them: S3 answers so when
+# they have another length than was said, which is their sum, but also when it does not like a header; and InvalidDigest
+# is about how a checksum is written, which is our affair.
 _MISMATCHES: Final = frozenset(
     [
-        *("BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "InvalidRequest"),
+        *("BadDigest", "XAmzContentChecksumMismatch"),
         *("InvalidPart", "InvalidPartOrder", "EntityTooSmall", "EntityTooLarge"),
     ]
 )
