@@ -11,6 +11,7 @@ from graphql_api.model.file import File
 
 def read_grant(file: File) -> ReadGrant | None:
     """The proof that the one for whom ``file`` was found may download it, or None; nobody may download bytes that are
-    not those that were uploaded. The only place where a grant is made.
+    not those that were uploaded, or that a scanner has called infected. The only place where a grant is made.
     """
-    return None if file.terms is None or file.altered_at is not None else ReadGrant(file, file.terms)
+    is_withheld = file.altered_at is not None or file.infected_at is not None
+    return None if file.terms is None or is_withheld else ReadGrant(file, file.terms)

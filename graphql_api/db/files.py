@@ -178,6 +178,7 @@ async def switch_version(
             sha256=version.sha256,
             updated_at=now,
             altered_at=version.altered_at,
+            infected_at=version.infected_at,
         )
         .returning(*COLUMNS)
     )

@@ -28,6 +28,7 @@ COLUMNS: Final[tuple[Any, ...]] = (
     FileRow.created_at,
     FileRow.updated_at,
     FileRow.altered_at,
+    FileRow.infected_at,
 )
 Statement = Select[*tuple[Any, ...]]
 

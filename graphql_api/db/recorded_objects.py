@@ -4,15 +4,16 @@ Nothing here is authorised by anybody: it is for upkeep and reconciliation.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import null, select, union_all, update
+from sqlalchemy import null, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.among import among, texts
 from graphql_api.db.tables import FileRow, FileVersionRow, ObjectDeletionRow, UploadRow
-from graphql_api.model.ids import FileId
+from graphql_api.model.ids import FileId, FolderId
 from graphql_api.model.stored_object import RecordedObject
 from graphql_api.model.upload import UploadStatus
 
@@ -45,6 +46,14 @@ _KNOWN: Final = union_all(
     select(UploadRow.object_key).where(among(UploadRow.object_key, texts("keys")), UploadRow.status.in_(_UNFINISHED)),
     select(ObjectDeletionRow.object_key).where(among(ObjectDeletionRow.object_key, texts("keys"))),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """The file that has the bytes, as its own or as those of a version, and where it is."""
+
+    file_id: FileId
+    folder_id: FolderId
 
 
 async def list_recorded(
@@ -101,21 +110,33 @@ async def find_pending_parts(connection: AsyncConnection, keys: Collection[str])
     return {row.object_key: row.store_upload_id for row in rows}
 
 
-async def mark_altered(connection: AsyncConnection, key: str, *, now: datetime) -> bool:
-    """From now on nobody is given these bytes. False when no file has them any more, or they were marked before."""
-    return await _mark(connection, key, now)
+async def mark_altered(connection: AsyncConnection, key: str, *, now: datetime) -> Marked | None:
+    """From now on nobody is given these bytes. None when no file has them any more, or they were marked before."""
+    return await _mark(connection, key, "altered_at", now)
 
 
-async def unmark_altered(connection: AsyncConnection, key: str) -> bool:
-    """They are given again. False when no file has them any more, or they were not marked."""
-    return await _mark(connection, key, None)
+async def unmark_altered(connection: AsyncConnection, key: str) -> Marked | None:
+    """They are given again. None when no file has them any more, or they were not marked."""
+    return await _mark(connection, key, "altered_at", None)
 
 
-async def _mark(connection: AsyncConnection, key: str, altered_at: datetime | None) -> bool:
-    """The file first and then its version, as all others lock them."""
-    marked = []
+async def mark_infected(connection: AsyncConnection, key: str, *, now: datetime) -> Marked | None:
+    """As ``mark_altered``, and for good."""
+    return await _mark(connection, key, "infected_at", now)
+
+
+async def _mark(connection: AsyncConnection, key: str, name: str, value: datetime | None) -> Marked | None:
+    """The file is locked first, as by all others, so that it gets no other bytes meanwhile."""
+    of_versions = select(FileVersionRow.file_id).where(FileVersionRow.object_key == key)
+    has_them = or_(FileRow.object_key == key, FileRow.id.in_(of_versions))
+    locked = select(FileRow.id, FileRow.folder_id).where(has_them).with_for_update()
+    file = (await connection.execute(locked)).one_or_none()
+    if file is None:
+        return None
+    changed = 0
     for table in (FileRow, FileVersionRow):
-        is_news = table.altered_at.is_not(None) if altered_at is None else table.altered_at.is_(None)
-        statement = update(table).where(table.object_key == key, is_news)
-        marked.append(await connection.scalar(statement.values(altered_at=altered_at).returning(table.id)) is not None)
-    return any(marked)
+        column = getattr(table, name)
+        is_news = column.is_not(None) if value is None else column.is_(None)
+        statement = update(table).where(table.object_key == key, is_news).values({name: value})
+        changed += (await connection.execute(statement)).rowcount
+    return Marked(FileId(file.id), FolderId(file.folder_id)) if changed else None

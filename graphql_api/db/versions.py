@@ -33,7 +33,8 @@ _FIND: Final = (
 _FIRST_VERSIONS: Final = insert(FileVersionRow).from_select(
     [
         *("id", "file_id", "number", "object_key", "size", "content_type", "corrected_content_type"),
-        *("detected_content_type", "sha256", "evidence", "created_by", "created_at", "altered_at"),
+        *("detected_content_type", "sha256", "evidence", "created_by", "created_at"),
+        *("altered_at", "infected_at"),
     ],
     select(
         # The file's own ULID: unique among versions, and no other version has it.
@@ -50,6 +51,7 @@ _FIRST_VERSIONS: Final = insert(FileVersionRow).from_select(
         FileRow.owner_id,
         FileRow.created_at,
         FileRow.altered_at,
+        FileRow.infected_at,
     ).where(
         among(FileRow.id, texts("ids")),
         ~select(FileVersionRow.file_id).where(FileVersionRow.file_id == FileRow.id).exists(),
@@ -219,4 +221,5 @@ def version_of(row: Any) -> FileVersion:
         created_at=row.created_at,
         is_current=bool(row.is_current),
         altered_at=row.altered_at,
+        infected_at=row.infected_at,
     )

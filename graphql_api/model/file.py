@@ -24,6 +24,7 @@ class File:
     created_at: datetime
     updated_at: datetime
     altered_at: datetime | None = None  # when its bytes were found to differ from what was uploaded
+    infected_at: datetime | None = None  # when a scanner called its bytes infected
     terms: ReadTerms | None = None  # on which the one it was found for may download it; None: not at all
 
 
@@ -71,6 +72,7 @@ class FileVersion:
     created_at: datetime
     is_current: bool  # the file has these bytes
     altered_at: datetime | None = None  # when the store was found to hold others
+    infected_at: datetime | None = None  # when a scanner called them infected
 
     def of(self, file: File) -> File:
         """The file with these bytes: whoever may download it may download them, on the same terms."""
@@ -82,6 +84,7 @@ class FileVersion:
             sha256=self.sha256,
             object_key=self.object_key,
             altered_at=self.altered_at,
+            infected_at=self.infected_at,
         )
 
     @property

@@ -176,6 +176,7 @@ _describe(
     LABELS_CHANGED="A file's labels changed.",
     QUOTA_CHANGED="A user's quota changed.",
     GATE_CHANGED="A folder's gate changed.",
+    FILE_WITHHELD="A scanner called bytes of a file infected, and nobody gets a link to them any more.",
 )
 _describe(
     UserErrorCode,

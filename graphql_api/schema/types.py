@@ -74,6 +74,11 @@ class File(Node, Timestamped):
         "bytes or another version put it right. Null if it holds these, as far as anybody has looked."
     )
 
+    infected_at: datetime | None = strawberry.field(
+        description="When a scanner called these bytes infected, to which nobody gets a link; new bytes or another "
+        "version put it right. Null if none has."
+    )
+
     @strawberry.field(
         description="What was verified about the bytes, and how; null if nothing was.",
         graphql_type=FileIntegrity | None,
@@ -94,7 +99,7 @@ class File(Node, Timestamped):
 
     @strawberry.field(
         description="A signed CDN address; null if the viewer may not download it (`access` tells why), or if "
-        "`alteredAt` is set. Never cache it past `expiresAt`.",
+        "`alteredAt` or `infectedAt` is set. Never cache it past `expiresAt`.",
         graphql_type=SignedUrl | None,
     )
     def signed_url(

@@ -47,6 +47,9 @@ class FileVersion(Node):
         description="When the store was found to hold others in their place, to which nobody gets a link. Null if it "
         "holds these, as far as anybody has looked."
     )
+    infected_at: datetime | None = strawberry.field(
+        description="When a scanner called them infected, to which nobody gets a link. Null if none has."
+    )
 
     @strawberry.field(
         description="Who uploaded them; null if the viewer may not see them.", graphql_type=LazyUser | None
@@ -60,7 +63,7 @@ class FileVersion(Node):
 
     @strawberry.field(
         description="A signed CDN address of these very bytes, on the terms on which the viewer may download the file; "
-        "null if they may not, or if `alteredAt` is set.",
+        "null if they may not, or if `alteredAt` or `infectedAt` is set.",
         graphql_type=SignedUrl | None,
     )
     async def signed_url(

@@ -30,6 +30,11 @@ def file_updated(connection: AsyncConnection, file: File) -> None:
     announce(connection, EntryChanged(FolderChange.UPDATED, file.folder_id, file.id))
 
 
+def bytes_withheld(connection: AsyncConnection, file_id: FileId, folder_id: FolderId) -> None:
+    """Nobody gets a link to those that the file has, or to those of one of its versions, any more; or they do again."""
+    announce(connection, EntryChanged(FolderChange.UPDATED, folder_id, file_id))
+
+
 def file_moved(connection: AsyncConnection, locked: LockedFile, folder_id: FolderId) -> None:
     """``locked``: as it was before."""
     file = locked.file

@@ -13,6 +13,7 @@ from graphql_api.model.finding import Finding, FindingKind
 from graphql_api.model.ids import is_object_key
 from graphql_api.model.parts import Remains, StoreUpload
 from graphql_api.model.stored_object import ListedObject, RecordedObject
+from graphql_api.services.announcements import bytes_withheld
 from graphql_api.services.clock import Clock
 from graphql_api.services.reconciling import CheckedPage
 from graphql_api.services.strays import Strays
@@ -153,7 +154,10 @@ class ObjectCheck:
             recorded = (await recorded_objects.find_recorded(connection, [key])).get(key)
             if recorded is None or found is None or alteration(recorded, found) is not None:
                 return False
-            return await recorded_objects.unmark_altered(connection, key)
+            unmarked = await recorded_objects.unmark_altered(connection, key)
+            if unmarked is not None:
+                bytes_withheld(connection, unmarked.file_id, unmarked.folder_id)
+        return unmarked is not None
 
 
 class StrayCheck:

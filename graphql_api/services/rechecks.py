@@ -12,6 +12,7 @@ from typing import Final
 from graphql_api.db import object_checks, recorded_objects
 from graphql_api.db.engine import Database
 from graphql_api.errors import Unavailable
+from graphql_api.services.announcements import bytes_withheld
 from graphql_api.services.clock import Clock
 from graphql_api.services.turns import MAX_FAILURES, Turn
 from graphql_api.services.verification import alteration
@@ -66,9 +67,10 @@ class Rechecks:
             else:
                 compared.append(key)
                 in_a_row.clear()
+        again_at = ended_by + AGAIN_AFTER if compared else ended_by  # at once, as far as can be told the store is down
         async with self._database.transaction() as connection:
             await object_checks.forget_checks(connection, compared)
-            await object_checks.postpone_checks(connection, failed, form_ends_at=ended_by + AGAIN_AFTER)
+            await object_checks.postpone_checks(connection, failed, form_ends_at=again_at)
         if len(in_a_row) == MAX_FAILURES or (failed and not compared):
             raise in_a_row[0]
         if failed:
@@ -87,6 +89,8 @@ class Rechecks:
         difference = alteration(recorded, found)
         if difference is not None:
             async with self._database.transaction() as connection:
-                is_news = await recorded_objects.mark_altered(connection, key, now=self._clock())
-            if is_news:
+                marked = await recorded_objects.mark_altered(connection, key, now=self._clock())
+                if marked is not None:
+                    bytes_withheld(connection, marked.file_id, marked.folder_id)
+            if marked is not None:
                 log.error("object_altered file=%s key=%s reason=%r", recorded.file_id, key, difference)

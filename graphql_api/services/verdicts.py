@@ -4,14 +4,16 @@ import logging
 import re
 from typing import Final
 
-from graphql_api.db import jobs, uploads
+from graphql_api.db import audit, jobs, recorded_objects, uploads
 from graphql_api.db.engine import Database
 from graphql_api.errors import NotFound
 from graphql_api.model import store_event
+from graphql_api.model.audit import AuditAction, audit_event
 from graphql_api.model.file import Evidence
 from graphql_api.model.principal import Principal
 from graphql_api.model.scan import Judge, ScanResult, ScanVerdict
 from graphql_api.model.upload import Upload, UploadFailure, UploadFailureCode, UploadStatus
+from graphql_api.services.announcements import bytes_withheld
 from graphql_api.services.clock import Clock
 from graphql_api.services.settling import LOOK_AGAIN, SCAN_JOB, Completer, Settling
 from graphql_api.services.standings import Standings
@@ -33,8 +35,8 @@ _NO_VERDICT: Final = UploadFailure(UploadFailureCode.NOT_SCANNED, "no scanner ha
 
 
 class Verdicts:
-    """Verdicts may come twice, in any order and before the upload is complete. Until there is a file, one that says
-    INFECTED counts whatever others say.
+    """Verdicts may come twice, in any order and before the upload is complete. One that says INFECTED counts whatever
+    others say; of bytes that are a file's by then, nobody gets a link any more.
     """
 
     def __init__(
@@ -87,8 +89,21 @@ class Verdicts:
         threat = _UNPRINTABLE.sub("_", verdict.threat or "")[:MAX_THREAT] or "something"
         ended = await self._fail(upload, UploadFailure(UploadFailureCode.INFECTED, f"the scanner found {threat}"))
         if ended.status is UploadStatus.COMPLETED:  # with a verdict that said otherwise, or before anybody was asked
-            log.error("file_infected file=%s upload=%s threat=%s", ended.result_id, ended.id, threat)
+            await self._withhold(ended, threat)
         return ended
+
+    async def _withhold(self, upload: Upload, threat: str) -> None:
+        """Nobody gets a link to these bytes any more, while they are a file's or a version's."""
+        now = self._clock()
+        async with self._database.transaction() as connection:
+            marked = await recorded_objects.mark_infected(connection, upload.object_key, now=now)
+            if marked is None:
+                return
+            bytes_withheld(connection, marked.file_id, marked.folder_id)
+            reason = {"uploadId": upload.id, "threat": threat}
+            event = audit_event(None, AuditAction.FILE_WITHHELD, marked.file_id, now=now, after=reason)
+            await audit.insert_events(connection, [event])
+        log.error("file_infected file=%s upload=%s threat=%s", marked.file_id, upload.id, threat)
 
     async def heed(self, upload: Upload) -> Upload:
         """Make the file of a PROCESSING upload that was called clean, if the store still holds those very bytes.

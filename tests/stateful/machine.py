@@ -187,7 +187,8 @@ class Lives(RuleBasedStateMachine):
         may_see = {n: file.current for n, file in self.model.files.items() if self.model.may_have(who, n)}
         current = {n: (version, self.model.uploads[version]) for n, version in may_see.items()}
         expected = {
-            n: (None if upload.is_altered else version, upload.size) for n, (version, upload) in current.items()
+            n: (None if upload.is_altered or upload.is_infected else version, upload.size)
+            for n, (version, upload) in current.items()
         }
         assert self._run(self.stage.visible(who)) == expected
 

@@ -238,10 +238,19 @@ class Stage:
 
         rows = await self._rows()
         upload_rows, file_rows, version_rows, folder_rows, entry_rows, usage_rows = rows
+
+        def marked(mark: str) -> dict[Any, bool]:
+            """The versions that are, and whether their files are, too."""
+            of_files = {row.object_key for row in file_rows if getattr(row, mark) is not None}
+            return {
+                name(keys, row.object_key): row.object_key in of_files
+                for row in version_rows
+                if getattr(row, mark) is not None
+            }
+
         versions: dict[str, dict[int, Any]] = {row.id: {} for row in file_rows}
         for row in version_rows:
             versions[row.file_id][row.number] = name(keys, row.object_key)
-        altered_files = {row.object_key for row in file_rows if row.altered_at is not None}
         usage = dict.fromkeys(PEOPLE, (0, 0))
         usage |= {name(people | places, row.holder): (row.stored, row.reserved) for row in usage_rows}
         store = self.world.store
@@ -266,11 +275,8 @@ class Stage:
                 )
                 for row in file_rows
             },
-            "altered": {
-                name(keys, row.object_key): row.object_key in altered_files
-                for row in version_rows
-                if row.altered_at is not None
-            },
+            "altered": marked("altered_at"),
+            "infected": marked("infected_at"),
             "folders": {
                 name(places, row.id): (name(places, row.parent_id), row.name)
                 for row in folder_rows

@@ -47,7 +47,8 @@ class FolderEntryRow(Base):
 class FileRow(Base):
     """A file and the object that holds its bytes. ``newest_version``: the largest number that one of it has had.
 
-    ``altered_at``: when the store was found to hold other bytes than were uploaded; nobody gets those.
+    ``altered_at``: when the store was found to hold other bytes than were uploaded; ``infected_at``: when a scanner
+    called these infected. In either case nobody gets them.
     """
 
     __tablename__ = "files"
@@ -76,6 +77,7 @@ class FileRow(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     altered_at: Mapped[datetime | None]
+    infected_at: Mapped[datetime | None]
 
 
 class FileVersionRow(Base):
@@ -83,7 +85,7 @@ class FileVersionRow(Base):
     with the same ``object_key``.
 
     ``content_type`` is what the store answers with, ``corrected_content_type`` what takes its place, if anything does.
-    ``altered_at``: when the store was found to hold other bytes.
+    ``altered_at`` and ``infected_at`` are as of files.
     """
 
     __tablename__ = "file_versions"
@@ -111,6 +113,7 @@ class FileVersionRow(Base):
     created_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime]
     altered_at: Mapped[datetime | None]
+    infected_at: Mapped[datetime | None]
 
 
 class FileScopeRow(Base):

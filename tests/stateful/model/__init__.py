@@ -142,6 +142,12 @@ class Model(Upkeep):
                 for version in file.versions.values()
                 if self.uploads[version].is_altered
             },
+            "infected": {
+                version: file.current == version
+                for file in self.files.values()
+                for version in file.versions.values()
+                if self.uploads[version].is_infected
+            },
             "folders": {
                 handle: (each.parent, each.name) for handle, each in self.folders.items() if each.parent != ROOT
             },

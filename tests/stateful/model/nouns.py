@@ -74,6 +74,7 @@ class Upload:
     kept: Blob | None = None  # what was verified
     check_at: datetime | None = None  # whether it is that still
     is_altered: bool = False
+    is_infected: bool = False  # as somebody said when it was a file already
 
     @property
     def size(self) -> int:

@@ -268,6 +268,8 @@ class Uploads(Holdings):
                     self._heed(number, upload)
             else:
                 self._end(number, "FAILED", "INFECTED" if verdict == "THREATS_FOUND" else "NOT_SCANNED")
+        elif verdict == "THREATS_FOUND" and upload.status == "COMPLETED":
+            upload.is_infected = True
         return upload.status
 
     def scan(self, number: int) -> None:
