@@ -1,6 +1,7 @@
 """``graphql-api reconcile``: compares the store with the database, and puts right what can be.
 
-Exit code 0: everything agrees, or does now. 2: something does not, as listed. 1 stands for every failure, mistyped
+Exit code 0: everything agrees, does now, or will by upkeep's next sweep.
+2: something does not, as listed. 1 stands for every failure, mistyped
 options and a run that was stopped included.
 """
 
@@ -19,7 +20,7 @@ import click
 
 from graphql_api.cli.policies import usage_is_a_failure
 from graphql_api.errors import ConfigurationError, Conflict
-from graphql_api.model.finding import Finding, FindingKind
+from graphql_api.model.finding import Finding, FindingKind, Remedy
 from graphql_api.model.ids import OBJECT_PREFIX
 
 if TYPE_CHECKING:  # what only this command needs is not loaded by `serve`
@@ -31,11 +32,11 @@ DEFAULT_SAFE_AGE: Final = 24  # hours
 DEFAULT_MAX_REMOVALS: Final = 100
 PLAIN_EVERY: Final = 100  # pages between two lines of progress where there is no terminal
 
-_REMEDIES: Final = {  # without --fix, with it
-    FindingKind.ORPHAN: ("would be removed", "removed"),
-    FindingKind.STRAY: ("would be aborted", "aborted"),
-    FindingKind.WITHHELD: ("would be given again", "given again"),
-    FindingKind.MISCOUNTED: ("would be counted anew", "counted anew"),
+_REMEDIES: Final = {  # "would be" without --fix; with it this was done, or "will be"
+    FindingKind.ORPHAN: "removed",
+    FindingKind.STRAY: "aborted",
+    FindingKind.WITHHELD: "given again",
+    FindingKind.MISCOUNTED: "counted anew",
 }
 _LEFT: Final = "left as it is"
 
@@ -58,15 +59,18 @@ class _Run:
     examined: Counter[str] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)
     fixed: int = 0
+    scheduled: int = 0
 
     @property
     def wrong(self) -> int:
-        return self.found.total() - self.fixed
+        return self.found.total() - self.fixed - self.scheduled
 
     def advance(self, step: "Step") -> None:
         self.examined[step.check] += step.page.examined
         self.found.update(str(finding.kind) for finding in step.page.findings)
-        self.fixed += len(step.fixed)
+        remedies = Counter(step.fixed.values())
+        self.fixed += remedies[Remedy.DONE]
+        self.scheduled += remedies[Remedy.SCHEDULED]
         if step.place is not None:
             self.check, self.after = step.place.check, step.place.after
 
@@ -175,7 +179,7 @@ async def _walk(checks: "Reconciling", run: _Run, state: Path | None, *, as_json
         run.advance(step)
         progress.clear()
         for finding in step.page.findings:
-            _tell(finding, run, is_fixed=finding in step.fixed, as_json=as_json)
+            _tell(finding, run, done=step.fixed.get(finding), as_json=as_json)
         if state is not None and step.place is not None:
             _keep(state, run)
         progress.show(run, step)
@@ -203,25 +207,32 @@ class _Progress:
             click.echo(line, err=True)
 
 
-def _tell(finding: Finding, run: _Run, *, is_fixed: bool, as_json: bool) -> None:
+def _tell(finding: Finding, run: _Run, *, done: Remedy | None, as_json: bool) -> None:
     remedy = _REMEDIES.get(finding.kind)
     if as_json:
-        line = asdict(finding) | {"canBeFixed": remedy is not None, "fixed": is_fixed}
+        line = asdict(finding) | {
+            "canBeFixed": remedy is not None,
+            "fixed": done is Remedy.DONE,
+            "scheduled": done is Remedy.SCHEDULED,
+        }
         line["storeUploadId"] = line.pop("store_upload_id")
         click.echo(json.dumps(line))
         return
     what = _LEFT
-    if remedy is not None and (is_fixed or not run.fix):
-        what = remedy[is_fixed]
+    if remedy is not None and (done is not None or not run.fix):
+        what = {None: "would be ", Remedy.DONE: "", Remedy.SCHEDULED: "will be "}[done] + remedy
     click.echo(f"{finding.kind.lower().replace('_', ' ')}: {finding.subject}: {finding.detail}: {what}")
 
 
 def _tell_sum(run: _Run, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"examined": run.examined, "found": run.found, "fixed": run.fixed}))
+        click.echo(
+            json.dumps({"examined": run.examined, "found": run.found, "fixed": run.fixed, "scheduled": run.scheduled})
+        )
         return
     kinds = ", ".join(f"{number:,} {kind.lower().replace('_', ' ')}" for kind, number in sorted(run.found.items()))
-    found = f"found {kinds}; {run.fixed:,} put right" if kinds else "everything agrees"
+    later = f", {run.scheduled:,} will be" if run.scheduled else ""
+    found = f"found {kinds}; {run.fixed:,} put right{later}" if kinds else "everything agrees"
     click.echo(f"{_examined(run)} examined: {found}.")
 
 

@@ -8,6 +8,7 @@ class FindingKind(StrEnum):
     """What is wrong with a thing."""
 
     ORPHAN = "ORPHAN"  # bytes that no row has a use for, and that nobody removes
+    REFUSED = "REFUSED"  # the same, and the store refuses to remove them, such as locked ones
     FOREIGN = "FOREIGN"  # bytes under a key that this product does not make
     BROKEN = "BROKEN"  # a row without bytes
     ALTERED = "ALTERED"  # a row with other bytes than were uploaded
@@ -18,6 +19,13 @@ class FindingKind(StrEnum):
 
 REMOVED: frozenset[FindingKind] = frozenset({FindingKind.ORPHAN, FindingKind.STRAY})
 """What is put right by removing something from the store, which nobody can bring back."""
+
+
+class Remedy(StrEnum):
+    """How far a thing was put right."""
+
+    DONE = "DONE"
+    SCHEDULED = "SCHEDULED"  # the store could not be asked for it now: upkeep will
 
 
 @dataclass(frozen=True, slots=True)

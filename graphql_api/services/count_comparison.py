@@ -1,11 +1,11 @@
 """What users and folders have stored and reserved, as it is counted and as it is."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from graphql_api.db import rules, usage_sums
 from graphql_api.db.engine import Database
-from graphql_api.model.finding import Finding, FindingKind
+from graphql_api.model.finding import Finding, FindingKind, Remedy
 from graphql_api.model.ids import FOLDER_PREFIX, USER_PREFIX
 from graphql_api.services.reconciling import CheckedPage
 
@@ -31,7 +31,7 @@ class CountCheck:
         ]
         return CheckedPage(len(holders), findings, holders[-1] if len(holders) == self._page_size else None)
 
-    async def fix(self, findings: Sequence[Finding]) -> Collection[Finding]:
+    async def fix(self, findings: Sequence[Finding]) -> Mapping[Finding, Remedy]:
         """Count them anew, while nobody else counts: what is stored meanwhile waits for it."""
         users = [finding.subject for finding in findings if finding.subject.startswith(USER_PREFIX)]
         if users:
@@ -41,7 +41,7 @@ class CountCheck:
             async with self._database.transaction() as connection:
                 await rules.lock_version(connection)
                 await usage_sums.recount_folders(connection)
-        return findings
+        return dict.fromkeys(findings, Remedy.DONE)
 
 
 def _told(sums: usage_sums.Sums) -> str:

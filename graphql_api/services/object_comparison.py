@@ -1,15 +1,15 @@
 """The store's objects and the rows that name them, both read in order of key, a page of each at a time."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import anyio
 
-from graphql_api.db import recorded_objects
+from graphql_api.db import deletions, recorded_objects
 from graphql_api.db.engine import Database
-from graphql_api.model.finding import Finding, FindingKind
+from graphql_api.model.finding import Finding, FindingKind, Remedy
 from graphql_api.model.ids import is_object_key
 from graphql_api.model.parts import Remains, StoreUpload
 from graphql_api.model.stored_object import ListedObject, RecordedObject
@@ -78,15 +78,17 @@ class ObjectCheck:
             return ()
         async with self._database.autocommit() as connection:
             known = await recorded_objects.find_known(connection, [one.key for one in objects])
-        return [
-            Finding(
-                FindingKind.ORPHAN if is_object_key(one.key) else FindingKind.FOREIGN,
-                one.key,
-                f"{one.size} bytes since {_at(one.modified_at)}",
-            )
-            for one in objects
-            if one.key not in known
-        ]
+            refused = await deletions.find_refused(connection, known)
+        findings: list[Finding] = []
+        for one in objects:
+            detail = f"{one.size} bytes since {_at(one.modified_at)}"
+            if one.key in refused:
+                detail += f", which the store refuses to remove since {_at(refused[one.key])}"
+                findings.append(Finding(FindingKind.REFUSED, one.key, detail))
+            elif one.key not in known:
+                kind = FindingKind.ORPHAN if is_object_key(one.key) else FindingKind.FOREIGN
+                findings.append(Finding(kind, one.key, detail))
+        return findings
 
     async def _not_as_recorded(self, suspects: Sequence[RecordedObject]) -> Sequence[Finding]:
         """Ask the store for each, and then the database again: whoever deletes a file removes its row first."""
@@ -124,29 +126,30 @@ class ObjectCheck:
             return Finding(FindingKind.WITHHELD, recorded.key, detail)
         return None
 
-    async def fix(self, findings: Sequence[Finding]) -> Collection[Finding]:
+    async def fix(self, findings: Sequence[Finding]) -> Mapping[Finding, Remedy]:
         """Remove what still no row has a use for, and give what is right again. What a file lacks nobody can bring
-        back, and what is not ours is not removed.
+        back, what is not ours is not removed, and what the store refuses to remove stays.
         """
         orphans = {finding.subject: finding for finding in findings if finding.kind is FindingKind.ORPHAN}
-        fixed = [orphans[key] for key in await self._remove_orphans(orphans)]
+        fixed = {orphans[key]: remedy for key, remedy in (await self._remove_orphans(orphans)).items()}
         for finding in findings:
             if finding.kind is FindingKind.WITHHELD and await self._give_again(finding.subject):
-                fixed.append(finding)
+                fixed[finding] = Remedy.DONE
         return fixed
 
-    async def _remove_orphans(self, keys: Collection[str]) -> Sequence[str]:
+    async def _remove_orphans(self, keys: Collection[str]) -> Mapping[str, Remedy]:
         """Those that are still orphans, looked at in the transaction that says so: no key is ever given twice and its
         row comes before its bytes, so an old one that no row names now is named by none later, either.
         """
         if not keys:
-            return ()
+            return {}
         async with self._database.transaction() as connection:
             known = await recorded_objects.find_known(connection, keys)
             remains = [Remains(key) for key in keys if key not in known]
             await self._upkeep.schedule_removal(connection, remains)
-        await self._upkeep.remove(remains)
-        return [each.key for each in remains]
+        removal = await self._upkeep.remove(remains)
+        fixed = dict.fromkeys([each.key for each in remains if each.key not in removal.refused], Remedy.SCHEDULED)
+        return fixed | dict.fromkeys(removal.gone, Remedy.DONE)
 
     async def _give_again(self, key: str) -> bool:
         found = await self._store.find(key)
@@ -180,13 +183,13 @@ class StrayCheck:
         last = None if page.last is None else json.dumps([page.last.key, page.last.id])
         return CheckedPage(page.examined, findings, last)
 
-    async def fix(self, findings: Sequence[Finding]) -> Collection[Finding]:
-        return [
-            finding
+    async def fix(self, findings: Sequence[Finding]) -> Mapping[Finding, Remedy]:
+        return {
+            finding: Remedy.DONE
             for finding in findings
             if finding.store_upload_id is not None
             and await self._strays.abort(StoreUpload(finding.subject, finding.store_upload_id))
-        ]
+        }
 
 
 def _looks_right(recorded: RecordedObject, listed: ListedObject | None) -> bool:

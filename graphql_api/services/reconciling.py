@@ -5,12 +5,12 @@ age, and leaves removals to upkeep. Whatever it does may be done twice.
 """
 
 import logging
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from graphql_api.errors import Conflict, NotFound
-from graphql_api.model.finding import REMOVED, Finding
+from graphql_api.model.finding import REMOVED, Finding, Remedy
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ class Check(Protocol):
     async def page(self, after: str | None) -> CheckedPage:
         """What is wrong with the next things. Changes nothing. Raises: Unavailable."""
 
-    async def fix(self, findings: Sequence[Finding]) -> Collection[Finding]:
-        """Put right what can be and is still wrong; which were. Raises: Unavailable: some may have been."""
+    async def fix(self, findings: Sequence[Finding]) -> Mapping[Finding, Remedy]:
+        """Put right what can be and is still wrong; what was, and how far. Raises: Unavailable: some may have been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Step:
 
     check: str
     page: CheckedPage
-    fixed: Collection[Finding]
+    fixed: Mapping[Finding, Remedy]
     place: Place | None
 
 
@@ -79,14 +79,15 @@ class Reconciling:
         while index < len(self._checks):
             check = self._checks[index]
             page = await check.page(after)
-            fixed: Collection[Finding] = ()
+            fixed: Mapping[Finding, Remedy] = {}
             if fix and page.findings:
                 removals += sum(finding.kind in REMOVED for finding in page.findings)
                 if removals > self._max_removals:
                     raise Conflict(f"at least {removals} things would be removed, of at most {self._max_removals}")
                 fixed = await check.fix(page.findings)
-                for finding in fixed:
-                    log.info("reconciled kind=%s subject=%s", finding.kind, finding.subject)
+                for finding, remedy in fixed.items():
+                    if remedy is Remedy.DONE:
+                        log.info("reconciled kind=%s subject=%s", finding.kind, finding.subject)
             after = page.last
             if after is None:
                 index += 1

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -23,6 +24,16 @@ LEASE: Final = timedelta(minutes=5)  # for one removal request, which is given u
 FAILED_AGAIN_AFTER: Final = timedelta(minutes=5)  # for uploads in parts that the store fails to abort
 REFUSED_AGAIN_AFTER: Final = timedelta(hours=1)  # for objects that the store refuses to remove, such as locked ones
 BATCH: Final = 1_000  # objects of one removal request
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Keys of objects that are gone, and of those that the store refuses to remove, such as locked ones. Others are
+    removed by a later sweep.
+    """
+
+    gone: Collection[str]
+    refused: Collection[str]
 
 
 class Upkeep:
@@ -69,15 +80,20 @@ class Upkeep:
         now = self._clock()
         await deletions.schedule_deletions(connection, remains, due_at=now, final_at=now + self._last_arrival)
 
-    async def remove(self, remains: Collection[Remains]) -> None:
+    async def remove(self, remains: Collection[Remains]) -> Removal:
         """After the commit: remove what was scheduled. When the store does not answer, a later sweep does it."""
+        gone: list[str] = []
+        refused: list[str] = []
         for start in range(0, len(remains), BATCH):
             batch = list(remains)[start : start + BATCH]
             try:
-                await self._remove(batch)
+                removal = await self._remove(batch)
             except Unavailable as error:
                 log.warning("removal_postponed objects=%d part=%s", len(batch), error.part)
-                return
+                break
+            gone += removal.gone
+            refused += removal.refused
+        return Removal(gone, refused)
 
     async def sweep(self) -> int:
         """Remove the bytes that are due; how many objects were removed. Raises: Unavailable."""
@@ -94,11 +110,11 @@ class Upkeep:
             due = await deletions.claim_due(connection, now=now, until=now + LEASE, limit=BATCH)
         if not due:
             return Turn(0, is_more=False)
-        return Turn(await self._remove(due), is_more=True)
+        return Turn(len((await self._remove(due)).gone), is_more=True)
 
-    async def _remove(self, remains: Sequence[Remains]) -> int:
-        """Remove scheduled objects and note what became of each; how many are gone. Uploads in parts that the store
-        fails to abort hold up no others: they are tried again later.
+    async def _remove(self, remains: Sequence[Remains]) -> Removal:
+        """Remove scheduled objects and note what became of each. Uploads in parts that the store fails to abort hold up
+        no others: they are tried again later.
 
         Raises: Unavailable: nothing was removed; what was not tried is due at once, for whoever comes next.
         """
@@ -110,19 +126,21 @@ class Upkeep:
             try:
                 refused = set(await self._store.delete(keys))
             except Unavailable as error:
-                failure, stuck, untried, keys = error, {}, {each.key for each in remains}, []
+                failure, keys = error, []
+        if failure is not None:  # as far as can be told the store is down, so it is nobody's own fault
+            stuck, untried = {}, {each.key for each in remains}
         gone = [key for key in keys if key not in refused]
         now = self._clock()
         async with self._database.transaction() as connection:
             await deletions.record_removed(connection, gone, now=now)
-            await deletions.postpone(connection, refused, due_at=now + REFUSED_AGAIN_AFTER)
+            await deletions.record_refused(connection, refused, now=now, due_at=now + REFUSED_AGAIN_AFTER)
             await deletions.postpone(connection, stuck, due_at=now + FAILED_AGAIN_AFTER)
             await deletions.postpone(connection, untried, due_at=now)
         if failure is not None:
             raise failure
         if stuck:
             log.warning("removal_postponed objects=%d part=store", len(stuck) + len(untried))
-        return len(gone)
+        return Removal(gone, refused)
 
     async def _abort_parts(self, remains: Iterable[Remains]) -> tuple[Mapping[str, Unavailable], Collection[str]]:
         """Before the objects, so that whoever joins the parts after this finds none. The keys of those that the store

@@ -33,7 +33,7 @@ from graphql_api.storage.bucket import lifecycle_rules, upload_cors_rule
 from tests.agreement import assert_in_agreement
 from tests.cli.program import MODULE, Program, outcome, refusal
 from tests.e2e.service import Surroundings
-from tests.faults import FaultyProxy, Hold, Request
+from tests.faults import Answer, FaultyProxy, Hold, Request
 from tests.store import free_port
 from tests.workers.running import events
 
@@ -232,6 +232,21 @@ def removes(request: Request) -> bool:
 
 def lists_objects(request: Request) -> bool:
     return "list-type=2" in request.query
+
+
+@ON_SQLITE
+async def test_what_the_store_does_not_remove_now_is_not_called_removed(house: House, server: SeaweedStore) -> None:
+    orphan = house.orphan()
+    with FaultyProxy(server.endpoint_url) as proxy:
+        proxy.plan(Answer(503), times=99, which=removes)
+        environ = {**house.environ, "GRAPHQL_API_S3_ENDPOINT_URL": proxy.address}
+        ended = outcome(["reconcile", "--fix"], house.folder, environ=environ, command=IN_TWO_DAYS)
+    assert ended.status == AGREES, ended.err
+    finding, total = ended.out.splitlines()
+    assert finding.startswith(f"orphan: {orphan}: ")
+    assert finding.endswith(": will be removed")
+    assert total.endswith(": found 1 orphan; 0 put right, 1 will be.")
+    assert house.objects() == {orphan}
 
 
 @ON_SQLITE

@@ -283,10 +283,10 @@ async def test_bytes_that_are_others_again_stay_withheld(sqlite_world: World) ->
     [finding] = (await check.page(None)).findings
     assert finding.kind is FindingKind.WITHHELD
     alter(world, upload)
-    assert await check.fix([finding]) == []
+    assert await check.fix([finding]) == {}
     assert (await now_of(world, alice, file)).altered_at is not None
     await world.services.files.delete(alice, [file.id])
-    assert await check.fix([finding]) == []
+    assert await check.fix([finding]) == {}
 
 
 RECORDED = RecordedObject("o/x", FileId("file_x"), 5, "text/plain", SHA256, None, "etag")

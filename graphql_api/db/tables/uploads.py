@@ -102,6 +102,7 @@ class ObjectDeletionRow(Base):
     """An object whose bytes must go at ``due_at``, and once more at ``final_at``; so must parts that were not joined.
 
     A PUT that began before its target expired may land after the first removal; after ``final_at`` none can.
+    ``refused_at``: since when the store refuses to remove the object, if it does.
     """
 
     __tablename__ = "object_deletions"
@@ -110,3 +111,4 @@ class ObjectDeletionRow(Base):
     store_upload_id: Mapped[str | None] = mapped_column(binary_text())
     due_at: Mapped[datetime] = mapped_column(index=True)
     final_at: Mapped[datetime]
+    refused_at: Mapped[datetime | None]

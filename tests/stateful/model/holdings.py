@@ -40,6 +40,7 @@ class Holdings:
         self.objects: dict[int, Blob] = {}
         self.removals: dict[int, tuple[datetime, datetime]] = {}  # when due, and when for the last time
         self.locked: set[int] = set()  # objects that the store refuses to remove
+        self.refused: set[int] = set()  # those that it has refused to remove since it last removed them
         self.strays_at = now
 
     def copy(self) -> Self:
@@ -157,9 +158,11 @@ class Holdings:
     def _remove_now(self, number: int) -> None:
         self.lose_parts(number)
         if number in self.locked:
+            self.refused.add(number)
             self.removals[number] = (self.now + REFUSED_AGAIN, self.removals[number][1])
             return
         self.objects.pop(number, None)
+        self.refused.discard(number)
         final = self.removals[number][1]
         if final <= self.now:
             del self.removals[number]

@@ -73,7 +73,8 @@ class Upkeep(Uploads):
         strays = self._strays(OLD_ENOUGH + STRAYS_EVERY)
         for number in strays:
             self.lose_parts(number)
-        return {("ALTERED", each) for each in self.swapped() & versions} | {("STRAY", each) for each in strays}
+        findings = {("ALTERED", each) for each in self.swapped() & versions} | {("STRAY", each) for each in strays}
+        return findings | {("REFUSED", each) for each in self.refused & self.objects.keys()}
 
     def swapped(self) -> set[int]:
         """Objects that are others than were verified, whether or not anybody has noticed."""
