@@ -1,5 +1,6 @@
 """What is really stored and reserved: the sums that ``usage`` keeps by additions, read from files and uploads."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -46,13 +47,30 @@ _STORED_OF: Final = (
 )
 
 
+_HOLDER: Final = upload_holder()
+_RESERVED_BY: Final = (  # for themselves, or for others whose files get new bytes
+    select(_HOLDER, _total(UploadRow.size))
+    .where(among(UploadRow.owner_id, texts("ids")), UploadRow.status.in_(UNFINISHED))
+    .group_by(_HOLDER)
+)
+_RESERVED_FOR: Final = (  # by others, for new bytes of their files
+    select(FileRow.owner_id, _total(UploadRow.size))
+    .join(FileScopeRow, FileScopeRow.file_id == FileRow.id)
+    .join(UploadRow, UploadRow.replaces == FileRow.id)
+    .where(among(FileScopeRow.scope, texts("ids")), FileScopeRow.scope == FileRow.owner_id)
+    .where(~among(UploadRow.owner_id, texts("ids")), UploadRow.status.in_(UNFINISHED))
+    .group_by(FileRow.owner_id)
+)
+
+
 async def sums_of_users(connection: AsyncConnection, ids: Collection[str]) -> Mapping[str, Sums]:
     """Of each of these users, of whom some may have nothing."""
     stored = {row[0]: row[1] for row in await connection.execute(_STORED_OF, {"ids": list(ids)})}
-    holder = upload_holder()
-    pending = select(holder, _total(UploadRow.size)).where(UploadRow.status.in_(UNFINISHED)).group_by(holder)
-    reserved = {row[0]: row[1] for row in await connection.execute(pending)}
-    return {id_: (stored.get(id_, 0), reserved.get(id_, 0)) for id_ in ids}
+    reserved: Counter[str] = Counter()
+    for statement in (_RESERVED_BY, _RESERVED_FOR):
+        for holder, size in await connection.execute(statement, {"ids": list(ids)}):
+            reserved[holder] += size
+    return {id_: (stored.get(id_, 0), reserved[id_]) for id_ in ids}
 
 
 async def recount_users(connection: AsyncConnection, ids: Collection[str]) -> int:
