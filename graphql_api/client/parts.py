@@ -48,8 +48,7 @@ class PartSender:
                 yield number
 
         async def bring(number: int) -> None:
-            async with self._slots:
-                crcs[number] = await self._bring(upload, plan, source, number)
+            crcs[number] = await self._bring(upload, plan, source, number)
 
         await in_parallel(int(self._slots.total_tokens), numbers(), bring)
         whole = 0
@@ -72,7 +71,8 @@ class PartSender:
             nonlocal refusals
             target = await self._remote.sign_part(upload.id, number, crc64nvme_hex(crc))
             try:
-                await put(self._http, target, source, self._progress, start=start, length=length)
+                async with self._slots:  # not while it is read or waits for its next try: others go on meanwhile
+                    await put(self._http, target, source, self._progress, start=start, length=length)
             except UploadGone:
                 raise
             except StoreRefused:

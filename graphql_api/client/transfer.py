@@ -55,6 +55,7 @@ class Client:
         )
         folders: dict[tuple[str, ...], RemoteFolder] = {}
         folders[()] = await find_folder(self.remote, to, makes_missing=True)
+        # All of them at once, in memory: how much will come is told before the first byte is sent.
         found = [entry for path in paths for entry in below(path)]
         self.progress.expect(sum(entry.size for entry in found if isinstance(entry, LocalFile)))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from graphql_api.client.patience import Patience
 from graphql_api.client.progress import Outcome
 from tests.client.conftest import Connect, FilesOf, Remembered
 from tests.e2e.client import Client
@@ -79,6 +80,24 @@ async def test_what_is_there_with_the_same_bytes_is_not_sent_again(
     assert set(progress.outcomes.values()) == {Outcome.THERE_ALREADY}
     assert len(proxy.seen(is_put)) == sent
     assert progress.moved == progress.expected == 2 * (SIZE + 14)
+
+
+async def test_parts_that_have_to_wait_hold_up_no_other_file(
+    connect: Connect, proxy: FaultyProxy, progress: Remembered, small: Path, large: Path, remote: str
+) -> None:
+    has_other_come = False
+
+    def waits_for_the_other(request: Request) -> bool:
+        nonlocal has_other_come
+        is_part = "partNumber=" in request.query
+        has_other_come = has_other_come or (is_put(request) and not is_part)
+        return is_put(request) and is_part and not has_other_come
+
+    proxy.plan(Answer(503), times=10_000, which=waits_for_the_other)
+    patience = Patience(tries=500, first=0.01, longest=0.01)
+    async with connect(patience=patience) as client:  # two requests at a time, and three parts
+        await client.upload([large, small], remote, parts_above=MIB)
+    assert progress.failures == {}
 
 
 async def test_the_api_knows_by_which_checksum_the_bytes_were_verified(
