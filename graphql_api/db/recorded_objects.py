@@ -15,7 +15,7 @@ from graphql_api.db.among import among, texts
 from graphql_api.db.tables import FileRow, FileVersionRow, ObjectDeletionRow, UploadRow
 from graphql_api.model.ids import FileId, FolderId
 from graphql_api.model.stored_object import RecordedObject
-from graphql_api.model.upload import UploadStatus
+from graphql_api.model.upload import UNFINISHED, UploadStatus
 
 _OF_VERSIONS: Final = (
     FileVersionRow.object_key,
@@ -39,11 +39,10 @@ _OF_FILES: Final = (  # by a program of an earlier version, which may still be r
 )
 _SOURCES: Final[tuple[tuple[Any, ...], ...]] = (_OF_VERSIONS, _OF_FILES)
 
-_UNFINISHED: Final = (UploadStatus.PENDING, UploadStatus.PROCESSING)
 _KNOWN: Final = union_all(
     select(FileVersionRow.object_key).where(among(FileVersionRow.object_key, texts("keys"))),
     select(FileRow.object_key).where(among(FileRow.object_key, texts("keys"))),
-    select(UploadRow.object_key).where(among(UploadRow.object_key, texts("keys")), UploadRow.status.in_(_UNFINISHED)),
+    select(UploadRow.object_key).where(among(UploadRow.object_key, texts("keys")), UploadRow.status.in_(UNFINISHED)),
     select(ObjectDeletionRow.object_key).where(among(ObjectDeletionRow.object_key, texts("keys"))),
 )
 

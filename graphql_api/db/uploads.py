@@ -17,6 +17,7 @@ from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
 from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.parts import Remains
 from graphql_api.model.upload import (
+    UNFINISHED,
     Fingerprint,
     OnConflict,
     Upload,
@@ -85,9 +86,6 @@ def upload_of(row: Any) -> Upload:
         evidence=None if row.evidence is None else Evidence(row.evidence),
         clean_etag=row.clean_etag,
     )
-
-
-_UNFINISHED = (UploadStatus.PENDING, UploadStatus.PROCESSING)
 
 
 async def find_uploads(
@@ -187,7 +185,7 @@ async def _abort(
 ) -> Mapping[UploadId, Remains]:
     statement = (
         update(UploadRow)
-        .where(are_meant, UploadRow.status.in_(_UNFINISHED))
+        .where(are_meant, UploadRow.status.in_(UNFINISHED))
         .values(status=UploadStatus.ABORTED, updated_at=now)
         .returning(UploadRow.id, UploadRow.object_key, UploadRow.store_upload_id, UploadRow.file_id)
     )
@@ -201,7 +199,7 @@ async def refile_uploads_for(connection: AsyncConnection, file_id: FileId, folde
     """The file moves there, and so do the uploads of new bytes for it; how many bytes they have reserved."""
     statement = (
         update(UploadRow)
-        .where(UploadRow.replaces == file_id, UploadRow.status.in_(_UNFINISHED))
+        .where(UploadRow.replaces == file_id, UploadRow.status.in_(UNFINISHED))
         .values(folder_id=folder_id)
         .returning(UploadRow.size)
     )
@@ -220,7 +218,7 @@ async def record_clean(connection: AsyncConnection, upload_id: UploadId, etag: s
     """The bytes with this ETag were called clean; None when the upload is over."""
     statement = (
         update(UploadRow)
-        .where(UploadRow.id == upload_id, UploadRow.status.in_(_UNFINISHED))
+        .where(UploadRow.id == upload_id, UploadRow.status.in_(UNFINISHED))
         .values(clean_etag=etag)
         .returning(*COLUMNS)
     )

@@ -12,9 +12,7 @@ from graphql_api.db.folders import subtree
 from graphql_api.db.tables import FileRow, FileScopeRow, FileVersionRow, StorageUsageRow, UploadRow, UserRow
 from graphql_api.db.usage import find_counted, lock_all, set_counted, upload_holder
 from graphql_api.model.ids import FOLDER_PREFIX, ROOT_FOLDER_ID, USER_PREFIX, FolderId
-from graphql_api.model.upload import UploadStatus
-
-UNFINISHED: Final = (UploadStatus.PENDING, UploadStatus.PROCESSING)
+from graphql_api.model.upload import UNFINISHED
 
 Sums = tuple[int, int]  # bytes stored, bytes reserved
 _NOTHING: Final = (0, 0)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from graphql_api.model.file import Evidence
 from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
@@ -21,6 +22,10 @@ class UploadStatus(StrEnum):
     FAILED = "FAILED"
     ABORTED = "ABORTED"
     EXPIRED = "EXPIRED"
+
+
+UNFINISHED: Final = (UploadStatus.PENDING, UploadStatus.PROCESSING)
+"""What may still become a file: it has room reserved, and its object is wanted."""
 
 
 class UploadMethod(StrEnum):

@@ -23,12 +23,11 @@ from graphql_api.model.signal import (
     UploadProgress,
     label_tag,
 )
-from graphql_api.model.upload import Upload, UploadStatus
+from graphql_api.model.upload import UNFINISHED, Upload, UploadStatus
 from graphql_api.services.standings import Standings
 
 MAX_READERS: Final = 4  # watchers that look into the database at one time; requests need its connections too
 RETRY_AFTER: Final = 5.0  # seconds until a watcher looks again when the database did not answer
-UNDER_WAY: Final = frozenset({UploadStatus.PENDING, UploadStatus.PROCESSING})
 
 
 class Live:
@@ -66,7 +65,7 @@ class Live:
                 if upload.status is not told:
                     yield UploadProgress(upload, told)
                     told = upload.status
-                if upload.status not in UNDER_WAY:
+                if upload.status not in UNFINISHED:
                     return
                 await box.take()
 

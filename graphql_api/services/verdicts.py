@@ -12,7 +12,7 @@ from graphql_api.model.audit import AuditAction, audit_event
 from graphql_api.model.file import Evidence
 from graphql_api.model.principal import Principal
 from graphql_api.model.scan import Judge, ScanResult, ScanVerdict
-from graphql_api.model.upload import Upload, UploadFailure, UploadFailureCode, UploadStatus
+from graphql_api.model.upload import UNFINISHED, Upload, UploadFailure, UploadFailureCode, UploadStatus
 from graphql_api.services.announcements import bytes_withheld
 from graphql_api.services.clock import Clock
 from graphql_api.services.settling import LOOK_AGAIN, SCAN_JOB, Completer, Settling
@@ -156,7 +156,7 @@ class Verdicts:
 
     async def _fail(self, upload: Upload, failure: UploadFailure) -> Upload:
         """End it from whichever state it is in, unless it has ended."""
-        while upload.status in (UploadStatus.PENDING, UploadStatus.PROCESSING):
+        while upload.status in UNFINISHED:
             ended = await self._upkeep.end(upload, UploadStatus.FAILED, failure)
             if ended is not None:
                 log.warning("upload_rejected upload=%s code=%s reason=%r", ended.id, failure.code, failure.message)
