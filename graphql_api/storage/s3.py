@@ -7,7 +7,6 @@ Without ``s3:ListBucket`` S3 answers 403 instead of 404 for an absent object, wh
 """
 
 import logging
-from base64 import b64decode
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -28,6 +27,7 @@ from graphql_api.model.stored_object import (
     StoreRequestKind,
 )
 from graphql_api.storage import s3_parts
+from graphql_api.storage.s3_checksums import crc64nvme_in_hex, sha256_in_hex
 from graphql_api.storage.s3_connection import AddressingStyle, S3Connection
 from graphql_api.storage.s3_failures import status_of
 from graphql_api.storage.s3_presigning import S3Presigner
@@ -44,8 +44,6 @@ DELETE_BATCH: Final = 1_000  # keys; S3's limit for one DeleteObjects
 JOIN_READ_TIMEOUT: Final = 300.0  # seconds; "processing could take several minutes" for a large object
 JOIN_ATTEMPTS: Final = 4
 JOIN_PAUSE: Final = 0.1  # seconds before the second attempt, doubled each time
-
-_BASE64_SHA256_LENGTH: Final = 44  # characters; a checksum of a multipart upload's checksums is longer: "...=-3"
 
 
 class S3Store:
@@ -186,11 +184,11 @@ class S3Store:
                 key=key,
                 size=found["ContentLength"],
                 content_type=found.get("ContentType", ""),
-                sha256=_sha256_in_hex(found.get("ChecksumSHA256")),
+                sha256=sha256_in_hex(found.get("ChecksumSHA256")),
                 etag=found["ETag"].strip('"'),
                 content_encoding=found.get("ContentEncoding") or None,
                 crc64nvme=(
-                    s3_parts.crc64nvme_in_hex(found.get("ChecksumCRC64NVME"))
+                    crc64nvme_in_hex(found.get("ChecksumCRC64NVME"))
                     if found.get("ChecksumType") == "FULL_OBJECT"
                     else None
                 ),
@@ -257,7 +255,3 @@ class S3Store:
     def close(self) -> None:
         """Close the idle connections. Idempotent."""
         self._connection.close()
-
-
-def _sha256_in_hex(checksum: str | None) -> str | None:
-    return b64decode(checksum).hex() if checksum is not None and len(checksum) == _BASE64_SHA256_LENGTH else None

@@ -4,7 +4,6 @@ Source: Amazon S3 API reference, "CreateMultipartUpload", "ListParts", "Complete
 "AbortMultipartUpload", "ListMultipartUploads".
 """
 
-from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING, Final
@@ -13,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from graphql_api.model.parts import JoinOutcome, OpenStoreUpload, StoredPart, StoreUpload
 from graphql_api.model.stored_object import PromisedObject
+from graphql_api.storage.s3_checksums import crc64nvme_in_hex, in_base64
 from graphql_api.storage.s3_failures import code_of, status_of
 
 if TYPE_CHECKING:  # stubs are installed for the checks only
@@ -25,8 +25,6 @@ if TYPE_CHECKING:  # stubs are installed for the checks only
     )
 
 PAGE: Final = 1_000  # parts or uploads; S3's limit for one list
-
-_BASE64_CRC64_LENGTH: Final = 12  # characters
 
 # Errors that prove that the parts are not what they were said to be. InvalidRequest is none of them: S3 answers so when
 # they have another length than was said, which is their sum, but also when it does not like a header; and InvalidDigest
@@ -96,7 +94,7 @@ def join(
         "IfNoneMatch": "*",
     }
     if crc64nvme is not None:
-        request |= {"ChecksumCRC64NVME": _base64(crc64nvme), "ChecksumType": "FULL_OBJECT"}
+        request |= {"ChecksumCRC64NVME": in_base64(crc64nvme), "ChecksumType": "FULL_OBJECT"}
     try:
         client.complete_multipart_upload(**request)
     except ClientError as error:
@@ -171,11 +169,6 @@ def _place(opened: OpenStoreUpload) -> tuple[str, str]:
     return opened.upload.key, opened.upload.id
 
 
-def crc64nvme_in_hex(checksum: str | None) -> str | None:
-    """From S3's base64; None for a checksum of checksums, which ends in a number of parts."""
-    return b64decode(checksum).hex() if checksum is not None and len(checksum) == _BASE64_CRC64_LENGTH else None
-
-
 def _stored_part(part: "PartTypeDef") -> StoredPart:
     return StoredPart(
         number=part["PartNumber"],
@@ -188,12 +181,8 @@ def _stored_part(part: "PartTypeDef") -> StoredPart:
 def _completed_part(part: StoredPart) -> "CompletedPartTypeDef":
     completed: CompletedPartTypeDef = {"PartNumber": part.number, "ETag": f'"{part.etag}"'}
     if part.crc64nvme is not None:
-        completed["ChecksumCRC64NVME"] = _base64(part.crc64nvme)
+        completed["ChecksumCRC64NVME"] = in_base64(part.crc64nvme)
     return completed
-
-
-def _base64(hexadecimal: str) -> str:
-    return b64encode(bytes.fromhex(hexadecimal)).decode()
 
 
 def _is_absent(error: ClientError) -> bool:

@@ -4,7 +4,6 @@ The arithmetic is ``signing``'s. No request is sent, though a look for credentia
 """
 
 import logging
-from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -22,6 +21,7 @@ from graphql_api.signing.post_policy import sign_post
 from graphql_api.signing.sigv4 import QueryPresigner, StoreCredentials
 from graphql_api.signing.sigv4_parts import CHECKSUM_HEADER, PartPresigner
 from graphql_api.storage.credentials import CredentialSource
+from graphql_api.storage.s3_checksums import in_base64
 from graphql_api.storage.s3_failures import FAILURES, unavailable
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class S3Presigner:
         held, presigned_at, expires_at = await self._term("presign_put", now, lifetime)
         headers = [("Content-Type", promise.content_type), ("If-None-Match", "*")]
         if promise.sha256 is not None:
-            headers.append(("x-amz-checksum-sha256", _base64(promise.sha256)))
+            headers.append(("x-amz-checksum-sha256", in_base64(promise.sha256)))
         url = self._presigner.presign(
             "PUT",
             path,
@@ -76,7 +76,7 @@ class S3Presigner:
             path[1:],
             [
                 ("Content-Type", promise.content_type),
-                ("x-amz-checksum-sha256", _base64(promise.sha256)),
+                ("x-amz-checksum-sha256", in_base64(promise.sha256)),
                 ("success_action_status", "201"),  # S3 then says in the body where the object is, too
             ],
             size=promise.size,
@@ -111,7 +111,7 @@ class S3Presigner:
             if part.crc64nvme is None:
                 targets.append(PartTarget(part.number, without.presign(part.number, part.size), (), expires_at))
             else:
-                checksum = _base64(part.crc64nvme)
+                checksum = in_base64(part.crc64nvme)
                 url = with_checksum.presign(part.number, part.size, checksum)
                 targets.append(PartTarget(part.number, url, ((CHECKSUM_HEADER, checksum),), expires_at))
         return targets
@@ -179,8 +179,3 @@ def _path(key: str) -> str:
     if not key.isascii():
         raise ValueError("Object keys are ASCII.")
     return f"/{key}"
-
-
-def _base64(hexadecimal: str) -> str:
-    """Nouns carry checksums in hex, S3's headers in base64."""
-    return b64encode(bytes.fromhex(hexadecimal)).decode()
