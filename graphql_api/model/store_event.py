@@ -40,10 +40,5 @@ class ScanVerdict:
     result: ScanResult
     threats: tuple[str, ...] = ()
 
-    @property
-    def is_clean(self) -> bool:
-        """Whether it was scanned and nothing was found."""
-        return self.result is ScanResult.NO_THREATS_FOUND
-
 
 StoreEvent = ObjectArrived | ScanVerdict
