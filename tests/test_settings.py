@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
 from graphql_api.errors import ConfigurationError
-from graphql_api.settings import OF_THE_CLIENT, PREFIX, Settings
+from graphql_api.model.parts import MAX_OBJECT_SIZE
+from graphql_api.settings import MAX_OBJECT_BYTES, OF_THE_CLIENT, PREFIX, Settings
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "settings.md"
 
@@ -376,6 +377,10 @@ def test_the_document_has_a_row_for_every_setting_and_no_other() -> None:
 def test_the_document_names_no_setting_that_does_not_exist() -> None:
     named = set(re.findall(rf"{PREFIX}[A-Z0-9_]+", DOCUMENT.read_text(encoding="utf-8")))
     assert named == set(names()) | OF_THE_CLIENT
+
+
+def test_the_largest_file_that_can_be_set_is_the_largest_that_parts_can_make() -> None:
+    assert MAX_OBJECT_BYTES == MAX_OBJECT_SIZE  # settings know no model
 
 
 def test_what_the_client_reads_is_no_fault() -> None:
