@@ -38,6 +38,7 @@ from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
 from graphql_api.services.object_comparison import ObjectCheck, StrayCheck
 from graphql_api.services.outbox import Outbox
+from graphql_api.services.passwords import Passwords
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
@@ -45,6 +46,7 @@ from graphql_api.services.rechecks import Rechecks
 from graphql_api.services.reconciling import Reconciling
 from graphql_api.services.scans import Scans
 from graphql_api.services.settling import SCAN_JOB, Settling
+from graphql_api.services.share_links import ShareLinks
 from graphql_api.services.standings import Standings
 from graphql_api.services.store_events import StoreEvents
 from graphql_api.services.strays import EVERY, SAFE_AGE, Strays
@@ -54,6 +56,7 @@ from graphql_api.services.upload_wishes import UploadLimits
 from graphql_api.services.uploads import Uploads
 from graphql_api.services.verdicts import Verdicts
 from graphql_api.services.versions import Versions
+from graphql_api.services.visits import GuessLimits, Visits
 from graphql_api.settings import Settings
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import HashAlgorithm, Keyring, SigningKey
@@ -137,20 +140,22 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
     settling = Settling(database, versions, upkeep, JUDGES[settings.scan], settings.scan_patience, admission)
     verdicts = Verdicts(database, standings, settling, store, upkeep, clock)
     completion = Completion(database, standings, uploads, store, upkeep, settling, verdicts, clock)
+    delivery = Delivery(
+        CloudFrontSigner(settings.cdn_base_url, Keyring([key])),
+        clock,
+        max_lifetime=settings.link_max_lifetime,
+        redirect_lifetime=settings.redirect_lifetime,
+        window=settings.link_window,
+        memory=settings.link_memo_bytes,
+    )
+    cursor_seal = CursorSeal(pem.encode())  # a secret that all processes have
+    passwords = Passwords()
     services = Services(
         accounts=accounts,
         audit_log=AuditLog(database, standings, clock, retention=settings.audit_retention or None),
         completion=completion,
-        delivery=Delivery(
-            CloudFrontSigner(settings.cdn_base_url, Keyring([key])),
-            clock,
-            max_lifetime=settings.link_max_lifetime,
-            window=settings.link_window,
-            memory=settings.link_memo_bytes,
-        ),
-        files=Files(  # sealed with a secret that all processes have
-            database, standings, upkeep, clock, CursorSeal(pem.encode()), admission
-        ),
+        delivery=delivery,
+        files=Files(database, standings, upkeep, clock, cursor_seal, admission),
         folders=Folders(database, standings, upkeep, clock, admission),
         groups=Groups(database, standings, clock),
         health=Health(database, store),
@@ -164,10 +169,30 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         quotas=Quotas(database, standings, admission, clock, max_file_size=settings.max_upload_bytes),
         rechecks=Rechecks(database, store, clock, transfer_grace=settings.transfer_grace),
         strays=Strays(database, store, clock),
+        share_links=ShareLinks(
+            database,
+            standings,
+            passwords,
+            clock,
+            public_url=settings.public_url,
+            max_lifetime=settings.share_max_lifetime,
+            redirect_lifetime=settings.redirect_lifetime,
+        ),
         upkeep=upkeep,
         upload_targets=UploadTargets(database, uploads, store, clock, limits),
         uploads=uploads,
         versions=versions,
+        visits=Visits(
+            database,
+            standings,
+            delivery,
+            passwords,
+            clock,
+            cursor_seal,
+            GuessLimits(
+                settings.share_guesses_per_address, settings.share_guesses_per_link, settings.share_guess_window
+            ),
+        ),
     )
     event_source, store_events = _event_source(settings), None
     if event_source is not None:
@@ -301,6 +326,7 @@ def _standing_loops(assembly: Assembly, settings: Settings) -> list[Loop]:
             Loop("strays", services.strays.turn, interval),
             Loop("rechecks", services.rechecks.turn, interval),
             Loop("records", services.audit_log.turn, interval),
+            Loop("share_links", services.share_links.turn, interval),
             Loop("dead_letters", assembly.dead_letters.turn, interval),
         ]
     return loops

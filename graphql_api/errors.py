@@ -11,6 +11,7 @@
     ├── UploadStateConflict       the upload is not in a state that allows this
     │   └── BytesMissing          the store does not hold the bytes yet: send them, then ask again
     ├── UploadMismatch            the store holds something else than was promised, or malware; the upload has failed
+    ├── RateLimited               too often in vain: come back later
     ├── Unauthenticated           the credentials are bad (never: absent)
     ├── Unavailable               a part we depend on does not answer; nothing is half-done, ask again
     └── ConfigurationError        the operator's settings, keys or schema are at fault; lists every fault found
@@ -21,6 +22,7 @@ failure is not about one value.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the nouns import nothing but this module, so the names are needed by the type checker only
@@ -126,6 +128,16 @@ class UploadMismatch(DeliveryError):
     def __init__(self, failure: "UploadFailure", *, path: Sequence[str] = ()) -> None:
         super().__init__(failure.message, path=path)
         self.failure = failure
+
+
+class RateLimited(DeliveryError):
+    """It was tried too often in vain, from there or of that; nothing was looked at. ``retry_after``: until it may."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, *, retry_after: timedelta) -> None:
+        super().__init__("There were too many failed attempts; try again later.")
+        self.retry_after = retry_after
 
 
 class Unauthenticated(DeliveryError):

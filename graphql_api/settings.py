@@ -209,6 +209,29 @@ class Settings(BaseSettings):
     link_memo_bytes: int = Field(default=32 * MIB, ge=0, le=MAX_BYTES)
     """Memory of each process for links to be given again, about 1200 bytes each; 0 signs every link anew."""
 
+    public_url: Annotated[Origin, LocalOrEncrypted] | None = None
+    """Where browsers reach this service: `https://` and a host, without a path. Share links begin with it."""
+    share_max_lifetime: Annotated[timedelta, _seconds(60, 315_360_000)] = Field(
+        default=timedelta(days=90), alias=f"{PREFIX}SHARE_MAX_SECONDS"
+    )
+    """Longest lifetime of a share link, and that of one for which no end is wished; 60 to 315360000 (10 years)."""
+    redirect_lifetime: Annotated[timedelta, _seconds(1, 3600)] = Field(
+        default=timedelta(seconds=60), alias=f"{PREFIX}REDIRECT_SECONDS"
+    )
+    """Lifetime of the link to which a share link, or the lasting address of a file, redirects; 1 to 3600."""
+    share_guesses_per_address: int = Field(default=50, ge=1, le=1_000_000)
+    """How many unknown share links and wrong passwords may come from one address (IPv6: a /64) in the time below."""
+    share_guesses_per_link: int = Field(default=20, ge=1, le=1_000_000)
+    """How many of these may be about one share link, or about links whose addresses begin alike."""
+    share_guess_window: Annotated[timedelta, _seconds(1, 86_400)] = Field(
+        default=timedelta(minutes=10), alias=f"{PREFIX}SHARE_GUESS_SECONDS"
+    )
+    """In what time that many failures are forgotten; 1 to 86400 (a day). Each process counts for itself."""
+    file_session_lifetime: Annotated[timedelta, _seconds(60, 86_400)] = Field(
+        default=timedelta(hours=1), alias=f"{PREFIX}FILE_SESSION_SECONDS"
+    )
+    """Longest lifetime of the cookie for `/f/`; 60 to 86400 (a day). It never outlives the token it was made with."""
+
     scan: Literal["none", "clamd", "guardduty"] = "none"
     """Who must call an upload clean before it becomes a file: `none`, `clamd` or `guardduty`."""
     clamd_address: Annotated[str, AfterValidator(setting_values.clamd_address)] | None = None

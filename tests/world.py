@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import strawberry
+from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from graphql_api.db.engine import Database
@@ -31,12 +32,14 @@ from graphql_api.services.live import Live
 from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
 from graphql_api.services.outbox import Outbox
+from graphql_api.services.passwords import Passwords
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
 from graphql_api.services.rechecks import Rechecks
 from graphql_api.services.scans import Scans
 from graphql_api.services.settling import SCAN_JOB, Settling
+from graphql_api.services.share_links import ShareLinks
 from graphql_api.services.standings import Standings
 from graphql_api.services.strays import Strays
 from graphql_api.services.upkeep import Upkeep
@@ -45,6 +48,7 @@ from graphql_api.services.upload_wishes import UploadLimits
 from graphql_api.services.uploads import Uploads
 from graphql_api.services.verdicts import Verdicts
 from graphql_api.services.versions import Versions
+from graphql_api.services.visits import GuessLimits, Visits
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import HashAlgorithm, Keyring, KeyStatus, SigningKey
 from tests.memory_store import MemoryStore
@@ -55,6 +59,10 @@ CURSOR_SEAL = CursorSeal(b"a secret of this service")
 ISSUER = "https://issuer.test"
 SCAN_PATIENCE = timedelta(days=1)
 MAX_VERSIONS = 5  # of a file
+SHARE_MAX_LIFETIME = timedelta(days=90)
+REDIRECT_LIFETIME = timedelta(seconds=60)
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # to make, and to guess at
+GUESS_LIMITS = GuessLimits(per_address=50, per_link=20, window=timedelta(minutes=10))
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
@@ -104,6 +112,7 @@ class World:
     user_quota: int | None = None  # bytes
     max_versions: int = MAX_VERSIONS
     store_of: Callable[[Clock], MemoryStore] = MemoryStore
+    guess_limits: GuessLimits = GUESS_LIMITS
     store: MemoryStore = field(init=False)
     standings: Standings = field(init=False)
     services: Services = field(init=False)
@@ -139,17 +148,20 @@ class World:
         )
         scans = Scans(self.database, self.store, self.scanner, verdicts)
         self.verdicts, self.scans = verdicts, Outbox(self.database, self.clock, {SCAN_JOB: scans.scan})
+        delivery = Delivery(
+            CloudFrontSigner("https://cdn.test", Keyring([KEY])),
+            self.clock,
+            max_lifetime=timedelta(days=1),
+            redirect_lifetime=REDIRECT_LIFETIME,
+            window=timedelta(minutes=30),
+            memory=1024**2,
+        )
+        passwords = Passwords(QUICK)
         self.services = Services(
             accounts=accounts,
             audit_log=AuditLog(self.database, self.standings, self.clock, retention=timedelta(days=400)),
             completion=completion,
-            delivery=Delivery(
-                CloudFrontSigner("https://cdn.test", Keyring([KEY])),
-                self.clock,
-                max_lifetime=timedelta(days=1),
-                window=timedelta(minutes=30),
-                memory=1024**2,
-            ),
+            delivery=delivery,
             files=Files(self.database, self.standings, upkeep, self.clock, CURSOR_SEAL, admission),
             folders=Folders(self.database, self.standings, upkeep, self.clock, admission),
             groups=Groups(self.database, self.standings, self.clock),
@@ -164,10 +176,22 @@ class World:
             quotas=Quotas(self.database, self.standings, admission, self.clock, max_file_size=MAX_OBJECT_SIZE),
             rechecks=Rechecks(self.database, self.store, self.clock, transfer_grace=timedelta(hours=1)),
             strays=Strays(self.database, self.store, self.clock),
+            share_links=ShareLinks(
+                self.database,
+                self.standings,
+                passwords,
+                self.clock,
+                public_url="https://files.test",
+                max_lifetime=SHARE_MAX_LIFETIME,
+                redirect_lifetime=REDIRECT_LIFETIME,
+            ),
             upkeep=upkeep,
             upload_targets=UploadTargets(self.database, uploads, self.store, self.clock, limits),
             uploads=uploads,
             versions=versions,
+            visits=Visits(
+                self.database, self.standings, delivery, passwords, self.clock, CURSOR_SEAL, self.guess_limits
+            ),
         )
 
     async def sweep(self) -> int:

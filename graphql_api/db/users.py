@@ -19,7 +19,7 @@ from graphql_api.db.tables import FolderRow, PolicyStateRow, UserRow
 from graphql_api.errors import InputFault, InvalidInput
 from graphql_api.model.group import User, email_key
 from graphql_api.model.ids import FolderId, UserId
-from graphql_api.model.principal import Identity
+from graphql_api.model.principal import Identity, Principal
 
 COLUMNS: tuple[Any, ...] = (UserRow.id, UserRow.display_name, UserRow.email, UserRow.signed_in_at, UserRow.created_at)
 
@@ -33,6 +33,7 @@ _FIND = select(
     UserRow.email,
     UserRow.email_key,
     UserRow.claim_groups,
+    UserRow.claim_is_admin,
     exists()
     .where(
         _Invited.issuer == bindparam("issuer"),
@@ -42,6 +43,9 @@ _FIND = select(
     .label("is_invited_too"),
 ).where(
     UserRow.issuer == bindparam("issuer"), UserRow.subject == bindparam("subject"), UserRow.signed_in_at.is_not(None)
+)
+_LAST_TOKEN = select(UserRow.display_name, UserRow.claim_groups, UserRow.claim_is_admin).where(
+    UserRow.id == bindparam("user_id"), UserRow.signed_in_at.is_not(None)
 )
 _HOME = select(FolderRow.id).where(FolderRow.home_of == bindparam("user_id"))
 
@@ -139,6 +143,15 @@ async def insert_user(connection: AsyncConnection, user_id: UserId, identity: Id
     return await connection.scalar(statement.returning(UserRow.id)) is not None
 
 
+async def recall_principal(connection: AsyncConnection, user_id: UserId) -> Principal | None:
+    """The user, who is not asking, as their last token told of them; None when they have never signed in."""
+    row = (await connection.execute(_LAST_TOKEN, {"user_id": user_id})).one_or_none()
+    if row is None:
+        return None
+    groups = frozenset(orjson.loads(row.claim_groups or "[]"))
+    return Principal(user_id, row.display_name, groups, is_admin=row.claim_is_admin)
+
+
 async def find_users(connection: AsyncConnection, ids: Collection[UserId]) -> Mapping[UserId, User]:
     """Those of ``ids`` that there are. Authorised by nobody, like all of this module."""
     rows = await connection.execute(select(*COLUMNS).where(UserRow.id.in_(ids)))
@@ -202,23 +215,24 @@ async def find_home(connection: AsyncConnection, user_id: UserId) -> FolderId | 
     return None if found is None else FolderId(found)
 
 
-async def _find(connection: AsyncConnection, identity: Identity, said: Mapping[str, str | None]) -> Any:
+async def _find(connection: AsyncConnection, identity: Identity, said: Mapping[str, Any]) -> Any:
     asked = {"issuer": identity.issuer, "subject": identity.subject, "email_key": said["email_key"]}
     return (await connection.execute(_FIND, asked)).one_or_none()
 
 
-async def _follow(connection: AsyncConnection, row: Any, said: Mapping[str, str | None]) -> None:
+async def _follow(connection: AsyncConnection, row: Any, said: Mapping[str, Any]) -> None:
     if any(getattr(row, name) != value for name, value in said.items()):
         await connection.execute(update(UserRow).where(UserRow.id == row.id).values(**said))
 
 
-def _said(identity: Identity) -> dict[str, str | None]:
+def _said(identity: Identity) -> dict[str, Any]:
     """The columns that follow the token."""
     return {
         "display_name": identity.display_name,
         "email": identity.email,
         "email_key": None if identity.email is None else email_key(identity.email),
         "claim_groups": orjson.dumps(sorted(identity.groups)).decode(),
+        "claim_is_admin": identity.is_admin,
     }
 
 

@@ -177,6 +177,8 @@ _describe(
     QUOTA_CHANGED="A user's quota changed.",
     GATE_CHANGED="A folder's gate changed.",
     FILE_WITHHELD="A scanner called bytes of a file infected, and nobody gets a link to them any more.",
+    SHARE_LINK_CREATED="A share link came.",
+    SHARE_LINK_REVOKED="A share link was revoked, or went with its file or folder.",
 )
 _describe(
     UserErrorCode,

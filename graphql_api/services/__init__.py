@@ -17,11 +17,13 @@ from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
 from graphql_api.services.rechecks import Rechecks
+from graphql_api.services.share_links import ShareLinks
 from graphql_api.services.strays import Strays
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.uploads import Uploads
 from graphql_api.services.versions import Versions
+from graphql_api.services.visits import Visits
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,10 @@ class Services:
     policies: Policies
     quotas: Quotas
     rechecks: Rechecks
+    share_links: ShareLinks
     strays: Strays
     upkeep: Upkeep
     upload_targets: UploadTargets
     uploads: Uploads
     versions: Versions
+    visits: Visits

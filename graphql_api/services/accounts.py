@@ -1,6 +1,7 @@
 """From a verified identity to the principal that every other service receives."""
 
 from collections import OrderedDict
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -55,6 +56,16 @@ class Accounts:
             address=address,
             request_id=request_id,
         )
+
+    async def recall(
+        self, user_id: UserId, *, address: Address | None = None, request_id: str | None = None
+    ) -> Principal | None:
+        """The principal whom this process, or another, has let in before, as their last token told of them; None if
+        there is none. Raises: Unavailable.
+        """
+        async with self._database.autocommit() as connection:
+            found = await users.recall_principal(connection, user_id)
+        return None if found is None else replace(found, address=address, request_id=request_id)
 
     async def find_home(self, principal: Principal) -> FolderId | None:
         """The principal's own folder, if it was given one and has not deleted it."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
 
-from graphql_api.access import read_grant
+from graphql_api.access import read_grant, shortened
 from graphql_api.errors import InputFault, InvalidInput
 from graphql_api.model.delivery import ContentDisposition, Link, LinkWish, ReadGrant
 from graphql_api.model.file import File
@@ -17,16 +17,24 @@ from graphql_api.signing import UrlSigner
 
 
 class Delivery:
-    """Signs links. ``max_lifetime`` bounds every one of them; ``window`` is what their end is rounded to; ``memory``:
-    how many bytes may be taken to remember them.
+    """Signs links. ``max_lifetime`` bounds every one of them, ``redirect_lifetime`` those that somebody is sent on to;
+    ``window`` is what their end is rounded to; ``memory``: how many bytes may be taken to remember them.
     """
 
     def __init__(
-        self, signer: UrlSigner, clock: Clock, *, max_lifetime: timedelta, window: timedelta, memory: int
+        self,
+        signer: UrlSigner,
+        clock: Clock,
+        *,
+        max_lifetime: timedelta,
+        redirect_lifetime: timedelta,
+        window: timedelta,
+        memory: int,
     ) -> None:
         self._signer = signer
         self._clock = clock
         self._longest = _seconds(max_lifetime)
+        self._redirect_lifetime = redirect_lifetime
         self._windows = Windows(window)
         self._memo = LinkMemo(memory)
 
@@ -57,6 +65,12 @@ class Delivery:
                 kept = self._kept(key, grant, wish, now)
             links.append(kept.link)
         return links
+
+    def sign_briefly(self, grant: ReadGrant, *, until: datetime | None = None) -> Link:
+        """A link of seconds, on the grant's terms, to redirect to; it ends no later than ``until``."""
+        lifetime = self._redirect_lifetime
+        (link,) = self.sign([shortened(grant, max_lifetime=lifetime, until=until)], LinkWish(lifetime))
+        return link
 
     def _order(self, wish: LinkWish, terms: ReadTerms) -> str:
         """What is asked for and allowed, as one text: a dictionary finds it quicker than nouns."""

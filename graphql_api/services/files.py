@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.db import audit, files, folders, rules, scopes, uploads, usage, versions
+from graphql_api.db import audit, files, folders, rules, scopes, share_links, uploads, usage, versions
 from graphql_api.db.engine import Database
 from graphql_api.db.files import LockedFile
 from graphql_api.db.rulebooks import chains_of
@@ -27,6 +27,7 @@ from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim
 from graphql_api.services.requirements import chains_in, lock_writable, no_file, require, require_to_refile
 from graphql_api.services.rule_json import rules_gone
+from graphql_api.services.share_links import links_gone
 from graphql_api.services.sniffing import contradicts
 from graphql_api.services.standings import Standings
 from graphql_api.services.upkeep import Upkeep
@@ -203,9 +204,11 @@ class Files:
             remains += aborted.values()
             less = [*await usage.of_ended(connection, aborted), *await usage.of_going(connection, ids)]
             await folders.release_names(connection, ids)
+            links = await share_links.delete_links_on(connection, ids)
             gone = await files.delete_files(connection, ids)
             events = [_deletion(principal, locked.file, now) for locked in going]
-            await audit.insert_events(connection, [*events, *rules_gone(principal, gone, now)])
+            events += [*rules_gone(principal, gone, now), *links_gone(principal, links, now)]
+            await audit.insert_events(connection, events)
             files_deleted(connection, going, gone)
             upload_changed(connection, *aborted)
             await self._upkeep.schedule_removal(connection, remains)

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
-from graphql_api.db import audit, files, folder_lists, folders, rules, scopes, uploads, usage, versions
+from graphql_api.db import audit, files, folder_lists, folders, rules, scopes, share_links, uploads, usage, versions
 from graphql_api.db.engine import Database
 from graphql_api.db.folders import PlacedFolder, scopes_of
 from graphql_api.errors import Conflict, Forbidden, InputFault, InvalidInput, NotFound
@@ -31,6 +31,7 @@ from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim
 from graphql_api.services.requirements import chains_in, require, require_to_refile
 from graphql_api.services.rule_json import rules_gone
+from graphql_api.services.share_links import links_gone
 from graphql_api.services.standings import Standings
 from graphql_api.services.upkeep import Upkeep
 
@@ -225,6 +226,7 @@ class Folders:
             remains += aborted.values()
             less = [*await usage.of_ended(connection, aborted), *await usage.of_going(connection, file_ids)]
             await folders.release_names(connection, file_ids)
+            links = await share_links.delete_links_on(connection, [*file_ids, *ids])
             gone = await files.delete_files(connection, file_ids)
             gone += await folders.delete_folders(connection, ids)
             before = {
@@ -235,7 +237,8 @@ class Folders:
                 "files": len(file_ids),
             }
             event = audit_event(principal, AuditAction.FOLDER_DELETED, folder_id, now=now, before=before)
-            await audit.insert_events(connection, [event, *rules_gone(principal, gone, now)])
+            events = [event, *rules_gone(principal, gone, now), *links_gone(principal, links, now)]
+            await audit.insert_events(connection, events)
             await self._upkeep.schedule_removal(connection, remains)
             upload_changed(connection, *aborted)
             folder_deleted(connection, found.folder, parent_id, ids, gone)

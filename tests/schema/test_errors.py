@@ -12,7 +12,7 @@ from graphql_api.model.delivery import SignedUrl
 from graphql_api.model.stored_object import PutUploadTarget
 from graphql_api.services.delivery import Delivery
 from tests.services.stories import filed, promised
-from tests.world import START, World
+from tests.world import REDIRECT_LIFETIME, START, World
 
 SECRET = "postgresql://admin:hunter2@db.internal/files"
 CREATE = """mutation { createUpload(input: {filename: "a", size: 1, contentType: "a/b"}) {
@@ -38,7 +38,14 @@ class WrongSigner:
 
 
 def with_signer(world: World, signer: Any) -> None:
-    delivery = Delivery(signer, world.clock, max_lifetime=timedelta(days=1), window=timedelta(1), memory=0)
+    delivery = Delivery(
+        signer,
+        world.clock,
+        max_lifetime=timedelta(days=1),
+        redirect_lifetime=REDIRECT_LIFETIME,
+        window=timedelta(1),
+        memory=0,
+    )
     world.services = dataclasses.replace(world.services, delivery=delivery)
 
 

@@ -53,7 +53,9 @@ def urls(description: dict[str, Any]) -> list[str]:
     now = datetime.fromisoformat(description["now"])
     window, longest = (timedelta(seconds=description[name]) for name in ("window", "longest"))
     signer = CloudFrontSigner("https://cdn.test", Keyring([SigningKey.from_pem("K1", description["pem"])]))
-    delivery = Delivery(signer, lambda: now, max_lifetime=longest, window=window, memory=2**20)
+    delivery = Delivery(
+        signer, lambda: now, max_lifetime=longest, redirect_lifetime=longest, window=window, memory=2**20
+    )
     return [link.url for link in page(delivery, description["files"])]
 
 

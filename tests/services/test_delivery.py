@@ -21,7 +21,7 @@ from graphql_api.services.content_disposition import content_disposition
 from graphql_api.services.delivery import Delivery
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import Keyring
-from tests.world import KEY, START, Clock
+from tests.world import KEY, REDIRECT_LIFETIME, START, Clock
 
 DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
 EMOJIS = "😀" * 251 + ".pdf"
@@ -54,7 +54,9 @@ def grant(name: str = "cat.jpg", terms: ReadTerms = PLAIN, **changes: str) -> Re
 
 def signed(wish: LinkWish, of: ReadGrant | None = None, clock: Clock | None = None) -> Link:
     signer = CloudFrontSigner("https://cdn.test", Keyring([KEY]))
-    delivery = Delivery(signer, clock or Clock(), max_lifetime=DAY, window=HOUR, memory=0)
+    delivery = Delivery(
+        signer, clock or Clock(), max_lifetime=DAY, redirect_lifetime=REDIRECT_LIFETIME, window=HOUR, memory=0
+    )
     [link] = delivery.sign([of or grant()], wish)
     return link
 

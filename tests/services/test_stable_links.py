@@ -33,7 +33,7 @@ from tests.services.links_elsewhere import grant, page
 from tests.services.rulings import ruled, wish
 from tests.services.stories import filed
 from tests.signing.conftest import pem_of
-from tests.world import KEY, START, Clock, World
+from tests.world import KEY, REDIRECT_LIFETIME, START, Clock, World
 
 ROOT = Path(__file__).parents[2]
 READ = Permission.READ
@@ -62,7 +62,14 @@ class Counting:
 
 
 def delivery(signer: Counting, clock: Clock, memory: int = MIB) -> Delivery:
-    return Delivery(signer, clock, max_lifetime=DAY, window=timedelta(minutes=30), memory=memory)
+    return Delivery(
+        signer,
+        clock,
+        max_lifetime=DAY,
+        redirect_lifetime=REDIRECT_LIFETIME,
+        window=timedelta(minutes=30),
+        memory=memory,
+    )
 
 
 def test_what_was_signed_is_not_signed_again_until_its_window_is_over() -> None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from graphql_api.db.tables.base import Base
@@ -15,7 +15,8 @@ class UserRow(Base):
 
     One who is known by e-mail address only has a ``subject`` that begins with a control character, which no token can
     have; the first token with that address, verified, takes the row, or, if its bearer has one already, all that it
-    was given: the row then has no address. ``claim_groups``: the last token's, a JSON list.
+    was given: the row then has no address. ``claim_groups``: the last token's, a JSON list;
+    ``claim_is_admin``: whether that token, or a setting, made them an administrator.
     """
 
     __tablename__ = "users"
@@ -39,6 +40,7 @@ class UserRow(Base):
     email: Mapped[str | None] = mapped_column(binary_text())
     email_key: Mapped[str | None] = mapped_column(binary_text())  # see model.group
     claim_groups: Mapped[str | None] = mapped_column(binary_text())
+    claim_is_admin: Mapped[bool] = mapped_column(server_default=false())
     signed_in_at: Mapped[datetime | None]  # for the first time
     created_at: Mapped[datetime]
 

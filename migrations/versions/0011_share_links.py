@@ -1,0 +1,116 @@
+"""share links, and what the last token said of their makers"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+INSTANT = sa.DateTime(timezone=True)
+
+
+def binary_text(length: int | None = None) -> sa.String:
+    collated: Any = sa.String(length, collation="C")
+    return sa.String(length).with_variant(collated, "postgresql")
+
+
+ID = binary_text(40)
+
+OLD_ACTIONS = (
+    *("RULE_CREATED", "RULE_UPDATED", "RULE_DELETED", "GROUP_CREATED", "GROUP_UPDATED", "GROUP_DELETED"),
+    *("MEMBER_ADDED", "MEMBER_REMOVED", "USER_INVITED", "FILE_MOVED", "FILE_REPLACED", "FILE_VERSION_RESTORED"),
+    *("FILE_VERSION_DELETED", "FILE_DELETED", "FOLDER_MOVED", "FOLDER_DELETED", "LABELS_CHANGED", "QUOTA_CHANGED"),
+    *("GATE_CHANGED", "FILE_WITHHELD"),
+)
+NEW_ACTIONS = ("SHARE_LINK_CREATED", "SHARE_LINK_REVOKED")
+
+EVENT_INDEXES: tuple[list[str], ...] = ([], ["target"], ["resource"], ["actor_id"])
+LINK_INDEXES = (
+    ["resource", "created_at", "id"],
+    ["created_by", "created_at", "id"],
+    ["created_at", "id"],
+    ["expires_at"],
+)
+
+
+def event_columns() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("id", ID, nullable=False),
+        sa.Column("occurred_at", INSTANT, nullable=False),
+        sa.Column("actor_id", ID, nullable=True),
+        sa.Column("action", binary_text(32), nullable=False),
+        sa.Column("target", binary_text(80), nullable=False),
+        sa.Column("resource", binary_text(80), nullable=True),
+        sa.Column("before", binary_text(), nullable=True),
+        sa.Column("after", binary_text(), nullable=True),
+        sa.Column("address", binary_text(64), nullable=True),
+        sa.Column("request_id", binary_text(), nullable=True),
+    ]
+
+
+def upgrade() -> None:
+    op.create_table(
+        "share_links",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("token_hash", binary_text(64), nullable=False),
+        sa.Column("resource", ID, nullable=False),
+        sa.Column("label", binary_text(), nullable=True),
+        sa.Column("created_by", ID, nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=False),
+        sa.Column("max_downloads", sa.Integer(), nullable=True),
+        sa.Column("password_hash", binary_text(), nullable=True),
+        sa.Column("downloads", sa.Integer(), nullable=False),
+        sa.Column("last_used_at", INSTANT, nullable=True),
+        sa.Column("revoked_at", INSTANT, nullable=True),
+        sa.CheckConstraint(
+            "downloads >= 0 AND downloads <= max_downloads", name=op.f("ck_share_links_it_is_not_used_too_often")
+        ),
+        sa.CheckConstraint("max_downloads >= 1", name=op.f("ck_share_links_it_can_be_used")),
+        sa.ForeignKeyConstraint(["created_by"], ["users.id"], name=op.f("fk_share_links_created_by_users")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_share_links")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_share_links_token_hash")),
+    )
+    for columns in LINK_INDEXES:
+        op.create_index(op.f(f"ix_share_links_{'_'.join(columns)}"), "share_links", columns, unique=False)
+    op.add_column("users", sa.Column("claim_is_admin", sa.Boolean(), server_default=sa.false(), nullable=False))
+    _know_actions((*OLD_ACTIONS, *NEW_ACTIONS))
+
+
+def downgrade() -> None:
+    """Events that the older schema cannot say are forgotten."""
+    op.execute(f"DELETE FROM audit_events WHERE action IN {NEW_ACTIONS}")
+    _know_actions(OLD_ACTIONS)
+    op.drop_column("users", "claim_is_admin")
+    op.drop_table("share_links")
+
+
+def _know_actions(actions: tuple[str, ...]) -> None:
+    name, condition = op.f("ck_audit_events_action_is_known"), f"action IN {actions}"
+    if op.get_bind().dialect.name == "postgresql":
+        op.drop_constraint(name, "audit_events", type_="check")
+        op.create_check_constraint(name, "audit_events", condition)
+        return
+    # SQLite cannot change the checks of a table: a new one takes over the rows and the name.
+    op.create_table(
+        "audit_events_rebuilt",
+        *event_columns(),
+        sa.CheckConstraint(condition, name=name),
+        sa.ForeignKeyConstraint(["actor_id"], ["users.id"], name=op.f("fk_audit_events_actor_id_users")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_events")),
+    )
+    names = ", ".join(f'"{column.name}"' for column in event_columns())
+    op.execute(f"INSERT INTO audit_events_rebuilt ({names}) SELECT {names} FROM audit_events")
+    op.drop_table("audit_events")
+    op.rename_table("audit_events_rebuilt", "audit_events")
+    for first in EVENT_INDEXES:
+        columns = [*first, "occurred_at", "id"]
+        op.create_index(op.f(f"ix_audit_events_{'_'.join(columns)}"), "audit_events", columns, unique=False)
+    op.execute(
+        "CREATE TRIGGER audit_events_append_only BEFORE UPDATE ON audit_events "
+        "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
+    )
