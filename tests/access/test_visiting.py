@@ -21,7 +21,7 @@ def denial(resource: str, **more: object) -> AccessRule:
 
 
 def anyone(*rules: AccessRule) -> Standing:
-    return Rulebook(None, is_admin=False, rules=rules).standing(START, None)
+    return Rulebook(None, is_admin=False, rules=rules, chains={FOLDER: (FOLDER, ROOT)}).standing(START, None)
 
 
 def test_of_who_is_no_administrator_it_is_what_they_may_read_themselves() -> None:
