@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from starlette.applications import Starlette
+from starlette.routing import Route
 
 from graphql_api.db.engine import Database
 from graphql_api.db.listener import Listener
@@ -64,7 +65,10 @@ from graphql_api.storage import ObjectStore
 from graphql_api.storage.s3 import S3Store
 from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator, TokenPolicy
+from graphql_api.web.file_view import FileView
+from graphql_api.web.passes import Passes
 from graphql_api.web.server import CLOSING
+from graphql_api.web.share_view import ShareView
 from graphql_api.workers import Loop, Worker
 
 log = logging.getLogger(__name__)
@@ -302,15 +306,25 @@ def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
             await listener.close()
             await assembly.close()
 
+    authenticator = Authenticator(token_policy(settings), clock=clock)
     return create_app(
         assembly.services,
         build_schema(),
-        Authenticator(token_policy(settings), clock=clock),
+        authenticator,
         cors_origins=settings.cors_origins,
         trusted_proxies=settings.trusted_proxies,
         graphiql=settings.graphiql,
+        doors=_doors(assembly, settings, authenticator, clock),
         lifespan=lifespan,
     )
+
+
+def _doors(assembly: Assembly, settings: Settings, authenticator: Authenticator, clock: Clock) -> list[Route]:
+    passes = Passes(settings.cdn_private_key_pem.get_secret_value().encode())  # a secret that all processes have
+    services = assembly.services
+    shares = ShareView(services.visits, passes, clock, link_origin=settings.cdn_base_url)
+    files = FileView(services, authenticator, passes, clock, session_lifetime=settings.file_session_lifetime)
+    return [*shares.routes(), *files.routes()]
 
 
 def _standing_loops(assembly: Assembly, settings: Settings) -> list[Loop]:

@@ -97,7 +97,9 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
         folder = stack.enter_context(state_folder(data, reset=reset))
         kept = kept_secrets(folder)
         store = SeaweedStore(folder / "store", port=store_port, bucket=BUCKET)
-        settings = _settings(folder, store, kept, edge_url=_address(edge_socket), origins=origins)
+        settings = _settings(
+            folder, store, kept, api_url=_address(api_socket), edge_url=_address(edge_socket), origins=origins
+        )
         stack.enter_context(store)
         store.create_bucket([upload_cors_rule(["*"])], lifecycle_rules())
         key = SigningKey.from_pem(kept.key_pair_id, settings.cdn_private_key_pem.get_secret_value())
@@ -189,7 +191,9 @@ async def _until_ended(store: SeaweedStore) -> None:
         await asyncio.sleep(WATCH_INTERVAL)
 
 
-def _settings(folder: Path, store: SeaweedStore, kept: Kept, *, edge_url: str, origins: Sequence[str]) -> Settings:
+def _settings(
+    folder: Path, store: SeaweedStore, kept: Kept, *, api_url: str, edge_url: str, origins: Sequence[str]
+) -> Settings:
     return Settings.read(
         {
             f"{PREFIX}DATABASE_URL": f"sqlite:///{folder / 'api.db'}",
@@ -198,6 +202,7 @@ def _settings(folder: Path, store: SeaweedStore, kept: Kept, *, edge_url: str, o
             f"{PREFIX}S3_ADDRESSING_STYLE": "path",
             f"{PREFIX}S3_ACCESS_KEY_ID": store.api.access_key_id,
             f"{PREFIX}S3_SECRET_ACCESS_KEY": store.api.secret_access_key,
+            f"{PREFIX}PUBLIC_URL": api_url,
             f"{PREFIX}CDN_BASE_URL": edge_url,
             f"{PREFIX}CDN_KEY_ID": kept.key_pair_id,
             f"{PREFIX}CDN_PRIVATE_KEY_FILE": str(folder / "signing-key.pem"),

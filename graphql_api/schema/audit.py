@@ -23,10 +23,11 @@ class AuditEvent(Node):
     occurred_at: datetime = strawberry.field(description="When.")
     action: AuditAction = strawberry.field(description="What was done.")
     target: strawberry.ID = strawberry.field(
-        name="targetId", description="Id of the rule, group, user, file or folder that was changed."
+        name="targetId", description="Id of the rule, group, user, share link, file or folder that was changed."
     )
     resource: str | None = strawberry.field(
-        description="What a rule stands on: an id, or `label:` and the label; of memberships, the user."
+        description="What a rule stands on: an id, or `label:` and the label; of share links, what they "
+        "open; of memberships, the user."
     )
     before: Json | None = strawberry.field(description="How it was; null where there was nothing.")
     after: Json | None = strawberry.field(description="How it is since; null where nothing is left.")
@@ -65,7 +66,9 @@ class AuditEventConnection(Connection):
 class AuditEventFilterInput:
     actor_id: strawberry.ID | None = strawberry.field(description="By this user.", default=ABSENT)
     resource_id: strawberry.ID | None = strawberry.field(
-        description="On this file, folder, rule, group or user; of rules, also what they stand on.", default=ABSENT
+        description="On this file, folder, rule, share link, group or user; of rules and share links, also what they "
+        "are about.",
+        default=ABSENT,
     )
     actions: list[AuditAction] | None = strawberry.field(description="One of these.", default=ABSENT)
     since: datetime | None = strawberry.field(description="From, inclusive.", default=ABSENT)

@@ -13,11 +13,13 @@ from graphql_api.model.listing import FileFilter
 from graphql_api.model.page import Count, Page
 from graphql_api.model.rule import AccessRule as AccessRuleNoun
 from graphql_api.model.rule import Scope
+from graphql_api.model.share import ShareLink as ShareLinkNoun
 from graphql_api.model.upload import Upload as UploadNoun
 from graphql_api.schema.context import Info
 
 if TYPE_CHECKING:  # these types use the connections: strawberry resolves the names when the schema is built
     from graphql_api.schema.rules import AccessRule
+    from graphql_api.schema.share_links import ShareLink
     from graphql_api.schema.types import File, Folder
     from graphql_api.schema.uploads import Upload
     from graphql_api.schema.versions import FileVersion
@@ -26,6 +28,7 @@ LazyFile = Annotated["File", strawberry.lazy("graphql_api.schema.types")]
 LazyFileVersion = Annotated["FileVersion", strawberry.lazy("graphql_api.schema.versions")]
 LazyFolder = Annotated["Folder", strawberry.lazy("graphql_api.schema.types")]
 LazyAccessRule = Annotated["AccessRule", strawberry.lazy("graphql_api.schema.rules")]
+LazyShareLink = Annotated["ShareLink", strawberry.lazy("graphql_api.schema.share_links")]
 LazyUpload = Annotated["Upload", strawberry.lazy("graphql_api.schema.uploads")]
 
 
@@ -189,3 +192,22 @@ class AccessRuleConnection(Connection):
     )
     async def tag(self, info: Info) -> str | None:
         return None if self.on is None else await info.context.rule_tags.load(self.on)
+
+
+@strawberry.type(description="A share link in a list.")
+class ShareLinkEdge:
+    cursor: str = strawberry.field(description="Position.")
+    node: ShareLinkNoun = strawberry.field(description="The link.", graphql_type=LazyShareLink)
+
+
+@strawberry.type(description="Share links, a page at a time.")
+class ShareLinkConnection(Connection):
+    page: strawberry.Private[Page[ShareLinkNoun]]
+
+    @strawberry.field(description="The page.")
+    def edges(self) -> list[ShareLinkEdge]:
+        return [ShareLinkEdge(cursor=self.page.cursor_of(node), node=node) for node in self.page.nodes]
+
+    @strawberry.field(description="The same without cursors.", graphql_type=list[LazyShareLink])
+    def nodes(self) -> tuple[ShareLinkNoun, ...]:
+        return self.page.nodes

@@ -18,6 +18,7 @@ from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.quota import FolderGate, Quota
 from graphql_api.model.rule import AccessRule, Scope
+from graphql_api.model.share import ShareLink
 from graphql_api.services import Services
 from graphql_api.services.folders import Place
 
@@ -122,6 +123,11 @@ class Context:
     def versions_of(self) -> DataLoader[tuple[FileId, PageRequest], Page[FileVersion]]:
         """By file and page, likewise."""
         return self._page_loader(self.services.versions.list_of)
+
+    @cached_property
+    def share_links_on(self) -> DataLoader[tuple[Scope, PageRequest], Page[ShareLink]]:
+        """By resource and page, likewise."""
+        return self._page_loader(self.services.share_links.list_on)
 
     @cached_property
     def rule_tags(self) -> DataLoader[Scope, str | None]:

@@ -12,6 +12,7 @@ from graphql_api.model.listing import FileOrderField, OrderDirection
 from graphql_api.model.preview import Direction
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import Effect
+from graphql_api.model.share import ShareLinkState
 from graphql_api.model.signal import FolderChange
 from graphql_api.model.stored_object import StoreRequestKind
 from graphql_api.model.upload import OnConflict, UploadFailureCode, UploadMethod, UploadStatus
@@ -152,6 +153,14 @@ _describe(
     OTHER_ADDRESS="It is about requests from other addresses.",
     NOT_YET="It applies later.",
     ENDED="It has ended.",
+)
+_describe(
+    ShareLinkState,
+    "Whether visitors of a share link may come.",
+    OPEN="They may.",
+    USED_UP="It has served as many downloads as it allows.",
+    EXPIRED="Its time is over.",
+    REVOKED="Somebody has revoked it.",
 )
 _describe(Direction, "Which way access changes.", name="PreviewDirection", GAINS="May do more.", LOSES="May do less.")
 _describe(

@@ -5,6 +5,7 @@ from graphql_api.model.ids import (
     FOLDER_PREFIX,
     GROUP_PREFIX,
     RULE_PREFIX,
+    SHARE_LINK_PREFIX,
     UPLOAD_PREFIX,
     USER_PREFIX,
     VERSION_PREFIX,
@@ -12,6 +13,7 @@ from graphql_api.model.ids import (
     FolderId,
     GroupId,
     RuleId,
+    ShareLinkId,
     UploadId,
     UserId,
     VersionId,
@@ -45,3 +47,7 @@ def user_id(text: str) -> UserId:
 
 def version_id(text: str) -> VersionId:
     return VersionId(well_formed(text, VERSION_PREFIX))
+
+
+def share_link_id(text: str) -> ShareLinkId:
+    return ShareLinkId(well_formed(text, SHARE_LINK_PREFIX))

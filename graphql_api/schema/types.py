@@ -17,7 +17,13 @@ from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import Scope
-from graphql_api.schema.connections import AccessRuleConnection, FileConnection, FileVersionConnection, FolderConnection
+from graphql_api.schema.connections import (
+    AccessRuleConnection,
+    FileConnection,
+    FileVersionConnection,
+    FolderConnection,
+    ShareLinkConnection,
+)
 from graphql_api.schema.context import Context, Info
 from graphql_api.schema.enums import Visibility
 from graphql_api.schema.inputs import ABSENT, given, page_request
@@ -166,6 +172,21 @@ class File(Node, Timestamped):
     ) -> AccessRuleConnection:
         return await rules_on(info.context, Scope(parent.id), page_request(first, after, last, before))
 
+    @strawberry.field(
+        description="Share links that open it, on it or above, and that the viewer may see, the newest first."
+    )
+    async def share_links(
+        self,
+        parent: Parent[nouns.File],
+        info: Info,
+        first: First = ABSENT,
+        after: After = ABSENT,
+        last: Last = ABSENT,
+        before: Before = ABSENT,
+    ) -> ShareLinkConnection:
+        request = page_request(first, after, last, before)
+        return ShareLinkConnection(page=await info.context.share_links_on.load((Scope(parent.id), request)))
+
     @classmethod
     def is_type_of(cls, value: object, _info: object) -> bool:
         return isinstance(value, nouns.File)
@@ -249,6 +270,21 @@ class Folder(Node, Timestamped):
         before: Before = ABSENT,
     ) -> AccessRuleConnection:
         return await rules_on(info.context, Scope(parent.id), page_request(first, after, last, before))
+
+    @strawberry.field(
+        description="Share links that open it, on it or above, and that the viewer may see, the newest first."
+    )
+    async def share_links(
+        self,
+        parent: Parent[nouns.Folder],
+        info: Info,
+        first: First = ABSENT,
+        after: After = ABSENT,
+        last: Last = ABSENT,
+        before: Before = ABSENT,
+    ) -> ShareLinkConnection:
+        request = page_request(first, after, last, before)
+        return ShareLinkConnection(page=await info.context.share_links_on.load((Scope(parent.id), request)))
 
     @classmethod
     def is_type_of(cls, value: object, _info: object) -> bool:

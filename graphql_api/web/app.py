@@ -1,4 +1,4 @@
-"""The HTTP face: ``/graphql``, its console, and what a load balancer asks."""
+"""The HTTP face: ``/graphql``, its console, what a load balancer asks, and the doors for those who follow links."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,7 +7,6 @@ import strawberry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -19,8 +18,9 @@ from graphql_api.web import console
 from graphql_api.web.answers import JsonAnswer, error_answer
 from graphql_api.web.authentication import Authenticator
 from graphql_api.web.client_address import IpNetwork
-from graphql_api.web.graphql_view import MAX_BODY_SIZE, METHODS, GraphQLView
-from graphql_api.web.middleware import REQUEST_ID_HEADER, LastResort, RequestEnvelope
+from graphql_api.web.graphql_view import MAX_BODY_SIZE, GraphQLView
+from graphql_api.web.middleware import LastResort, RequestEnvelope
+from graphql_api.web.origins import Origins
 from graphql_api.web.places import Places
 from graphql_api.web.socket import GraphQLSocket, SocketLimits
 from graphql_api.web.viewers import Viewers
@@ -43,13 +43,15 @@ def create_app(
     cors_origins: Sequence[str] = (),
     trusted_proxies: Sequence[IpNetwork] = (),
     graphiql: bool = True,
+    doors: Sequence[BaseRoute] = (),
     socket_limits: SocketLimits = SOCKET_LIMITS,
     lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
     """The ASGI application. Answers are never to be stored by a cache, and always name the request's id.
 
-    ``cors_origins`` are exact, such as ``https://app.example.com``. Run the server without its own handling of
-    ``X-Forwarded-For`` (uvicorn: ``proxy_headers=False``): ``trusted_proxies`` decides whose word counts.
+    ``cors_origins`` are exact, such as ``https://app.example.com``. ``doors``: of ``ShareView`` and ``FileView``. Run
+    the server without its own handling of ``X-Forwarded-For`` (uvicorn: ``proxy_headers=False``): ``trusted_proxies``
+    decides whose word counts.
 
     Raises: ConfigurationError: an origin is ``*``; pages anywhere could then use a token they got hold of.
     """
@@ -73,6 +75,7 @@ def create_app(
         limits=socket_limits,
     )
     routes: list[BaseRoute] = [
+        *doors,
         Route("/graphql", GraphQLView(schema, viewers, operations=operations, has_console=graphiql)),
         WebSocketRoute("/graphql", socket),
         Route("/healthz", _live, methods=["GET"]),
@@ -87,14 +90,7 @@ def create_app(
         lifespan=lifespan,
         middleware=[
             Middleware(RequestEnvelope, trusted_proxies=trusted_proxies),
-            # No credentials mode: the API reads no cookies, so a page must hold a token to do anything.
-            Middleware(
-                CORSMiddleware,
-                allow_origins=cors_origins,
-                allow_methods=METHODS,
-                allow_headers=("authorization", "content-type", REQUEST_ID_HEADER),
-                expose_headers=(REQUEST_ID_HEADER,),
-            ),
+            Middleware(Origins, origins=cors_origins),
             Middleware(LastResort),  # inside CORS, so that a page can read the request id of a failure
         ],
     )

@@ -32,7 +32,7 @@ HS256: Final = "HS256"
 
 
 @dataclass(frozen=True, slots=True)
-class _Verified:
+class Verified:
     """What a token came to. ``ends_at``: from then on it is refused."""
 
     identity: Identity
@@ -83,14 +83,14 @@ class Authenticator:
         self._provider_keys = (
             ProviderKeys(policy.jwks_url, algorithms=policy.algorithms, clock=clock) if policy.jwks_url else None
         )
-        self._memory: OrderedDict[bytes, tuple[_Verified, datetime]] = OrderedDict()
+        self._memory: OrderedDict[bytes, tuple[Verified, datetime]] = OrderedDict()
 
     async def identify(self, authorization: str | None) -> Identity | None:
         """Who sent this ``Authorization`` header; None (anonymous) only when there is no such header.
 
         Raises: Unauthenticated: whatever is wrong with the header. Unavailable: the provider's keys cannot be had.
         """
-        return None if authorization is None else (await self._verify(authorization)).identity
+        return None if authorization is None else (await self.verify(authorization)).identity
 
     async def until_refused(self, authorization: str | None) -> None:
         """Returns when a header that was accepted is accepted no longer: its token has ended, or its key was withdrawn,
@@ -102,7 +102,7 @@ class Authenticator:
         while True:
             pause = RECHECK_INTERVAL
             try:
-                verified = await self._verify(authorization)
+                verified = await self.verify(authorization)
             except Unauthenticated:
                 return
             except Unavailable:
@@ -111,14 +111,15 @@ class Authenticator:
                 pause = min(pause, max(verified.ends_at - self._clock(), SHORTEST_PAUSE))
             await anyio.sleep(pause.total_seconds())
 
-    async def _verify(self, authorization: str) -> "_Verified":
+    async def verify(self, authorization: str) -> Verified:
+        """Who sent this header, and until when that is so. Raises: as ``identify`` does."""
         token = _bearer_token(authorization)
         digest = hashlib.sha256(token.encode()).digest()  # a key that gives no token away
         if (verified := self._recall(digest)) is not None:
             return verified
         claims = self._verified_claims(token, await self._key_for(token))
         ends_at = datetime.fromtimestamp(min(_seconds(claims, "exp"), _LAST_INSTANT), UTC) + self._policy.leeway
-        verified = _Verified(self._identity_in(claims), ends_at)
+        verified = Verified(self._identity_in(claims), ends_at)
         self._remember(digest, verified, claims)
         return verified
 
@@ -187,7 +188,7 @@ class Authenticator:
         """
         return self._policy.trusts_email or claims.get("email_verified") is True
 
-    def _recall(self, digest: bytes) -> "_Verified | None":
+    def _recall(self, digest: bytes) -> Verified | None:
         verified, until = self._memory.get(digest, (None, None))
         if until is None:
             return None
@@ -197,7 +198,7 @@ class Authenticator:
         self._memory.move_to_end(digest)
         return verified
 
-    def _remember(self, digest: bytes, verified: "_Verified", claims: Mapping[str, Any]) -> None:
+    def _remember(self, digest: bytes, verified: Verified, claims: Mapping[str, Any]) -> None:
         now = self._clock()
         left = timedelta(seconds=min(_seconds(claims, "exp") - now.timestamp(), MEMORY_LIFETIME.total_seconds()))
         self._memory[digest] = (verified, now + left)

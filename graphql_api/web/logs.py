@@ -38,6 +38,9 @@ _REDACTIONS: Final = (
         re.compile(rf"({_NAMES})(=|%3D|['\"]\s*[:,]\s*b?['\"])[^\s&\"',;<>)\]}}]+", re.IGNORECASE),
         rf"\1\2{REDACTED}",
     ),
+    # What follows in the address of a share link, and what looks like a token of one wherever it stands.
+    (re.compile(r"((?:/|%2F)s(?:/|%2F)+)[^/\s?#&\"'<>]+", re.IGNORECASE), rf"\1{REDACTED}"),
+    (re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"), REDACTED),
     # Three base64url parts, the first of which is a JSON object: `{"`, `{ ` or `{\n` before encoding.
     (re.compile(r"(?<![A-Za-z0-9_-])e[yw][A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]{4,}"), REDACTED),
 )

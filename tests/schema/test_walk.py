@@ -26,6 +26,7 @@ from graphql_api.model.ids import (
     new_folder_id,
     new_group_id,
     new_rule_id,
+    new_share_link_id,
     new_upload_id,
     new_user_id,
     new_version_id,
@@ -45,6 +46,7 @@ from graphql_api.schema.payloads import Payload
 from graphql_api.schema.query import Query
 from graphql_api.schema.types import File
 from tests.schema.walk import Asker, Place, Way, places, ways
+from tests.services.sharing import shared
 from tests.services.stories import denied, filed, foldered, promised, ruled, sent
 from tests.world import SCHEMA, START, World
 
@@ -64,6 +66,7 @@ ABSENT: Final = {
     "other_user": new_user_id(START),
     "event": new_event_id(START),
     "version": new_version_id(START),
+    "share_link": new_share_link_id(START),
 }
 
 KINDS: Final = [kind for kind in ABSENT if not kind.startswith("other_")]
@@ -134,6 +137,7 @@ async def settle(world: World, person: Principal, admin: Principal, word: str, *
     assert person.user_id is not None
     assert reader.user_id is not None
     await world.services.groups.change_members(admin, group.id, [person.user_id, reader.user_id], [])
+    link = await shared(world, person, folder, label=f"{word} link")
     events = await world.services.audit_log.list(admin, AuditFilter(resource_id=group.id), PageRequest())
     return {
         "file": file.id,
@@ -151,6 +155,7 @@ async def settle(world: World, person: Principal, admin: Principal, word: str, *
         "other_user": reader.user_id,
         "event": events.nodes[0].id,
         "version": first.id,
+        "share_link": link.link.id,
     }
 
 
@@ -231,7 +236,7 @@ async def test_the_walk_reaches_every_field_of_every_type(town: Town) -> None:
     ("who", "unseen"),
     [
         ("owner", {"event", "rule_on_label"}),
-        ("reader", {"event", "upload", "upload_in_parts", "rule_on_label"}),
+        ("reader", {"event", "upload", "upload_in_parts", "rule_on_label", "share_link"}),
         ("admin", {"upload", "upload_in_parts"}),
     ],
 )
@@ -316,6 +321,8 @@ EXCEPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "abortUpload": {"reader": "NOT_FOUND"},
     "signUploadParts": {"reader": "NOT_FOUND"},
     "signUploadRequest": {"reader": "NOT_FOUND"},
+    # Share links are visible to who made them, and to who may make them.
+    "revokeShareLink": {"reader": "NOT_FOUND"},
     # How much is for administrators to say.
     "setUserQuota": dict.fromkeys(("anonymous", "stranger", "reader", "owner"), "FORBIDDEN"),
     "setFolderGate": {"owner": "FORBIDDEN"},

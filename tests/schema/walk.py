@@ -41,6 +41,7 @@ KIND_OF: Final = {
     "versionId": "version",
     "versionIds": "version",
     "ruleId": "rule",
+    "shareLinkId": "share_link",
     "groupId": "group",
     "userId": "user",
     "actorId": "user",

@@ -1,5 +1,7 @@
 """Fixtures of this room."""
 
+import io
+import logging
 import os
 import shutil
 import subprocess
@@ -12,8 +14,11 @@ import httpx
 import pytest
 
 from tests.only_one import only_one
+from tests.services.conftest import sqlite_world
 from tests.web.small_app import FewServices, app_around, client_of
 from tests.web.tokens import Clock
+
+__all__ = ["sqlite_world"]
 
 CLIENTS = Path(__file__).parent.parent / "clients"
 
@@ -61,6 +66,17 @@ def services() -> FewServices:
 async def client(services: FewServices, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(app_around(services, clock)) as client:
         yield client
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What the configured handler writes; logging is as before afterwards."""
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level)
+    yield io.StringIO()
+    logging.captureWarnings(False)
+    logging.getLogger("strawberry.execution").disabled = False
+    root.handlers[:], root.level = before
 
 
 @dataclass

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import quote, quote_plus
 
@@ -21,19 +20,9 @@ from tests.web.tokens import SECRET, Clock, bearer, claims
 log = logging.getLogger("tests.web")
 
 
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """What the configured handler writes; logging is as before afterwards."""
-    root = logging.getLogger()
-    before = (root.handlers[:], root.level)
-    yield io.StringIO()
-    logging.captureWarnings(False)
-    logging.getLogger("strawberry.execution").disabled = False
-    root.handlers[:], root.level = before
-
-
 JWT = jwt.encode({"sub": "ada"}, SECRET, algorithm="HS256")
 PEM = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+TOKEN = "q9c-3r_5SxJ5R0kDWfM2hZ1aE7uT8vLyPbNoGiKwXsQ"
 HEX = "5f4dcc3b5aa765d61d8327deb882cf995f4dcc3b5aa765d61d8327deb882cf99"
 
 
@@ -64,6 +53,10 @@ HEX = "5f4dcc3b5aa765d61d8327deb882cf995f4dcc3b5aa765d61d8327deb882cf99"
         (quote(PEM), [PEM.splitlines()[1]]),
         (PEM[:-30], [PEM.splitlines()[1]]),
         (repr(PEM), [PEM.splitlines()[1]]),
+        (f"path=/s/{TOKEN} status=302", [TOKEN]),
+        (f"https://files.test/s/{TOKEN}?after=x", [TOKEN]),
+        (quote(f"https://files.test/s/{TOKEN}", safe=""), [TOKEN]),
+        (f"//S//{TOKEN[:20]} and {TOKEN}", [TOKEN[:20], TOKEN]),
     ],
     ids=lambda value: repr(value)[:40] if not isinstance(value, list) else "",
 )
