@@ -4,8 +4,10 @@ import json
 import os
 import re
 import subprocess
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from tests.docs.markdown import ROOT, blocks, blocks_in, section
 from tests.docs.test_blocks import NOT_RUN
 from tests.docs.test_tour import matches
 from tests.e2e.client import Client
+from tests.e2e.test_page import png
 from tests.web.conftest import CLIENTS as NODE_CLIENTS
 from tests.web.conftest import node_with_packages
 
@@ -128,7 +131,7 @@ async def page(dev: DevStack, recipes_port: int) -> AsyncIterator[Page]:
         with blank_pages(recipes_port) as address:
             await opened.goto(address)
         constants = f"const GRAPHQL_URL = {json.dumps(dev.graphql)}, TOKEN = {json.dumps(dev.token('alice'))};"
-        sections = ("Browsers, with fetch", "Browsers, with progress", "Browsers, in parts")
+        sections = ("Browsers, with fetch", "Browsers, with progress", "Browsers, in parts", "Lasting addresses")
         examples = [block.text for title in sections for block in blocks_in(CLIENTS, title, "js")]
         await opened.add_script_tag(content="\n".join([constants, *examples, PROMISE]))
         yield opened
@@ -183,6 +186,49 @@ async def test_the_example_in_parts_goes_on_after_a_reload(page: Page) -> None:
     assert file["path"] == "/Alice/parts.bin"
     assert await page.evaluate("window.parts") == ["1", "2", "2"]
     assert await page.evaluate("localStorage.length") == 0
+
+
+async def test_the_example_with_a_session_shows_an_image_at_its_lasting_address(page: Page, dev: DevStack) -> None:
+    shown = """async ([api, body]) => {
+        const bytes = Uint8Array.from(atob(body), (c) => c.charCodeAt(0));
+        const file = await upload(new File([bytes], "lasting.png", {type: "image/png"}));
+        const ends = await startFileSession(api, TOKEN), image = new Image();
+        image.src = `${api}/f/${file.id}`;
+        await image.decode();
+        return [image.naturalWidth, ends > new Date()];
+    }"""
+    assert await page.evaluate(shown, [dev.api, b64encode(png(3, 2)).decode()]) == [3, True]
+
+
+def test_the_curl_examples_follow_share_links_of_each_kind(
+    dev: DevStack, recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    [mutation] = blocks_in(CLIENTS, "Share links", "graphql")
+    [script] = blocks_in(CLIENTS, "Share links", "bash")
+    (tmp_path / "shared.jpg").write_bytes(JPEG)
+    file = recipe["upload"](tmp_path / "shared.jpg", "image/jpeg")
+    make = "mutation ($in: CreateShareLinkInput!) { createShareLink(input: $in) { url userErrors { message } } }"
+    wishes: dict[str, dict[str, object]] = {
+        "LINK": {},
+        "LINK_WITH_MAX_DOWNLOADS": {"maxDownloads": 1},
+        "LINK_WITH_PASSWORD": {"password": "ink & paper"},
+    }
+    environ = {"PATH": os.environ["PATH"], "PASSWORD": "ink & paper"}
+    for name, wish in wishes.items():
+        made = recipe["ask"](make, **{"in": {"resource": {"fileId": file["id"]}, **wish}})["createShareLink"]
+        assert made["userErrors"] == []
+        environ[name] = made["url"]
+    ran = subprocess.run(
+        ["bash", "-e", "-u", "-c", script.text], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    for name in ("plain.bin", "counted.bin", "locked.bin"):
+        assert (tmp_path / name).read_bytes() == JPEG
+    home = recipe["ask"]("{ viewer { homeFolder { id } } }")["viewer"]["homeFolder"]["id"]
+    until = (datetime.now(UTC) + timedelta(days=7)).isoformat()
+    made = recipe["ask"](mutation.text, folder=home, until=until)["createShareLink"]
+    assert made["userErrors"] == []
+    assert made["url"].endswith("/s/" + made["token"])
 
 
 def test_every_option_of_the_client_that_the_document_names_exists() -> None:

@@ -264,6 +264,16 @@ def test_the_log_tells_each_request_and_no_secret(service: Service) -> None:
         assert send(clients[bad], "{ viewer { id } }").status_code == 401
     for address in (f"/graphql?query={{viewer{{id}}}}&token={tokens['good']}", f"/{tokens['good']}/x?{url}"):
         answers.append(good.api.get(f"{service.address}{address}"))
+    share = """mutation ($id: ID!) { createShareLink(input: {resource: {fileId: $id}, password: "hunter2 hunter2"}) {
+      url token } }"""
+    made = send(good, share, id=file["id"]).json()["data"]["createShareLink"]
+    assert made["url"] is None  # the service was not told its own address
+    for password in ("hunter3 hunter3", "hunter2 hunter2"):
+        answers.append(good.plain.post(f"{service.address}/s/{made['token']}", data={"password": password}))
+    answers.append(good.plain.get(f"{service.address}//s//{made['token']}x"))
+    answers.append(good.api.post(f"{service.address}/f/session"))
+    secrets |= {made["token"], "hunter", answers[-1].headers["set-cookie"].split(";")[0].partition("=")[2]}
+    assert [answer.status_code for answer in answers[-4:]] == [403, 303, 404, 200]
     for client in clients.values():
         client.close()
 
