@@ -51,6 +51,7 @@ from graphql_api.services.share_links import ShareLinks
 from graphql_api.services.standings import Standings
 from graphql_api.services.store_events import StoreEvents
 from graphql_api.services.strays import EVERY, SAFE_AGE, Strays
+from graphql_api.services.traffic import Traffic
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.upload_wishes import UploadLimits
@@ -182,6 +183,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
             max_lifetime=settings.share_max_lifetime,
             redirect_lifetime=settings.redirect_lifetime,
         ),
+        traffic=Traffic(database, standings, clock),
         upkeep=upkeep,
         upload_targets=UploadTargets(database, uploads, store, clock, limits),
         uploads=uploads,

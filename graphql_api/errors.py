@@ -13,6 +13,7 @@
     ├── UploadMismatch            the store holds something else than was promised, or malware; the upload has failed
     ├── RateLimited               too often in vain: come back later
     ├── Unauthenticated           the credentials are bad (never: absent)
+    ├── UnreadableLog             a log file of the edge is damaged, not all there, or something else
     ├── Unavailable               a part we depend on does not answer; nothing is half-done, ask again
     └── ConfigurationError        the operator's settings, keys or schema are at fault; lists every fault found
 
@@ -144,6 +145,12 @@ class Unauthenticated(DeliveryError):
     """The bearer token is malformed, expired, for somebody else, or not signed by whom we trust."""
 
     code = "UNAUTHENTICATED"
+
+
+class UnreadableLog(DeliveryError):
+    """A log file of the edge is damaged, not all there, or no log of a kind that is read. Nothing of it was counted."""
+
+    code = "UNREADABLE_LOG"
 
 
 class Unavailable(DeliveryError):

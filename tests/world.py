@@ -42,6 +42,7 @@ from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.share_links import ShareLinks
 from graphql_api.services.standings import Standings
 from graphql_api.services.strays import Strays
+from graphql_api.services.traffic import Traffic
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.upload_wishes import UploadLimits
@@ -185,6 +186,7 @@ class World:
                 max_lifetime=SHARE_MAX_LIFETIME,
                 redirect_lifetime=REDIRECT_LIFETIME,
             ),
+            traffic=Traffic(self.database, self.standings, self.clock),
             upkeep=upkeep,
             upload_targets=UploadTargets(self.database, uploads, self.store, self.clock, limits),
             uploads=uploads,

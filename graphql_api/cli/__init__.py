@@ -1,4 +1,4 @@
-"""The command line: ``graphql-api dev | serve | worker | migrate | policies | reconcile | schema | upload | …``.
+"""The command line: ``graphql-api dev | serve | worker | migrate | policies | reconcile | ingest-logs | schema | …``.
 
 A failure is one clear line, or one for each fault, and exit code 1.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from graphql_api.cli.ingest_logs import ingest_logs
 from graphql_api.cli.policies import policies
 from graphql_api.cli.reconcile import reconcile
 from graphql_api.cli.transfer import download, upload
@@ -195,6 +196,7 @@ def migrate() -> None:
 
 
 main.add_command(policies)
+main.add_command(ingest_logs)
 main.add_command(upload)
 main.add_command(download)
 main.add_command(reconcile)

@@ -19,6 +19,7 @@ from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.quota import FolderGate, Quota
 from graphql_api.model.rule import AccessRule, Scope
 from graphql_api.model.share import ShareLink
+from graphql_api.model.traffic import TrafficBucket, TrafficSpan
 from graphql_api.services import Services
 from graphql_api.services.folders import Place
 
@@ -128,6 +129,22 @@ class Context:
     def share_links_on(self) -> DataLoader[tuple[Scope, PageRequest], Page[ShareLink]]:
         """By resource and page, likewise."""
         return self._page_loader(self.services.share_links.list_on)
+
+    @cached_property
+    def usage_of(self) -> DataLoader[tuple[FileId, TrafficSpan], Sequence[TrafficBucket] | None]:
+        """By file and days, likewise; None where the viewer may not know."""
+
+        async def load(keys: Sequence[tuple[FileId, TrafficSpan]]) -> list[Sequence[TrafficBucket] | None]:
+            spans = dict.fromkeys(span for _, span in keys)
+            found = {
+                span: await self.services.traffic.of_files(
+                    self.principal, span, [id_ for id_, its in keys if its == span]
+                )
+                for span in spans
+            }
+            return [found[span].get(id_) for id_, span in keys]
+
+        return DataLoader(load)
 
     @cached_property
     def rule_tags(self) -> DataLoader[Scope, str | None]:

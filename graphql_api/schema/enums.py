@@ -15,6 +15,7 @@ from graphql_api.model.rule import Effect
 from graphql_api.model.share import ShareLinkState
 from graphql_api.model.signal import FolderChange
 from graphql_api.model.stored_object import StoreRequestKind
+from graphql_api.model.traffic import TrafficInterval, TrafficOrder
 from graphql_api.model.upload import OnConflict, UploadFailureCode, UploadMethod, UploadStatus
 
 
@@ -163,6 +164,14 @@ _describe(
     REVOKED="Somebody has revoked it.",
 )
 _describe(Direction, "Which way access changes.", name="PreviewDirection", GAINS="May do more.", LOSES="May do less.")
+_describe(TrafficInterval, "Width of a bucket of usage.", name="UsageInterval", DAY="One day.", MONTH="One month.")
+_describe(
+    TrafficOrder,
+    "What the top files have most of.",
+    name="UsageOrder",
+    DOWNLOADS="Downloads.",
+    DELIVERED_BYTES="Bytes delivered.",
+)
 _describe(
     AuditAction,
     "What was done; new values may be added.",

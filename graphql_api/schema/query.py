@@ -33,6 +33,7 @@ from graphql_api.schema.inputs import ABSENT, given, page_request
 from graphql_api.schema.listing import FileFilterInput, FileOrderInput, search_words
 from graphql_api.schema.node import After, Before, First, Last, Node
 from graphql_api.schema.share_links import ShareLinkQueries
+from graphql_api.schema.top_files import TopFileQueries
 from graphql_api.schema.types import File, Folder
 from graphql_api.schema.uploads import UploadFingerprint
 from graphql_api.schema.viewer import Viewer
@@ -47,7 +48,7 @@ class FileLocator:
 
 
 @strawberry.type(description="Reads. Root fields are nullable so that one failing does not blank the others.")
-class Query(AccessQueries, ShareLinkQueries):
+class Query(AccessQueries, ShareLinkQueries, TopFileQueries):
     @strawberry.field(description="Who is asking; null without credentials.", graphql_type=Viewer | None)
     def viewer(self, info: Info) -> Principal | None:
         return info.context.principal if info.context.principal.user_id else None

@@ -1,6 +1,7 @@
 """Custom scalars. Ranges are checked here, so that a resolver never sees a value that its type excludes."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime
 from typing import Final, NewType
 
 import strawberry
@@ -28,6 +29,15 @@ def _instant(value: object) -> datetime:
         return instant.astimezone(UTC)
     except (ValueError, OverflowError):
         raise _refused("DateTime is not a valid RFC 3339 instant") from None
+
+
+def _day(value: object) -> date:
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+        raise _refused("Date is written as text, such as 2026-01-31")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise _refused("Date is not a day of the calendar") from None
 
 
 def _byte_size(value: object) -> int:
@@ -59,6 +69,13 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
         serialize=_instant_text,
         parse_value=_instant,
+    ),
+    date: strawberry.scalar(
+        name="Date",
+        description="A day of the calendar, such as 2026-01-31; RFC 3339, full-date.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339#section-5.6",
+        serialize=date.isoformat,
+        parse_value=_day,
     ),
     Url: strawberry.scalar(
         name="URL",

@@ -2,6 +2,7 @@
 noun's attributes, and only what must be computed has a resolver. A page of a hundred files builds nothing.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import Scope
+from graphql_api.model.traffic import TrafficBucket, TrafficInterval
 from graphql_api.schema.connections import (
     AccessRuleConnection,
     FileConnection,
@@ -41,6 +43,7 @@ from graphql_api.schema.listing import FileOrderInput
 from graphql_api.schema.node import After, Before, First, Last, Node, Timestamped
 from graphql_api.schema.quotas import FolderGate, folder_gate
 from graphql_api.schema.scalars import ByteSize
+from graphql_api.schema.usage import Interval, Since, Until, UsageBucket
 
 if TYPE_CHECKING:  # these types are about files and folders: strawberry resolves the names when the schema is built
     from graphql_api.schema.decisions import AccessDecision
@@ -132,6 +135,22 @@ class File(Node, Timestamped):
     ) -> FileVersionConnection:
         request = page_request(first, after, last, before)
         return FileVersionConnection(page=await info.context.versions_of.load((parent.id, request)))
+
+    @strawberry.field(
+        description="What the CDN delivered of it, in order of time and without what is empty; null if the viewer may "
+        "not SHARE it. Of all versions together, as far as logs are counted.",
+        graphql_type=list[UsageBucket] | None,
+    )
+    async def usage(
+        self,
+        parent: Parent[nouns.File],
+        info: Info,
+        since: Since = ABSENT,
+        until: Until = ABSENT,
+        interval: Interval = TrafficInterval.DAY,
+    ) -> Sequence[TrafficBucket] | None:
+        span = info.context.services.traffic.span(given(since), given(until), interval)
+        return await info.context.usage_of.load((parent.id, span))
 
     @strawberry.field(description="Labels, by which rules can name it, in alphabetical order.")
     async def labels(self, parent: Parent[nouns.File], info: Info) -> list[str]:

@@ -1,5 +1,7 @@
 """Who asks."""
 
+from collections.abc import Sequence
+
 import strawberry
 from strawberry import Parent
 
@@ -7,14 +9,17 @@ from graphql_api.model import file as nouns
 from graphql_api.model import group as people
 from graphql_api.model import quota as quotas
 from graphql_api.model.principal import Permission, Principal
+from graphql_api.model.traffic import BusyFile, TrafficBucket, TrafficInterval, TrafficOrder
 from graphql_api.schema.connections import FolderConnection
 from graphql_api.schema.context import Info
-from graphql_api.schema.inputs import ABSENT, page_request
+from graphql_api.schema.inputs import ABSENT, given, page_request
 from graphql_api.schema.node import After, Before, First, Last, Node
 from graphql_api.schema.people import GroupConnection, User
 from graphql_api.schema.quotas import Quota
 from graphql_api.schema.rules import in_order
+from graphql_api.schema.top_files import DEFAULT_TOP, Order, Top, TopFile
 from graphql_api.schema.types import Folder
+from graphql_api.schema.usage import Interval, Since, Until, UsageBucket
 
 
 @strawberry.type(description="The authenticated principal.")
@@ -42,6 +47,37 @@ class Viewer(Node):
     async def quota(self, parent: Parent[Principal], info: Info) -> quotas.Quota | None:
         assert parent.user_id is not None, "the anonymous principal is no viewer"
         return await info.context.quotas.load(parent.user_id)
+
+    @strawberry.field(
+        description="What the CDN delivered of all the viewer's files, also of those that have gone since; in order of "
+        "time and without what is empty.",
+        graphql_type=list[UsageBucket],
+    )
+    async def usage(
+        self,
+        parent: Parent[Principal],
+        info: Info,
+        since: Since = ABSENT,
+        until: Until = ABSENT,
+        interval: Interval = TrafficInterval.DAY,
+    ) -> Sequence[TrafficBucket]:
+        traffic = info.context.services.traffic
+        return await traffic.of_viewer(parent, traffic.span(given(since), given(until), interval))
+
+    @strawberry.field(
+        description="The viewer's files of which most was delivered, the busiest first.", graphql_type=list[TopFile]
+    )
+    async def top_files(
+        self,
+        parent: Parent[Principal],
+        info: Info,
+        since: Since = ABSENT,
+        until: Until = ABSENT,
+        first: Top = DEFAULT_TOP,
+        order_by: Order = TrafficOrder.DOWNLOADS,
+    ) -> Sequence[BusyFile]:
+        traffic = info.context.services.traffic
+        return await traffic.busiest_own(parent, traffic.span(given(since), given(until)), order_by, first)
 
     @strawberry.field(description="Groups that the viewer belongs to, by name.")
     async def groups(

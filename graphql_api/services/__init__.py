@@ -19,6 +19,7 @@ from graphql_api.services.quotas import Quotas
 from graphql_api.services.rechecks import Rechecks
 from graphql_api.services.share_links import ShareLinks
 from graphql_api.services.strays import Strays
+from graphql_api.services.traffic import Traffic
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
 from graphql_api.services.uploads import Uploads
@@ -47,6 +48,7 @@ class Services:
     rechecks: Rechecks
     share_links: ShareLinks
     strays: Strays
+    traffic: Traffic
     upkeep: Upkeep
     upload_targets: UploadTargets
     uploads: Uploads

@@ -16,7 +16,20 @@ from graphql_api.model.stored_object import (
 )
 
 
-class ObjectStore(Protocol):
+class ObjectReader(Protocol):
+    """What can be listed and read. Raises ``Unavailable`` as a store does."""
+
+    async def list_objects(self, prefix: str, *, after: str | None, limit: int) -> Sequence[ListedObject]:
+        """At most ``limit`` (≤ 1,000) objects whose keys follow ``after``, in order of key; fewer only at the end."""
+
+    def read(self, key: str) -> AsyncGenerator[bytes, None]:
+        """All bytes, in order and in pieces of at most 256 KiB. Close it when you leave it early.
+
+        Raises: NotFound: nothing is there, which is not the same as an empty object.
+        """
+
+
+class ObjectStore(ObjectReader, Protocol):
     """One bucket. What goes over the network raises ``Unavailable("store")`` when the store does not answer.
 
     What presigns is arithmetic: no request is sent. ``expires_at`` of what it gives may come before ``now + lifetime``
@@ -73,20 +86,11 @@ class ObjectStore(Protocol):
     ) -> Sequence[OpenStoreUpload]:
         """At most ``limit`` (≤ 1,000) uploads in parts that are open, in order of key; fewer only at the end."""
 
-    async def list_objects(self, prefix: str, *, after: str | None, limit: int) -> Sequence[ListedObject]:
-        """At most ``limit`` (≤ 1,000) objects whose keys follow ``after``, in order of key; fewer only at the end."""
-
     async def find(self, key: str) -> StoredObject | None:
         """What the store holds at ``key``, or None."""
 
     async def read_start(self, key: str, length: int) -> bytes:
         """At most the first ``length`` bytes; empty when the object is empty or absent."""
-
-    def read(self, key: str) -> AsyncGenerator[bytes, None]:
-        """All bytes, in order and in pieces of at most 256 KiB. Close it when you leave it early.
-
-        Raises: NotFound: nothing is there, which is not the same as an empty object.
-        """
 
     async def delete(self, keys: Sequence[str]) -> Sequence[str]:
         """Remove the objects; absent ones count as removed. Returns those that the store refuses to remove."""

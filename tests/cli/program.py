@@ -21,6 +21,21 @@ PATIENCE = 60.0  # seconds until a test gives up on what must come
 MODULE = (sys.executable, "-m", "graphql_api")
 REPOSITORY = Path(__file__).parent.parent.parent
 
+# Ends itself, as kill -9 would, when it is about to send a statement of this kind.
+DIES = """
+import os, signal, sys
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+@event.listens_for(Engine, "before_cursor_execute")
+def die(connection, cursor, statement, *rest):
+    if statement.startswith(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+from graphql_api.cli import main
+main(sys.argv[2:])
+"""
+
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 numbers = itertools.count(1)
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from graphql_api.db.engine import Database
 from graphql_api.db.tables import AccessRuleRow, AuditEventRow, GroupMemberRow, GroupRow, PolicyStateRow, UserRow
 from graphql_api.policyfile import MAX_BYTES
-from tests.cli.program import MODULE, Outcome, Program, clean_environment, outcome, refusal
+from tests.cli.program import DIES, MODULE, Outcome, Program, clean_environment, outcome, refusal
 
 ISSUER = "https://issuer.test"
 FILE = """\
@@ -27,21 +27,6 @@ resources:
   - label: secret
     rules:
       - {deny: [read], to: {user: bob@example.com}}
-"""
-
-# Ends itself, as kill -9 would, when it is about to send a statement of this kind.
-DIES = """
-import os, signal, sys
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
-
-@event.listens_for(Engine, "before_cursor_execute")
-def die(connection, cursor, statement, *rest):
-    if statement.startswith(sys.argv[1]):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-from graphql_api.cli import main
-main(sys.argv[2:])
 """
 
 

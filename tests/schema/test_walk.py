@@ -47,7 +47,7 @@ from graphql_api.schema.query import Query
 from graphql_api.schema.types import File
 from tests.schema.walk import Asker, Place, Way, places, ways
 from tests.services.sharing import shared
-from tests.services.stories import denied, filed, foldered, promised, ruled, sent
+from tests.services.stories import delivered, denied, filed, foldered, promised, ruled, sent
 from tests.world import SCHEMA, START, World
 
 CORE: Final = build_schema(SCHEMA.as_str())
@@ -122,6 +122,7 @@ async def settle(world: World, person: Principal, admin: Principal, word: str, *
     file = await filed(world, person, f"{word} file", folder_id=folder.id)
     [first] = (await world.services.versions.list_of(person, PageRequest(), [file.id]))[file.id].nodes
     await filed(world, person, f"{word} new bytes", replaces=file.id)
+    await delivered(world, {(file, START.date()): (1, 5)})
     upload = await sent(world, person, f"{word} upload", folder_id=folder.id)
     wish = {"folder_id": folder.id, "method": UploadMethod.MULTIPART}
     upload_in_parts = await promised(world, person, f"{word} upload in parts", **wish)

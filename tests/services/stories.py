@@ -1,14 +1,15 @@
 """What has to have happened before a test can begin."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from sqlalchemy import event
 
 from graphql_api.access.standing import Standing
-from graphql_api.db import rules
+from graphql_api.db import rules, traffic
 from graphql_api.model.file import File, Folder
 from graphql_api.model.ids import FolderId, new_rule_id
 from graphql_api.model.principal import Permission, Principal
@@ -108,6 +109,12 @@ def statements(world: World) -> Iterator[list[str]]:
     event.listen(engine, "before_cursor_execute", gather)
     yield gathered
     event.remove(engine, "before_cursor_execute", gather)
+
+
+async def delivered(world: World, counts: Mapping[tuple[File, date], tuple[int, int]]) -> None:
+    """Downloads and bytes by file and day, as if a log had told of them."""
+    async with world.database.transaction() as connection:
+        await traffic.add_traffic(connection, {(file.id, day): each for (file, day), each in counts.items()})
 
 
 async def foldered(world: World, principal: Principal, name: str, parent_id: FolderId | None = None) -> Folder:

@@ -8,6 +8,7 @@ from graphql_api.db.tables.jobs import FailedEventRow, JobRow
 from graphql_api.db.tables.people import GroupMemberRow, GroupRow, UserRow
 from graphql_api.db.tables.policy import AccessRuleRow, AuditEventRow, IdempotencyKeyRow, PolicyStateRow
 from graphql_api.db.tables.sharing import ShareLinkRow
+from graphql_api.db.tables.traffic import AccessLogRow, FileTrafficRow, UserTrafficRow
 from graphql_api.db.tables.tree import (
     FileMetadataRow,
     FileRow,
@@ -22,6 +23,7 @@ from graphql_api.db.tables.uploads import ObjectDeletionRow, UploadPartRow, Uplo
 from graphql_api.db.tables.usage import FolderGateRow, StorageUsageRow
 
 __all__ = [
+    "AccessLogRow",
     "AccessRuleRow",
     "AuditEventRow",
     "Base",
@@ -29,6 +31,7 @@ __all__ = [
     "FileMetadataRow",
     "FileRow",
     "FileScopeRow",
+    "FileTrafficRow",
     "FileVersionRow",
     "FileWordRow",
     "FolderEntryRow",
@@ -47,4 +50,5 @@ __all__ = [
     "UploadPartRow",
     "UploadRow",
     "UserRow",
+    "UserTrafficRow",
 ]
