@@ -24,6 +24,7 @@ from graphql_api.cli.tour import tour
 from graphql_api.db.engine import Database
 from graphql_api.db.migration import migrate
 from graphql_api.errors import ConfigurationError
+from graphql_api.localcloud.access_log import AccessLog, LoggedEdge
 from graphql_api.localcloud.edge import create_edge
 from graphql_api.localcloud.origin import S3Origin
 from graphql_api.localcloud.store import SeaweedStore
@@ -35,6 +36,7 @@ from graphql_api.web.logs import configure_logging
 from graphql_api.web.server import OPTIONS
 
 HOST: Final = "127.0.0.1"
+EDGE_LOGS: Final = "edge-logs"  # below the folder of data
 BUCKET: Final = "private-files"
 ISSUER: Final = "graphql-api-dev"
 DEMO_USERS: Final = {"alice": "Alice", "bob": "Bob", "admin": "Admin"}
@@ -104,7 +106,10 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
         store.create_bucket([upload_cors_rule(["*"])], lifecycle_rules())
         key = SigningKey.from_pem(kept.key_pair_id, settings.cdn_private_key_pem.get_secret_value())
         origin = stack.enter_context(closing(S3Origin(store.endpoint_url, store.bucket, store.edge)))
-        edge = create_edge(settings.cdn_base_url, {key.key_id: key.public_pem()}, origin, utc_now)
+        access_log = stack.enter_context(closing(AccessLog(folder / EDGE_LOGS, utc_now)))
+        edge = LoggedEdge(
+            create_edge(settings.cdn_base_url, {key.key_id: key.public_pem()}, origin, utc_now), access_log
+        )
         ready = Run(
             graphql=f"{_address(api_socket)}/graphql",
             edge=settings.cdn_base_url,

@@ -1,4 +1,6 @@
-"""The folder in which ``dev`` keeps all it has: ``api.db``, ``store/``, ``signing-key.pem``, ``secrets.json``."""
+"""The folder in which ``dev`` keeps all it has: ``api.db``, ``store/``, ``edge-logs/``, ``signing-key.pem``,
+``secrets.json``.
+"""
 
 import fcntl
 import json
