@@ -57,7 +57,8 @@ def test_every_option_in_the_documents_exists() -> None:
         (command, option)
         for path in documents()
         for command, options in re.findall(
-            r"graphql-api (dev|serve|worker|migrate|reconcile|schema)((?: --?[\w-]+(?: [^-\s`]+)?)*)", path.read_text()
+            r"graphql-api (dev|serve|worker|migrate|reconcile|ingest-logs|schema)((?: --?[\w-]+(?: [^-\s`]+)?)*)",
+            path.read_text(),
         )
         for option in re.findall(r"--[\w-]+", options)
     }

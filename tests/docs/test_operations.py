@@ -14,6 +14,8 @@ from botocore import xform_name
 from botocore.session import get_session
 from botocore.validate import ParamValidator
 
+from graphql_api.edge.cloudfront_logs import FIELDS as LOG_FIELDS
+from graphql_api.localcloud.access_log import MAX_WAIT
 from graphql_api.localcloud.edge import FORWARDED_QUERY
 from graphql_api.scanning.clamd import TIMEOUT
 from graphql_api.services.sniffing import SNIFFED_BYTES
@@ -195,6 +197,17 @@ def test_scan_results_go_where_their_queue_lets_them_in() -> None:
     rules = [command for command in aws_commands() if command[1:3] == ["events", "put-rule"]]
     names = [rule[rule.index("--name") + 1] for rule in rules if "file://scan-results.json" in rule]
     assert names == [statement["Condition"]["ArnEquals"]["aws:SourceArn"].rpartition(":rule/")[2]]
+
+
+def test_the_logs_have_the_fields_that_are_read_and_no_others() -> None:
+    assert json.loads(JSON["log-fields.json"]) == list(LOG_FIELDS)
+
+
+def test_logs_go_where_they_are_read() -> None:
+    delivered = json.loads(JSON["logs-bucket-policy.json"])["Statement"][0]["Resource"]
+    read = [statement["Resource"] for statement in json.loads(JSON["logs-policy.json"])["Statement"]]
+    assert read == [delivered, delivered.removesuffix("/*")]
+    assert MAX_WAIT == 5, "the text says how long dev's edge takes"
 
 
 def test_the_examples_stand_in_their_sections() -> None:
