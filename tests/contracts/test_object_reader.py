@@ -17,16 +17,18 @@ from tests.cli.program import numbers
 from tests.memory_store import MemoryStore
 from tests.store import s3_store
 
-KEYS = ["a.b", "a/b", "a/b.c", "a/c/d", "ab", "b", "日/x"]
+KEYS = ["a/b", "a/b.c", "a/c/d", "ab", "b", "日/x"]
+BEFORE_A_SLASH = "a.b"  # SeaweedFS sorts what is below a folder by its name without the slash; S3 and the others do not
 
 
 @dataclass
 class Reader:
-    """``put`` lays something there; all keys begin with ``prefix``."""
+    """``put`` lays something there; all keys begin with ``prefix``. ``sorts_as_s3``: by the bytes of the whole key."""
 
     reader: ObjectReader
     put: Callable[[str, bytes], object]
     prefix: str
+    sorts_as_s3: bool = True
 
     async def listed(self, below: str = "", *, after: str | None = None, limit: int = 1000) -> list[str]:
         """Page by page, without the prefix."""
@@ -47,7 +49,10 @@ async def there(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         server: SeaweedStore = request.getfixturevalue("store_server")
         with closing(connect(server.endpoint_url, server.admin)) as client, closing(s3_store(server)) as store:
             yield Reader(
-                store, lambda key, body: client.put_object(Bucket=server.bucket, Key=prefix + key, Body=body), prefix
+                store,
+                lambda key, body: client.put_object(Bucket=server.bucket, Key=prefix + key, Body=body),
+                prefix,
+                sorts_as_s3=False,
             )
     elif request.param == "memory":
         memory = MemoryStore(utc_now)
@@ -74,6 +79,15 @@ async def test_what_is_there_comes_in_order_of_key_page_by_page(there: Reader) -
         assert await there.listed(limit=limit) == KEYS
         assert await there.listed("a/", limit=limit) == ["a/b", "a/b.c", "a/c/d"]
         assert await there.listed(after="a/b", limit=limit) == ["a/b.c", "a/c/d", "ab", "b", "日/x"]
+
+
+async def test_of_keys_before_a_slash_and_after_it_each_comes_once(there: Reader) -> None:
+    for key in (BEFORE_A_SLASH, *KEYS):
+        there.put(key, key.encode())
+    for limit in (1, 2, 1000):
+        listed = await there.listed(limit=limit)
+        assert sorted(listed) == [BEFORE_A_SLASH, *KEYS]
+        assert not there.sorts_as_s3 or listed == sorted(listed)
 
 
 async def test_a_list_that_begins_anew_has_what_came_meanwhile(there: Reader) -> None:
