@@ -15,6 +15,7 @@ from tests.stateful.blobs import INFECTED, UNSCANNABLE, cut
 from tests.stateful.deeds import Deed
 from tests.stateful.deeds.files import DeleteFile, DeleteVersion, MoveFile, RenameFile, Restore
 from tests.stateful.deeds.folders import DeleteFolder, MakeFolder, MoveFolder, SetGate, SetQuota, Share
+from tests.stateful.deeds.links import MakeLink, RevokeLink, Visit
 from tests.stateful.deeds.upkeep import AbortStrays, Lock, Recheck, Reconcile, Sweep, Tell, Told, Wait, verdict_on
 from tests.stateful.deeds.uploads import Abort, Adopt, Complete, Create, LoseParts, Put, PutPart, Sign, Target
 from tests.stateful.model import Model
@@ -52,6 +53,10 @@ HAPPENINGS: Final[Mapping[type[Deed] | str, int]] = {  # how often, roughly
     SetQuota: 1,
     SetGate: 1,
     Share: 1,
+    "share_with_two": 3,
+    MakeLink: 1,
+    RevokeLink: 1,
+    Visit: 3,
     Wait: 3,
     "look": 2,
     "scan": 2,
@@ -66,8 +71,10 @@ WITHOUT_STORE: Final = (Complete, Abort, Sign, Target, Tell, DeleteFile, Sweep, 
 AT_ONCE: Final[tuple[type[Deed], ...]] = (
     *(Complete, Complete, Complete, Complete, Complete, Abort, Abort, Abort, Tell, Tell, Create, Sign, Target),
     *(DeleteFile, MoveFile, RenameFile, Restore, DeleteVersion, MoveFolder, DeleteFolder, SetGate, Sweep),
+    *(MakeLink, RevokeLink, Visit, Visit),
 )
-NEEDS_FILE: Final = {"replace", RenameFile, MoveFile, DeleteFile, Restore, DeleteVersion}
+NEEDS_FILE: Final = {"replace", RenameFile, MoveFile, DeleteFile, Restore, DeleteVersion, Visit, "share_with_two"}
+NEEDS_LINK: Final = {RevokeLink, Visit}
 NEEDS_FOLDER: Final = {MoveFolder, DeleteFolder}
 NEEDS_PARTS: Final = {Adopt, PutPart, LoseParts}
 NEEDS_UPLOAD: Final = {Target, Sign, Complete, Abort, Lock, "do_without_the_store"}
@@ -76,6 +83,8 @@ NEEDS_UPLOAD: Final = {Target, Sign, Complete, Abort, Lock, "do_without_the_stor
 def is_possible(happening: type[Deed] | str, model: Model) -> bool:
     """Whether there is something that it can happen to."""
     methods = {each.wish.method for each in model.uploads.values()}
+    if happening in NEEDS_LINK and not model.links:
+        return False
     if happening in NEEDS_FILE:
         return bool(model.files)
     if happening in NEEDS_FOLDER:
@@ -181,6 +190,13 @@ class Lives(RuleBasedStateMachine):
             return None
         self._act(Target(deed.number))
         return deed.number
+
+    def share_with_two(self, pick: Pick) -> None:
+        """Who has a link comes at once, and so does another."""
+        deed = MakeLink.picked(pick)
+        self._act(deed)
+        if deed.number in self.model.links:
+            self._act_at_once([Visit.picked(pick, deed.number) for _ in range(2)])
 
     def list_files(self, pick: Pick) -> None:
         who = pick.person(ADMIN)

@@ -60,6 +60,11 @@ class Pick:
         files = list(self.model.files)
         return self.one("file", [*reversed(files[-2:])] * len(files) + files)
 
+    def link(self) -> int:
+        """The newest most likely."""
+        links = list(self.model.links)
+        return self.one("link", [*reversed(links[-2:])] * len(links) + links)
+
     def content(self, promised: Blob) -> Blob:
         """What is sent when this was promised: mostly that, or the same number of bytes."""
         alike = [blob for blob in BLOBS.values() if len(blob) == len(promised)]

@@ -21,6 +21,7 @@ from graphql_api.db.tables import (
     FolderEntryRow,
     FolderRow,
     JobRow,
+    ShareLinkRow,
     StorageUsageRow,
     UploadRow,
 )
@@ -33,9 +34,11 @@ from graphql_api.model.parts import StoreUpload
 from graphql_api.model.principal import CONTENT_PERMISSIONS, Principal
 from graphql_api.model.rule import AccessRule
 from graphql_api.model.scan import Judge, ScanResult, ScanVerdict
+from graphql_api.model.share import NewShareLink
 from graphql_api.model.store_event import StoreEvent
 from graphql_api.model.upload import Upload
 from graphql_api.services.store_events import StoreEvents
+from graphql_api.services.visits import GuessLimits
 from tests.memory_queue import MemoryQueue
 from tests.memory_store import MemoryStore, crc_of
 from tests.services.stories import ruled, unruled
@@ -44,6 +47,8 @@ from tests.stateful.model.nouns import ADMIN, PEOPLE, SHARED, home_of
 from tests.world import Reader, World
 
 MAX_VERSIONS: Final = 2
+# Who follows a link that went with its file guesses, as far as the product knows.
+ALL_GUESSES: Final = GuessLimits(per_address=1_000, per_link=1_000, window=timedelta(minutes=1))
 LEFT_OVER: Final = ("object_deletions", "object_checks", "jobs", "failed_events", "upload_parts")
 
 
@@ -82,7 +87,7 @@ class Scanner(Reader):
 
 _ALL: Final = [
     select(table.__table__)
-    for table in (UploadRow, FileRow, FileVersionRow, FolderRow, FolderEntryRow, StorageUsageRow)
+    for table in (UploadRow, FileRow, FileVersionRow, FolderRow, FolderEntryRow, StorageUsageRow, ShareLinkRow)
 ]
 
 
@@ -97,11 +102,13 @@ class Stage:
             judge=Judge(judge),
             scanner=Scanner(),
             max_versions=MAX_VERSIONS,
+            guess_limits=ALL_GUESSES,
             store_of=lambda clock: TruthfulStore(clock, tells_part_checksums=tells),
         )
         self.principals: dict[str, Principal] = {}
         self.uploads: dict[int, Upload] = {}  # as they were promised
         self.folders: dict[str, FolderId] = {}
+        self.links: dict[int, NewShareLink] = {}
         self.sharing: dict[str, AccessRule] = {}
 
     async def close(self) -> None:
@@ -232,12 +239,14 @@ class Stage:
         uploads = {upload.id: number for number, upload in self.uploads.items()}
         files = {upload.file_id: number for number, upload in self.uploads.items()}
         keys = {upload.object_key: number for number, upload in self.uploads.items()}
+        links = {made.link.id: number for number, made in self.links.items()}
+        makers = {self.user_id(person): person for person in self.principals}
 
         def name(names: dict[Any, Any], id_: Any) -> Any:
             return names.get(id_, id_)
 
         rows = await self._rows()
-        upload_rows, file_rows, version_rows, folder_rows, entry_rows, usage_rows = rows
+        upload_rows, file_rows, version_rows, folder_rows, entry_rows, usage_rows, link_rows = rows
 
         def marked(mark: str) -> dict[Any, bool]:
             """The versions that are, and whether their files are, too."""
@@ -277,6 +286,15 @@ class Stage:
             },
             "altered": marked("altered_at"),
             "infected": marked("infected_at"),
+            "links": {
+                name(links, row.id): (
+                    name(makers, row.created_by),
+                    name(files | places, row.resource),
+                    row.downloads,
+                    row.revoked_at is not None,
+                )
+                for row in link_rows
+            },
             "folders": {
                 name(places, row.id): (name(places, row.parent_id), row.name)
                 for row in folder_rows

@@ -1,4 +1,4 @@
-"""What should be true: a naive account of uploads, files and bytes, which shares no code with the product.
+"""What should be true: a naive account of uploads, files, bytes and share links, which shares no code with the product.
 
 Whatever an upload brings is called by the number of the upload: its object, and the file if it made one. Sums are
 taken anew whenever they are needed. A person who may do anything here may do everything, and others see nothing.
@@ -7,11 +7,12 @@ taken anew whenever they are needed. A person who may do anything here may do ev
 from collections.abc import Iterable
 from typing import Any
 
+from tests.stateful.model.links import Links
 from tests.stateful.model.nouns import PEOPLE, ROOT, UNFINISHED, Folder, Refused
 from tests.stateful.model.upkeep import Upkeep
 
 
-class Model(Upkeep):
+class Model(Upkeep, Links):
     """All of it: beside what its bases know, files and folders."""
 
     def rename(self, who: str, number: int, name: str) -> str:
@@ -48,6 +49,7 @@ class Model(Upkeep):
         return "deleted"
 
     def _lose_files(self, numbers: Iterable[int]) -> None:
+        self._lose_links(set(numbers))
         for number in numbers:
             for each, upload in self.uploads.items():
                 if upload.wish.replaces == number and upload.status in UNFINISHED:
@@ -115,6 +117,7 @@ class Model(Upkeep):
             if upload.place in going and upload.status in UNFINISHED:
                 self._end(number, "ABORTED")
         self._lose_files(files)
+        self._lose_links(going)
         for upload in self.uploads.values():
             if upload.place in going:
                 upload.place = None
@@ -147,6 +150,9 @@ class Model(Upkeep):
                 for file in self.files.values()
                 for version in file.versions.values()
                 if self.uploads[version].is_infected
+            },
+            "links": {
+                number: (each.maker, each.thing, each.downloads, each.is_revoked) for number, each in self.links.items()
             },
             "folders": {
                 handle: (each.parent, each.name) for handle, each in self.folders.items() if each.parent != ROOT

@@ -16,6 +16,7 @@ from tests.stateful.model.nouns import (
     UNFINISHED,
     File,
     Folder,
+    Link,
     Refused,
     Upload,
     home_of,
@@ -37,6 +38,7 @@ class Holdings:
         self.folders[SHARED] = Folder(ROOT, ADMIN, SHARED)
         self.uploads: dict[int, Upload] = {}
         self.files: dict[int, File] = {}
+        self.links: dict[int, Link] = {}
         self.objects: dict[int, Blob] = {}
         self.removals: dict[int, tuple[datetime, datetime]] = {}  # when due, and when for the last time
         self.locked: set[int] = set()  # objects that the store refuses to remove
@@ -58,6 +60,11 @@ class Holdings:
     def below(self, place: str) -> set[str]:
         """The folder and all below."""
         return {each for each in self.folders if place in self.above(each)}
+
+    def files_in(self, place: str) -> list[int]:
+        """And below; none in a folder that has gone."""
+        inside = self.below(place)
+        return [number for number, file in self.files.items() if file.place in inside]
 
     def may_enter(self, who: str, place: str | None) -> bool:
         if place is None or place not in self.folders:

@@ -24,6 +24,7 @@ STRAYS_EVERY: Final = timedelta(hours=1)
 OLD_ENOUGH: Final = timedelta(hours=1)  # for a store's upload without a row
 REFUSED_AGAIN: Final = timedelta(hours=1)
 SCAN_PATIENCE: Final = timedelta(days=1)
+LINK_LIFETIME: Final = timedelta(days=90)  # of share links
 LOOK_FOR_VERDICT: Final = timedelta(hours=1)
 
 
@@ -103,3 +104,19 @@ class Folder:
     quota: int | None = None
     max_size: int | None = None
     takes_text_only: bool = False
+
+
+@dataclass
+class Link:
+    """A share link. ``thing``: a file's number or a folder's handle."""
+
+    maker: str
+    thing: int | str
+    made: datetime
+    max_downloads: int | None
+    downloads: int = 0
+    is_revoked: bool = False
+
+    def is_open(self, now: datetime) -> bool:
+        is_used_up = self.max_downloads is not None and self.downloads >= self.max_downloads
+        return not self.is_revoked and not is_used_up and now < self.made + LINK_LIFETIME
