@@ -170,6 +170,20 @@ def test_a_run_that_is_killed_half_way_has_counted_nothing_of_that_log(logs: Pat
     assert traffic(environ) == {DAY: (2, 1024)}
 
 
+def test_a_run_that_is_killed_in_the_second_log_has_counted_the_first_once(
+    logs: Path, environ: Mapping[str, str]
+) -> None:
+    (logs / name("B")).rename(logs.parent / "B")
+    command = [sys.executable, "-c", DIES, "INSERT INTO user_traffic"]
+    assert ingest(logs, folder=logs.parent, environ=environ).status == 0
+    (logs.parent / "B").rename(logs / name("B"))
+    died = outcome(["ingest-logs", logs], logs.parent, environ=environ, command=command)
+    assert died.status == -signal.SIGKILL
+    assert traffic(environ) == {DAY: (1, 512)}
+    assert ingest(logs, folder=logs.parent, environ=environ).out.startswith(name("B").removesuffix(".gz"))
+    assert traffic(environ) == {DAY: (2, 1024)}
+
+
 def test_processes_at_once_count_each_log_once(logs: Path, environ: Mapping[str, str]) -> None:
     for unique in range(20):
         (logs / name(f"Z{unique}")).write_bytes(packed(w3c(LINE)))

@@ -12,17 +12,27 @@ from typing import TypeVar
 import pytest
 from sqlalchemy import text
 
-from graphql_api.db import files, folders, reservations, rules, upload_parts, uploads, usage
+from graphql_api.db import files, folders, reservations, rules, share_links, upload_parts, uploads, usage
 from graphql_api.db.scopes import scopes_of_files
 from graphql_api.errors import Conflict, DeliveryError, Forbidden, NotFound, UploadStateConflict
 from graphql_api.model.file import File, Folder
-from graphql_api.model.ids import FileId, RuleId, new_file_id, new_folder_id, new_object_key, new_upload_id
+from graphql_api.model.ids import (
+    FileId,
+    RuleId,
+    new_file_id,
+    new_folder_id,
+    new_object_key,
+    new_share_link_id,
+    new_upload_id,
+)
 from graphql_api.model.principal import Permission
 from graphql_api.model.quota import Gate
 from graphql_api.model.rule import ANYONE, ROOT, AccessRule, Effect, RuleTerms, Scope
 from graphql_api.model.upload import OnConflict, Upload, UploadMethod, UploadStatus
 from graphql_api.services.naming import claim
+from graphql_api.services.share_links import token_hash
 from graphql_api.services.upload_targets import PartWish
+from tests.services.sharing import shared
 from tests.services.stock import require_exact, taken
 from tests.services.stories import denied, filed, foldered, home_of, promised, ruled, sent, standing_of
 from tests.world import START, World
@@ -110,6 +120,38 @@ async def test_a_subfolder_that_is_made_while_its_parent_is_deleted_keeps_it_or_
             assert isinstance(result, Conflict)
             assert set(left) == {folder.id, inner.id}
             await world.services.folders.delete(alice, folder.id, is_recursive=True)
+
+
+@pytest.mark.parametrize("of_folder", [False, True], ids=["file", "folder"])
+async def test_a_share_link_that_is_made_while_its_thing_is_deleted_goes_with_it(world: World, of_folder: bool) -> None:
+    alice = await world.principal("alice")
+    folder = await foldered(world, alice, "doomed")
+    file = await filed(world, alice, folder_id=folder.id)
+    resource = Scope(folder.id if of_folder else file.id)
+    link = replace((await shared(world, alice, resource)).link, id=new_share_link_id(START))
+    async with world.database.transaction() as connection:
+        await rules.lock_version(connection)
+        await share_links.insert_link(connection, link, token_hash("late"))
+        deletion: asyncio.Task[object] = asyncio.create_task(
+            outcome(world.services.folders.delete(alice, folder.id, is_recursive=True))
+            if of_folder
+            else outcome(world.services.files.delete(alice, [file.id]))
+        )
+        await it_waits(world)
+    assert not isinstance(await deletion, DeliveryError)
+    async with world.database.autocommit() as connection:
+        assert await share_links.find_by_hash(connection, token_hash("late")) is None
+
+
+async def test_no_share_link_is_made_to_what_is_being_deleted(world: World) -> None:
+    alice = await world.principal("alice")
+    file = await filed(world, alice)
+    async with world.database.transaction() as connection:
+        await rules.hold_version(connection)
+        await files.delete_files(connection, [file.id])
+        making = asyncio.create_task(outcome(shared(world, alice, file)))
+        await it_waits(world)
+    assert isinstance(await making, NotFound)
 
 
 async def test_no_upload_is_promised_into_a_folder_that_is_being_deleted(world: World) -> None:

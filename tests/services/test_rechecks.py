@@ -25,6 +25,7 @@ from graphql_api.services.turns import MAX_FAILURES
 from graphql_api.services.verification import alteration
 from tests.agreement import disagreements
 from tests.services.comparing import everything, fixed, object_check, steps_of
+from tests.services.sharing import opens, shared
 from tests.services.stories import filed, send, sent
 from tests.world import World
 
@@ -98,6 +99,7 @@ async def test_other_bytes_are_given_to_nobody(world: World, caplog: pytest.LogC
     file = await altered(world, alice)
     assert file.altered_at == world.clock()
     assert world.services.delivery.grant(file) is None
+    assert not await opens(world, (await shared(world, alice, file)).token)
     [version] = (await versions_of(world, alice, file)).values()
     assert version.altered_at == world.clock()
     page = await world.services.files.list(alice, FileFilter(), FileOrder(), PageRequest())

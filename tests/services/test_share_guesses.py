@@ -1,9 +1,12 @@
 """Who tries tokens and passwords is let do so for a while only."""
 
 import asyncio
+import threading
 from datetime import timedelta
+from typing import Any, Literal
 
 import pytest
+from argon2 import PasswordHasher
 
 from graphql_api.errors import NotFound, RateLimited
 from graphql_api.services.guesses import Guesses
@@ -77,6 +80,25 @@ async def test_passwords_are_hashed_as_rfc_9106_recommends() -> None:
     assert hashed.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
     assert await Passwords().is_right(hashed, "correct horse")
     assert not await Passwords().is_right(hashed, "correct house")
+
+
+async def test_passwords_are_hashed_beside_the_event_loop() -> None:
+    """Whoever waits for one holds up nobody who asks for something else."""
+    threads = []
+
+    class Watched(PasswordHasher):
+        def hash(self, *passwords: Any, **more: Any) -> str:
+            threads.append(threading.current_thread())
+            return super().hash(*passwords, **more)
+
+        def verify(self, *passwords: Any) -> Literal[True]:
+            threads.append(threading.current_thread())
+            return super().verify(*passwords)
+
+    passwords = Passwords(Watched(time_cost=1, memory_cost=8, parallelism=1))
+    assert await passwords.is_right(await passwords.hash("correct horse"), "correct horse")
+    assert len(threads) == 2
+    assert threading.current_thread() not in threads
 
 
 async def test_a_password_opens_and_wrong_ones_are_counted(sqlite_world: World) -> None:

@@ -6,12 +6,14 @@ import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urljoin
 
 import httpx
 import pytest
 
+from graphql_api.db.engine import Database
 from graphql_api.model.file import File
 from graphql_api.model.ids import new_file_id
 from graphql_api.model.principal import Permission, Principal
@@ -454,6 +456,20 @@ async def test_guessing_ends_with_429_and_when_to_come_back(world: World, client
         check_manners(answer)
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "12")
     assert answer.json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+
+
+async def test_a_database_that_does_not_answer_is_said(world: World, tmp_path: Path) -> None:
+    ada = await world.principal("ada")
+    made = await shared(world, ada, await filed(world, ada))
+    elsewhere = World(Database(f"sqlite:///{tmp_path}/not/there.db"))
+    async with client_of(app_of(elsewhere)) as client:
+        for headers in (PAGE, DATA):
+            answer = await client.get(f"/s/{made.token}", headers=headers)
+            check_manners(answer)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert answer.json()["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
+        assert "there.db" not in answer.text
+    await elsewhere.database.close()
 
 
 @pytest.fixture
