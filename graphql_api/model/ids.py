@@ -19,6 +19,7 @@ GroupId = NewType("GroupId", str)
 RuleId = NewType("RuleId", str)
 EventId = NewType("EventId", str)
 VersionId = NewType("VersionId", str)
+SigningKeyId = NewType("SigningKeyId", str)
 
 
 JobId = NewType("JobId", str)
@@ -31,6 +32,7 @@ GROUP_PREFIX: Final = "group_"
 RULE_PREFIX: Final = "rule_"
 EVENT_PREFIX: Final = "event_"
 VERSION_PREFIX: Final = "version_"
+SIGNING_KEY_PREFIX: Final = "key_"
 
 
 JOB_PREFIX: Final = "job_"
@@ -84,6 +86,10 @@ def new_event_id(now: datetime) -> EventId:
 
 def new_version_id(now: datetime) -> VersionId:
     return VersionId(VERSION_PREFIX + new_ulid(now))
+
+
+def new_signing_key_id(now: datetime) -> SigningKeyId:
+    return SigningKeyId(SIGNING_KEY_PREFIX + new_ulid(now))
 
 
 def new_job_id(now: datetime) -> JobId:
