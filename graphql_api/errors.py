@@ -12,6 +12,7 @@
     │   └── BytesMissing          the store does not hold the bytes yet: send them, then ask again
     ├── UploadMismatch            the store holds something else than was promised, or malware; the upload has failed
     ├── Unauthenticated           the credentials are bad (never: absent)
+    ├── EdgeRefused               the CDN does not let through what it should
     ├── Unavailable               a part we depend on does not answer; nothing is half-done, ask again
     └── ConfigurationError        the operator's settings, keys or schema are at fault; lists every fault found
 
@@ -132,6 +133,19 @@ class Unauthenticated(DeliveryError):
     """The bearer token is malformed, expired, for somebody else, or not signed by whom we trust."""
 
     code = "UNAUTHENTICATED"
+
+
+class EdgeRefused(DeliveryError):
+    """The CDN answers with ``status`` where it should let a viewer through. ``edge_code``: its own word for why, such
+    as ``InvalidKey``; empty if it gave none.
+    """
+
+    code = "EDGE_REFUSED"
+
+    def __init__(self, message: str, *, status: int, edge_code: str, path: Sequence[str] = ()) -> None:
+        super().__init__(message, path=path)
+        self.status = status
+        self.edge_code = edge_code
 
 
 class Unavailable(DeliveryError):

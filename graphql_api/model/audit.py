@@ -34,13 +34,16 @@ class AuditAction(StrEnum):
     LABELS_CHANGED = "LABELS_CHANGED"
     QUOTA_CHANGED = "QUOTA_CHANGED"
     GATE_CHANGED = "GATE_CHANGED"
+    KEY_ADDED = "KEY_ADDED"
+    KEY_ROTATED = "KEY_ROTATED"
+    KEY_RETIRED = "KEY_RETIRED"
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """``target`` is the id of the rule, group, user, file or folder that was changed; ``resource`` the scope a rule is
-    about, or the user who joined or left a group. ``before`` and ``after`` are JSON objects, None where there was or is
-    nothing. ``actor_id`` is None for the system.
+    """``target`` is the id of the rule, group, user, file, folder or signing key that was changed; ``resource`` the
+    scope a rule is about, or the user who joined or left a group. ``before`` and ``after`` are JSON objects, None where
+    there was or is nothing. ``actor_id`` is None for the system.
     """
 
     id: EventId

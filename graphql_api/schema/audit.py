@@ -23,7 +23,7 @@ class AuditEvent(Node):
     occurred_at: datetime = strawberry.field(description="When.")
     action: AuditAction = strawberry.field(description="What was done.")
     target: strawberry.ID = strawberry.field(
-        name="targetId", description="Id of the rule, group, user, file or folder that was changed."
+        name="targetId", description="Id of the rule, group, user, file, folder or signing key that was changed."
     )
     resource: str | None = strawberry.field(
         description="What a rule stands on: an id, or `label:` and the label; of memberships, the user."

@@ -13,6 +13,7 @@ from graphql_api.model.preview import Direction
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import Effect
 from graphql_api.model.signal import FolderChange
+from graphql_api.model.signing_key import KeyStatus
 from graphql_api.model.stored_object import StoreRequestKind
 from graphql_api.model.upload import OnConflict, UploadFailureCode, UploadMethod, UploadStatus
 
@@ -27,6 +28,7 @@ class UserErrorCode(StrEnum):
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     UPLOAD_STATE = "UPLOAD_STATE"
     UPLOAD_MISMATCH = "UPLOAD_MISMATCH"
+    EDGE_REFUSED = "EDGE_REFUSED"
     UNAVAILABLE = "UNAVAILABLE"
 
 
@@ -176,6 +178,18 @@ _describe(
     LABELS_CHANGED="A file's labels changed.",
     QUOTA_CHANGED="A user's quota changed.",
     GATE_CHANGED="A folder's gate changed.",
+    KEY_ADDED="A signing key came.",
+    KEY_ROTATED="A signing key took over from another.",
+    KEY_RETIRED="A signing key went out of use.",
+)
+_describe(
+    KeyStatus,
+    "State of a signing key.",
+    name="SigningKeyStatus",
+    PENDING="Not yet proven at the edge.",
+    ACTIVE="Signs.",
+    RETIRING="Verifies only, until the last link it signed has ended.",
+    RETIRED="Neither.",
 )
 _describe(
     UserErrorCode,
@@ -187,5 +201,6 @@ _describe(
     QUOTA_EXCEEDED="No room.",
     UPLOAD_STATE="Wrong state.",
     UPLOAD_MISMATCH="The bytes are not what was announced.",
+    EDGE_REFUSED="The CDN does not let through what it should.",
     UNAVAILABLE="A part of the service does not answer; nothing is half-done, ask again.",
 )

@@ -7,6 +7,7 @@ from graphql_api.db.tables.base import Base
 from graphql_api.db.tables.jobs import FailedEventRow, JobRow
 from graphql_api.db.tables.people import GroupMemberRow, GroupRow, UserRow
 from graphql_api.db.tables.policy import AccessRuleRow, AuditEventRow, IdempotencyKeyRow, PolicyStateRow
+from graphql_api.db.tables.signing_keys import SigningKeyRow
 from graphql_api.db.tables.tree import (
     FileMetadataRow,
     FileRow,
@@ -41,6 +42,7 @@ __all__ = [
     "ObjectDeletionRow",
     "PeriodicTaskRow",
     "PolicyStateRow",
+    "SigningKeyRow",
     "StorageUsageRow",
     "UploadPartRow",
     "UploadRow",
