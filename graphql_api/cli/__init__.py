@@ -128,6 +128,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         assembly = assemble(settings)
         try:
             await require_newest_schema(assembly.database)
+            await assembly.keys.keyring.start()
         finally:
             await assembly.close()
 

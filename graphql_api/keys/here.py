@@ -1,4 +1,4 @@
-"""Keys on this machine: in files, and in the environment."""
+"""Keys on this machine: in files, in the environment, and the one in the settings."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +32,17 @@ class KeyVariables:
         if not text:
             raise ConfigurationError(f"the environment variable {name} holds no signing key: it is not set")
         return PrivatePem(text + "\n")
+
+
+class ConfiguredKey:
+    """The one key of the settings, which has no name."""
+
+    def __init__(self, pem: str) -> None:
+        self._pem = PrivatePem(pem)
+
+    async def fetch(self, name: str) -> PrivatePem:
+        """See ``KeySource``."""
+        return self._pem
 
 
 def _read(path: Path) -> PrivatePem:
