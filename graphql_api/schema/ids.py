@@ -5,6 +5,7 @@ from graphql_api.model.ids import (
     FOLDER_PREFIX,
     GROUP_PREFIX,
     RULE_PREFIX,
+    SIGNING_KEY_PREFIX,
     UPLOAD_PREFIX,
     USER_PREFIX,
     VERSION_PREFIX,
@@ -12,6 +13,7 @@ from graphql_api.model.ids import (
     FolderId,
     GroupId,
     RuleId,
+    SigningKeyId,
     UploadId,
     UserId,
     VersionId,
@@ -45,3 +47,7 @@ def user_id(text: str) -> UserId:
 
 def version_id(text: str) -> VersionId:
     return VersionId(well_formed(text, VERSION_PREFIX))
+
+
+def signing_key_id(text: str) -> SigningKeyId:
+    return SigningKeyId(well_formed(text, SIGNING_KEY_PREFIX))

@@ -15,6 +15,7 @@ from graphql_api.model.ids import (
     GROUP_PREFIX,
     ROOT_FOLDER_ID,
     RULE_PREFIX,
+    SIGNING_KEY_PREFIX,
     UPLOAD_PREFIX,
     USER_PREFIX,
     VERSION_PREFIX,
@@ -31,6 +32,7 @@ from graphql_api.schema.ids import file_id, folder_id
 from graphql_api.schema.inputs import ABSENT, given, page_request
 from graphql_api.schema.listing import FileFilterInput, FileOrderInput, search_words
 from graphql_api.schema.node import After, Before, First, Last, Node
+from graphql_api.schema.signing_keys import SigningKeyQueries
 from graphql_api.schema.types import File, Folder
 from graphql_api.schema.uploads import UploadFingerprint
 from graphql_api.schema.viewer import Viewer
@@ -45,7 +47,7 @@ class FileLocator:
 
 
 @strawberry.type(description="Reads. Root fields are nullable so that one failing does not blank the others.")
-class Query(AccessQueries):
+class Query(AccessQueries, SigningKeyQueries):
     @strawberry.field(description="Who is asking; null without credentials.", graphql_type=Viewer | None)
     def viewer(self, info: Info) -> Principal | None:
         return info.context.principal if info.context.principal.user_id else None
@@ -149,6 +151,7 @@ async def _find_nodes(context: Context, ids: list[strawberry.ID]) -> list[object
         USER_PREFIX: services.people.find,
         EVENT_PREFIX: services.audit_log.find,
         VERSION_PREFIX: services.versions.find,
+        SIGNING_KEY_PREFIX: services.signing_keys.find,
     }
     found: dict[str, object] = {}
     for prefix, find in finders.items():

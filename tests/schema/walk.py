@@ -41,6 +41,7 @@ KIND_OF: Final = {
     "versionId": "version",
     "versionIds": "version",
     "ruleId": "rule",
+    "signingKeyId": "key",
     "groupId": "group",
     "userId": "user",
     "actorId": "user",
