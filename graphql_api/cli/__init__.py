@@ -1,4 +1,4 @@
-"""The command line: ``graphql-api dev | serve | worker | migrate | policies | reconcile | schema | upload | …``.
+"""The command line: ``graphql-api dev | serve | worker | migrate | keys | policies | reconcile | upload | …``.
 
 A failure is one clear line, or one for each fault, and exit code 1.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from graphql_api.cli.keys import keys
 from graphql_api.cli.policies import policies
 from graphql_api.cli.reconcile import reconcile
 from graphql_api.cli.transfer import download, upload
@@ -195,6 +196,7 @@ def migrate() -> None:
     click.echo(f"The database has schema {newest_revision()}.")
 
 
+main.add_command(keys)
 main.add_command(policies)
 main.add_command(upload)
 main.add_command(download)

@@ -23,8 +23,8 @@ CONNECT_TIMEOUT: Final = 2.0  # seconds
 READ_TIMEOUT: Final = 5.0  # seconds between two bytes
 TOTAL_ATTEMPTS: Final = 3  # a request and two retries
 AT_ONCE: Final = 16
-"""Requests under way, and as many threads. KMS allows an account 1,000 RSA signatures a second in most regions, each of
-which takes some 10 ms. Source: AWS KMS developer guide, "Request quotas".
+"""Requests under way, and as many threads. AWS limits how often an account may ask in a second, so more would only be
+throttled. Source: AWS KMS developer guide, "Request quotas".
 """
 
 # botocore raises a bare RuntimeError when renewed credentials have expired already.
