@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,20 @@ import boto3
 import pytest
 
 from graphql_api.errors import ConfigurationError, Unavailable
+from graphql_api.key_wiring import cloudfront_signer_of
 from graphql_api.keys import PrivatePem
 from graphql_api.keys.aws import AwsAccess
 from graphql_api.keys.here import KeyFiles
 from graphql_api.keys.kms import MAX_RAW, KmsKey, KmsKeys
 from graphql_api.keys.secrets_manager import Secrets
-from graphql_api.model.signing_key import KeyPlace, KeyReference
+from graphql_api.model.signing_key import HashAlgorithm, KeyPlace, KeyReference
+from graphql_api.services.key_loading import LoadedKey
+from graphql_api.services.link_signing import RemoteSigner
 from tests.contracts import key_places
 from tests.contracts.key_places import REGION, Place, public_and_signature, verifies
+from tests.memory_keys import MemoryEdge
 from tests.store import free_port
+from tests.world import CDN, Clock
 
 MESSAGE = b'{"Statement":[]}'
 
@@ -50,6 +56,33 @@ async def test_the_same_key_is_found_again_and_signs_the_same(place: Place) -> N
     name = place.put()
     first, again = [await public_and_signature(await place.source.fetch(name), MESSAGE) for _ in range(2)]
     assert first == again
+
+
+async def test_a_link_that_it_signs_is_let_through_and_no_other(place: Place) -> None:
+    clock = Clock()
+    held, other = [await place.source.fetch(place.put()) for _ in range(2)]
+    key, stranger = [cloudfront_signer_of(CDN)("KTEST", HashAlgorithm.SHA256, each) for each in (held, other)]
+    edge = MemoryEdge(clock, {"KTEST": key.public_pem})
+    canned, bound = [await signed(key, clock, ip_range) for ip_range in (None, "192.0.2.0/24")]
+    assert "Hash-Algorithm=SHA256" in canned
+    assert [edge.judge(url).is_let_through for url in (canned, bound)] == [True, True]
+    assert edge.judge(await signed(stranger, clock)).code == "AccessDenied"
+    assert edge.judge(canned.replace("&Hash-Algorithm=SHA256", "")).code == "AccessDenied"
+
+
+async def signed(key: LoadedKey, clock: Clock, ip_range: str | None = None) -> str:
+    path, expires_at = "/o/1", clock() + timedelta(minutes=5)
+    if isinstance(key.signer, RemoteSigner):
+        [link] = await key.signer.sign_all([key.signer.writer.write(path, expires_at=expires_at, ip_range=ip_range)])
+        return link.url
+    return key.signer.sign(path, expires_at=expires_at, ip_range=ip_range).url
+
+
+async def test_what_never_leaves_kms_signs_no_sha_1(moto_endpoint: str) -> None:
+    [place] = key_places.kms(moto_endpoint)
+    held = await place.source.fetch(place.put())
+    with pytest.raises(ConfigurationError, match="SHA-256"):
+        cloudfront_signer_of(CDN)("KTEST", HashAlgorithm.SHA1, held)
 
 
 async def test_its_names_have_the_form_that_a_reference_asks_for(place: Place) -> None:
