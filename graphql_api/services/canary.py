@@ -34,7 +34,9 @@ class Canary:
             raise Conflict("there is no file yet to try the key on: upload one first")
         path, expires_at = "/" + object_key, self._clock() + LIFETIME
         if isinstance(key.signer, RemoteSigner):
-            [signed] = await key.signer.sign_all([key.signer.writer.write(path, expires_at=expires_at)])
+            unsigned = key.signer.writer.write(path, expires_at=expires_at)
+            [signature] = await key.signer.signatures([unsigned])
+            signed = unsigned.signed(signature)
         else:
             signed = key.signer.sign(path, expires_at=expires_at)
         answer = await self._edge.open(signed.url)

@@ -111,9 +111,9 @@ class Delivery:
             except InvalidInput as fault:
                 found[key] = fault
         if remote is not None and drafts:
-            signed = await remote.sign_all([unsigned for _, unsigned in drafts.values()])
-            for (key, (draft, _)), each in zip(drafts.items(), signed, strict=True):
-                found[key] = made = _kept(draft, each, now)
+            signatures = await remote.signatures([unsigned for _, unsigned in drafts.values()])
+            for (key, (draft, unsigned)), signature in zip(drafts.items(), signatures, strict=True):
+                found[key] = made = _kept(draft, unsigned.signed(signature), now)
                 self._memo.remember(key, made)
         results = [found[key] for key in keys]
         return [result.link if isinstance(result, Kept) else result for result in results]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from graphql_api.errors import ConfigurationError, Unavailable
 from graphql_api.keys import RemoteKey
-from graphql_api.model.delivery import SignedUrl
 from graphql_api.signing import UnsignedUrl, UrlSigner, UrlWriter
 
 log = logging.getLogger(__name__)
@@ -20,20 +19,18 @@ class RemoteSigner:
     writer: UrlWriter
     key: RemoteKey
 
-    async def sign_all(self, unsigned: Sequence[UnsignedUrl]) -> list[SignedUrl]:
-        """All of them side by side. Raises: Unavailable: none of them is to be had."""
+    async def signatures(self, unsigned: Sequence[UnsignedUrl]) -> list[bytes]:
+        """Of all of them, asked for side by side. Raises: Unavailable: one of them is not to be had."""
         asked = await asyncio.gather(*(self.key.sign(each.message) for each in unsigned), return_exceptions=True)
-        signed = []
-        for each, signature in zip(unsigned, asked, strict=True):
-            if isinstance(
-                signature, ConfigurationError
-            ):  # a right or the key was taken away; whoever asks reads no log
+        signatures = []
+        for signature in asked:  # the others have come to their end before one failure is told
+            if isinstance(signature, ConfigurationError):  # a right or the key was taken away
                 log.error("signing_key_refused key=%s error=%s", self.writer.key_pair_id, signature.message)
                 raise Unavailable("signing key")
             if isinstance(signature, BaseException):
                 raise signature
-            signed.append(each.signed(signature))
-        return signed
+            signatures.append(signature)
+        return signatures
 
 
 LinkSigner = UrlSigner | RemoteSigner
