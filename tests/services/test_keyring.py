@@ -26,6 +26,7 @@ from graphql_api.keys import PrivatePem
 from graphql_api.model.delivery import Link, LinkWish
 from graphql_api.model.listing import FileFilter, FileOrder
 from graphql_api.model.page import PageRequest
+from graphql_api.model.signal import KEYS_TOPIC, KeysChanged
 from graphql_api.model.signing_key import FROM_SETTINGS, HashAlgorithm, KeyPlace, KeyReference, KeyStatus
 from graphql_api.services.keyring import CLOCKS_DIFFER, LOAD_AGAIN_AFTER, TRUST, ConfiguredId, Keyring
 from graphql_api.services.link_signing import SignerInUse
@@ -464,6 +465,18 @@ async def test_processes_switch_when_they_are_told(house: House) -> None:
             await asyncio.sleep(0.01)
     running.cancel()
     await asyncio.wait([running])
+
+
+async def test_every_step_is_announced(sqlite_world: World) -> None:
+    """So that nobody has to wait for the next look."""
+    house = await House.build(sqlite_world)
+    await filed(sqlite_world, await sqlite_world.principal("alice"), "a.txt")
+    house.trust("K2", "/K2.pem")
+    keys = sqlite_world.services.signing_keys
+    with sqlite_world.database.signals.watch(KEYS_TOPIC) as box:
+        for step in (house.add(), house.rotate(), keys.retire(None, "K1", reason=WHY, is_immediate=True)):
+            await step
+            assert list((await asyncio.wait_for(box.take(), 5)).signals) == [KeysChanged()]
 
 
 async def test_the_database_itself_keeps_a_second_key_from_signing(house: House) -> None:
