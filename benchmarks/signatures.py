@@ -20,7 +20,7 @@ from benchmarks.measure import Effort, Operation, interleaved
 from benchmarks.report import Bound, Measurement
 from benchmarks.site import Site
 from graphql_api.access import read_grant
-from graphql_api.bootstrap import assemble
+from graphql_api.bootstrap import Assembly, assemble
 from graphql_api.localcloud.signature import SignatureVerifier
 from graphql_api.model.delivery import LinkWish, ReadGrant
 from graphql_api.model.file import File
@@ -29,6 +29,8 @@ from graphql_api.model.parts import MAX_PARTS, MIB, PromisedPart, StoreUpload
 from graphql_api.model.rule import PLAIN
 from graphql_api.model.stored_object import PromisedObject
 from graphql_api.settings import Settings
+from graphql_api.signing.cloudfront import CloudFrontSigner
+from graphql_api.signing.keyring import Keyring, SigningKey
 
 if TYPE_CHECKING:  # stubs are installed for the checks only
     from mypy_boto3_s3 import S3Client
@@ -135,9 +137,18 @@ def _client() -> "S3Client":
     )
 
 
+def _signing(settings: Settings) -> Assembly:
+    """The parts of a process that signs with the key of the settings, as if it had read that in the keyring."""
+    assembly = assemble(settings)
+    key = SigningKey.from_pem(settings.cdn_key_id, settings.cdn_private_key_pem.get_secret_value())
+    until = datetime.now(UTC) + settings.link_max_lifetime + timedelta(days=1)
+    assembly.keys.in_use.use(CloudFrontSigner(settings.cdn_base_url, Keyring([key])), until=int(until.timestamp()))
+    return assembly
+
+
 async def _link(place: Site, effort: Effort) -> Measurement:
     """``Delivery.sign`` for a link that is not remembered, against the naive program's link and one signature."""
-    assembly = assemble(Settings.read({**place.environment, "GRAPHQL_API_LINK_MEMO_BYTES": "0"}))
+    assembly = _signing(Settings.read({**place.environment, "GRAPHQL_API_LINK_MEMO_BYTES": "0"}))
     [grant], now = _grants(place, 1), datetime.now(UTC)
     wish = LinkWish(timedelta(seconds=site.LINK_SECONDS))
     policy = b'{"Statement":[{"Resource":"%s","Condition":{}}]}' % (b"x" * 150)
@@ -178,7 +189,7 @@ async def _links_by_rsa(place: Site, effort: Effort) -> Measurement:
 
 async def _remembered(name: str, place: Site, key_path: Path, public_pem: str, effort: Effort) -> Measurement:
     settings = Settings.read({**place.environment, "GRAPHQL_API_CDN_PRIVATE_KEY_FILE": str(key_path)})
-    assembly = assemble(settings)
+    assembly = _signing(settings)
     delivery, grants = assembly.services.delivery, _grants(place, _PAGE_SIZE)
     wish = LinkWish(timedelta(seconds=site.LINK_SECONDS))
     # Another wish each time; it is remembered as well, and drives out what was remembered before.

@@ -1,11 +1,11 @@
-"""From settings to a running service: the only place where vendors are named."""
+"""From settings to a running service: here, and in ``key_wiring``, are the only places where vendors are named."""
 
 import asyncio
 import gc
 import logging
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -18,6 +18,7 @@ from graphql_api.db.listener import Listener
 from graphql_api.db.migration import require_newest_schema
 from graphql_api.db.seal import CursorSeal
 from graphql_api.events.sqs import SqsEventSource
+from graphql_api.key_wiring import KeyParts, wire_keys
 from graphql_api.model.scan import Judge
 from graphql_api.scanning.clamd import ClamdScanner
 from graphql_api.schema import build_schema
@@ -60,8 +61,6 @@ from graphql_api.services.verdicts import Verdicts
 from graphql_api.services.versions import Versions
 from graphql_api.services.visits import GuessLimits, Visits
 from graphql_api.settings import Settings
-from graphql_api.signing.cloudfront import CloudFrontSigner
-from graphql_api.signing.keyring import HashAlgorithm, Keyring, SigningKey
 from graphql_api.storage import ObjectStore
 from graphql_api.storage.s3 import S3Store
 from graphql_api.web.app import create_app
@@ -91,6 +90,7 @@ class Assembly:
     store: S3Store
     services: Services
     clock: Clock
+    keys: KeyParts
     outbox: Outbox
     scans: Outbox | None
     dead_letters: DeadLetters
@@ -100,6 +100,7 @@ class Assembly:
     async def close(self) -> None:
         await self.database.close()
         self.store.close()
+        self.keys.access.close()
         if self.event_source is not None:
             self.event_source.close()
 
@@ -117,12 +118,8 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         secret_access_key=None if secret is None else secret.get_secret_value(),
     )
     pem = settings.cdn_private_key_pem.get_secret_value()
-    key = SigningKey.from_pem(
-        settings.cdn_key_id,
-        pem,
-        hash_algorithm=HashAlgorithm(settings.cdn_hash_algorithm),
-    )
     standings = Standings(clock)
+    keys = wire_keys(settings, database, standings, clock)
     accounts = Accounts(database, clock, makes_homes=settings.home_folders)
     upkeep = Upkeep(
         database,
@@ -146,7 +143,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
     verdicts = Verdicts(database, standings, settling, store, upkeep, clock)
     completion = Completion(database, standings, uploads, store, upkeep, settling, verdicts, clock)
     delivery = Delivery(
-        CloudFrontSigner(settings.cdn_base_url, Keyring([key])),
+        keys.in_use,
         clock,
         max_lifetime=settings.link_max_lifetime,
         redirect_lifetime=settings.redirect_lifetime,
@@ -173,6 +170,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         ),
         quotas=Quotas(database, standings, admission, clock, max_file_size=settings.max_upload_bytes),
         rechecks=Rechecks(database, store, clock, transfer_grace=settings.transfer_grace),
+        signing_keys=keys.signing_keys,
         strays=Strays(database, store, clock),
         share_links=ShareLinks(
             database,
@@ -213,6 +211,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         store,
         services,
         clock,
+        keys=keys,
         outbox=Outbox(database, clock, handlers={}),
         scans=scans,
         dead_letters=DeadLetters(database, clock),
@@ -291,10 +290,11 @@ def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, asyncio.Event]]:
         await require_newest_schema(assembly.database)
+        await assembly.keys.keyring.start()
         stop = asyncio.Event()
         loops = _standing_loops(assembly, settings) if settings.sweep_interval else ()
         working = asyncio.create_task(Worker(loops, stop_deadline=STOP_DEADLINE_BESIDE).run(stop))
-        listening = asyncio.create_task(listener.run())
+        standing_by = [asyncio.create_task(task) for task in (listener.run(), assembly.keys.keyring.run())]
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         try:
@@ -302,9 +302,9 @@ def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
         finally:
             stop.set()
             await working
-            listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
+            for task in standing_by:
+                task.cancel()
+            await asyncio.wait(standing_by)
             await listener.close()
             await assembly.close()
 
@@ -341,6 +341,7 @@ def _standing_loops(assembly: Assembly, settings: Settings) -> list[Loop]:
             Loop("objects", services.upkeep.turn, interval),
             Loop("strays", services.strays.turn, interval),
             Loop("rechecks", services.rechecks.turn, interval),
+            Loop("keys", services.signing_keys.turn, interval),
             Loop("records", services.audit_log.turn, interval),
             Loop("share_links", services.share_links.turn, interval),
             Loop("dead_letters", assembly.dead_letters.turn, interval),

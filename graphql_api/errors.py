@@ -14,6 +14,7 @@
     ├── RateLimited               too often in vain: come back later
     ├── Unauthenticated           the credentials are bad (never: absent)
     ├── UnreadableLog             a log file of the edge is damaged, not all there, or something else
+    ├── EdgeRefused               the CDN does not let through what it should
     ├── Unavailable               a part we depend on does not answer; nothing is half-done, ask again
     └── ConfigurationError        the operator's settings, keys or schema are at fault; lists every fault found
 
@@ -151,6 +152,19 @@ class UnreadableLog(DeliveryError):
     """A log file of the edge is damaged, not all there, or no log of a kind that is read. Nothing of it was counted."""
 
     code = "UNREADABLE_LOG"
+
+
+class EdgeRefused(DeliveryError):
+    """The CDN answers with ``status`` where it should let a viewer through. ``edge_code``: its own word for why, such
+    as ``InvalidKey``; empty if it gave none.
+    """
+
+    code = "EDGE_REFUSED"
+
+    def __init__(self, message: str, *, status: int, edge_code: str, path: Sequence[str] = ()) -> None:
+        super().__init__(message, path=path)
+        self.status = status
+        self.edge_code = edge_code
 
 
 class Unavailable(DeliveryError):

@@ -118,13 +118,19 @@ class Settings(BaseSettings):
     cdn_base_url: Annotated[Origin, LocalOrEncrypted]
     """Where the CDN answers: `https://` and a host, without a path. Plain `http://` for this machine only."""
     cdn_key_id: Text
-    """Id under which the CDN knows the public key."""
+    """Id under which the CDN knows the public key. The first key of the keyring."""
     cdn_private_key: Annotated[SecretStr, AfterValidator(setting_values.pem)] | None = None
     """Private key that signs links, as PEM; `\\n` stands for a line end. *Secret.* This or the file is required."""
     cdn_private_key_file: Annotated[Path, AfterValidator(setting_values.pem_file)] | None = None
     """File that holds that key instead."""
     cdn_hash_algorithm: Literal["SHA256", "SHA1"] = "SHA256"
     """Hash inside the signature."""
+    keys_endpoint_url: Origin | None = None
+    """Where other services than Amazon's Secrets Manager and KMS answer, for signing keys that are kept there."""
+    keys_access_key_id: Text | None = None
+    """Key id for these services. Without a pair of keys, those for the store count."""
+    keys_secret_access_key: SecretStr | None = None
+    """Secret of that key. *Secret.*"""
 
     auth_hs256_secret: Annotated[SecretStr, AfterValidator(setting_values.long_enough_for_hs256)] | None = None
     """Secret shared with whoever issues tokens, at least 32 bytes. *Secret.* This or the JWKS address is required."""
@@ -338,7 +344,7 @@ class Settings(BaseSettings):
             raise ValueError(f"is for PostgreSQL only, as {PREFIX}DATABASE_URL must be")
         return secret
 
-    @field_validator("s3_secret_access_key", "events_secret_access_key")
+    @field_validator("s3_secret_access_key", "keys_secret_access_key", "events_secret_access_key")
     @classmethod
     def _key_pair_is_whole(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         key_id = str(info.field_name).replace("secret_access_key", "access_key_id")

@@ -13,21 +13,26 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from graphql_api.db.engine import Database
 from graphql_api.db.seal import CursorSeal
 from graphql_api.errors import Unavailable
+from graphql_api.key_wiring import cloudfront_signer_of
 from graphql_api.model.parts import MAX_OBJECT_SIZE, MIB
 from graphql_api.model.principal import ANONYMOUS, Identity, Principal
 from graphql_api.model.scan import Judge, ScanResult, ScanVerdict
+from graphql_api.model.signing_key import KeyPlace
 from graphql_api.scanning import Scanner
 from graphql_api.schema import Context, build_schema
 from graphql_api.services import Services
 from graphql_api.services.accounts import Accounts
 from graphql_api.services.admission import Admission
 from graphql_api.services.audit_log import AuditLog
+from graphql_api.services.canary import Canary
 from graphql_api.services.completion import Completion
 from graphql_api.services.delivery import Delivery
 from graphql_api.services.files import Files
 from graphql_api.services.folders import Folders
 from graphql_api.services.groups import Groups
 from graphql_api.services.health import Health
+from graphql_api.services.key_loading import KeyLoader
+from graphql_api.services.link_signing import SignerInUse
 from graphql_api.services.live import Live
 from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
@@ -40,6 +45,7 @@ from graphql_api.services.rechecks import Rechecks
 from graphql_api.services.scans import Scans
 from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.share_links import ShareLinks
+from graphql_api.services.signing_keys import SigningKeys
 from graphql_api.services.standings import Standings
 from graphql_api.services.strays import Strays
 from graphql_api.services.traffic import Traffic
@@ -52,10 +58,12 @@ from graphql_api.services.versions import Versions
 from graphql_api.services.visits import GuessLimits, Visits
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import HashAlgorithm, Keyring, KeyStatus, SigningKey
+from tests.memory_keys import MemoryEdge, MemoryKeys
 from tests.memory_store import MemoryStore
 
 SCHEMA = build_schema()
 KEY = SigningKey("K2JCJMDEHXQW5F", ec.generate_private_key(ec.SECP256R1()), HashAlgorithm.SHA256, KeyStatus.ACTIVE)
+CDN = "https://cdn.test"
 CURSOR_SEAL = CursorSeal(b"a secret of this service")
 ISSUER = "https://issuer.test"
 SCAN_PATIENCE = timedelta(days=1)
@@ -119,8 +127,15 @@ class World:
     services: Services = field(init=False)
     verdicts: Verdicts = field(init=False)
     scans: Outbox = field(init=False)
+    in_use: SignerInUse = field(init=False)
+    key_places: MemoryKeys = field(default_factory=MemoryKeys)
+    edge: MemoryEdge = field(init=False)
+    loader: KeyLoader = field(init=False)
 
     def __post_init__(self) -> None:
+        self.in_use = SignerInUse(CloudFrontSigner(CDN, Keyring([KEY])))
+        self.edge = MemoryEdge(self.clock)
+        self.loader = KeyLoader(dict.fromkeys(KeyPlace, self.key_places), cloudfront_signer_of(CDN))
         self.store = self.store_of(self.clock)
         self.standings = Standings(self.clock)
         accounts = Accounts(self.database, self.clock, makes_homes=True)
@@ -150,7 +165,7 @@ class World:
         scans = Scans(self.database, self.store, self.scanner, verdicts)
         self.verdicts, self.scans = verdicts, Outbox(self.database, self.clock, {SCAN_JOB: scans.scan})
         delivery = Delivery(
-            CloudFrontSigner("https://cdn.test", Keyring([KEY])),
+            self.in_use,
             self.clock,
             max_lifetime=timedelta(days=1),
             redirect_lifetime=REDIRECT_LIFETIME,
@@ -176,6 +191,13 @@ class World:
             ),
             quotas=Quotas(self.database, self.standings, admission, self.clock, max_file_size=MAX_OBJECT_SIZE),
             rechecks=Rechecks(self.database, self.store, self.clock, transfer_grace=timedelta(hours=1)),
+            signing_keys=SigningKeys(
+                self.database,
+                self.standings,
+                self.clock,
+                self.loader,
+                Canary(self.database, self.edge, self.clock),
+            ),
             strays=Strays(self.database, self.store, self.clock),
             share_links=ShareLinks(
                 self.database,

@@ -1,4 +1,4 @@
-"""The command line: ``graphql-api dev | serve | worker | migrate | policies | reconcile | ingest-logs | schema | …``.
+"""The command line: ``graphql-api dev | serve | worker | migrate | keys | policies | reconcile | upload | …``.
 
 A failure is one clear line, or one for each fault, and exit code 1.
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from graphql_api.cli.ingest_logs import ingest_logs
+from graphql_api.cli.keys import keys
 from graphql_api.cli.policies import policies
 from graphql_api.cli.reconcile import reconcile
 from graphql_api.cli.transfer import download, upload
@@ -129,6 +130,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         assembly = assemble(settings)
         try:
             await require_newest_schema(assembly.database)
+            await assembly.keys.keyring.start()
         finally:
             await assembly.close()
 
@@ -195,6 +197,7 @@ def migrate() -> None:
     click.echo(f"The database has schema {newest_revision()}.")
 
 
+main.add_command(keys)
 main.add_command(policies)
 main.add_command(ingest_logs)
 main.add_command(upload)

@@ -19,13 +19,14 @@ from starlette.types import ASGIApp
 
 from graphql_api.bootstrap import application
 from graphql_api.cli import STOP_SIGNALS
-from graphql_api.cli.state import Kept, kept_secrets, state_folder
+from graphql_api.cli.state import Kept, kept_secrets, key_group, state_folder, write_settings
 from graphql_api.cli.tour import tour
 from graphql_api.db.engine import Database
 from graphql_api.db.migration import migrate
 from graphql_api.errors import ConfigurationError
 from graphql_api.localcloud.access_log import AccessLog, LoggedEdge
 from graphql_api.localcloud.edge import create_edge
+from graphql_api.localcloud.key_group import KeyGroupFolder
 from graphql_api.localcloud.origin import S3Origin
 from graphql_api.localcloud.store import SeaweedStore
 from graphql_api.services.clock import utc_now
@@ -99,17 +100,18 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
         folder = stack.enter_context(state_folder(data, reset=reset))
         kept = kept_secrets(folder)
         store = SeaweedStore(folder / "store", port=store_port, bucket=BUCKET)
-        settings = _settings(
+        environ = _environ(
             folder, store, kept, api_url=_address(api_socket), edge_url=_address(edge_socket), origins=origins
         )
+        settings = Settings.read(environ)
+        write_settings(folder, environ)
         stack.enter_context(store)
         store.create_bucket([upload_cors_rule(["*"])], lifecycle_rules())
         key = SigningKey.from_pem(kept.key_pair_id, settings.cdn_private_key_pem.get_secret_value())
         origin = stack.enter_context(closing(S3Origin(store.endpoint_url, store.bucket, store.edge)))
         access_log = stack.enter_context(closing(AccessLog(folder / EDGE_LOGS, utc_now)))
-        edge = LoggedEdge(
-            create_edge(settings.cdn_base_url, {key.key_id: key.public_pem()}, origin, utc_now), access_log
-        )
+        group = KeyGroupFolder(key_group(folder, key.key_id, key.public_pem()))
+        edge = LoggedEdge(create_edge(settings.cdn_base_url, group, origin, utc_now), access_log)
         ready = Run(
             graphql=f"{_address(api_socket)}/graphql",
             edge=settings.cdn_base_url,
@@ -196,28 +198,26 @@ async def _until_ended(store: SeaweedStore) -> None:
         await asyncio.sleep(WATCH_INTERVAL)
 
 
-def _settings(
+def _environ(
     folder: Path, store: SeaweedStore, kept: Kept, *, api_url: str, edge_url: str, origins: Sequence[str]
-) -> Settings:
-    return Settings.read(
-        {
-            f"{PREFIX}DATABASE_URL": f"sqlite:///{folder / 'api.db'}",
-            f"{PREFIX}S3_BUCKET": store.bucket,
-            f"{PREFIX}S3_ENDPOINT_URL": store.endpoint_url,
-            f"{PREFIX}S3_ADDRESSING_STYLE": "path",
-            f"{PREFIX}S3_ACCESS_KEY_ID": store.api.access_key_id,
-            f"{PREFIX}S3_SECRET_ACCESS_KEY": store.api.secret_access_key,
-            f"{PREFIX}PUBLIC_URL": api_url,
-            f"{PREFIX}CDN_BASE_URL": edge_url,
-            f"{PREFIX}CDN_KEY_ID": kept.key_pair_id,
-            f"{PREFIX}CDN_PRIVATE_KEY_FILE": str(folder / "signing-key.pem"),
-            f"{PREFIX}AUTH_HS256_SECRET": kept.token_secret,
-            f"{PREFIX}AUTH_ISSUER": ISSUER,
-            f"{PREFIX}AUTH_AUDIENCE": ISSUER,
-            f"{PREFIX}ADMIN_SUBJECTS": "admin",
-            f"{PREFIX}CORS_ORIGINS": ",".join([*origins, *PAGE_ORIGINS]),
-        }
-    )
+) -> dict[str, str]:
+    return {
+        f"{PREFIX}DATABASE_URL": f"sqlite:///{folder / 'api.db'}",
+        f"{PREFIX}S3_BUCKET": store.bucket,
+        f"{PREFIX}S3_ENDPOINT_URL": store.endpoint_url,
+        f"{PREFIX}S3_ADDRESSING_STYLE": "path",
+        f"{PREFIX}S3_ACCESS_KEY_ID": store.api.access_key_id,
+        f"{PREFIX}S3_SECRET_ACCESS_KEY": store.api.secret_access_key,
+        f"{PREFIX}PUBLIC_URL": api_url,
+        f"{PREFIX}CDN_BASE_URL": edge_url,
+        f"{PREFIX}CDN_KEY_ID": kept.key_pair_id,
+        f"{PREFIX}CDN_PRIVATE_KEY_FILE": str(folder / "signing-key.pem"),
+        f"{PREFIX}AUTH_HS256_SECRET": kept.token_secret,
+        f"{PREFIX}AUTH_ISSUER": ISSUER,
+        f"{PREFIX}AUTH_AUDIENCE": ISSUER,
+        f"{PREFIX}ADMIN_SUBJECTS": "admin",
+        f"{PREFIX}CORS_ORIGINS": ",".join([*origins, *PAGE_ORIGINS]),
+    }
 
 
 class _Server(uvicorn.Server):

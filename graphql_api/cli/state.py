@@ -1,13 +1,15 @@
-"""The folder in which ``dev`` keeps all it has: ``api.db``, ``store/``, ``edge-logs/``, ``signing-key.pem``,
-``secrets.json``.
+"""The folder in which ``dev`` keeps all it has: ``api.db``, ``store/``, ``signing-key.pem``, ``secrets.json``; the key
+group and the logs of its edge, ``key-group/`` and ``edge-logs/``; and ``settings.env``, by which other commands find a
+run.
 """
 
 import fcntl
 import json
 import os
 import secrets
+import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +88,24 @@ def kept_secrets(folder: Path) -> Kept:
     return Kept(**made)
 
 
+def key_group(folder: Path, key_pair_id: str, public_pem: str) -> Path:
+    """The folder with the edge's trusted keys. The first run puts its key there; later it is whoever's who rotates."""
+    group = folder / "key-group"
+    if not group.is_dir():
+        new = folder / "key-group.new"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        (new / f"{key_pair_id}.pem").write_text(public_pem)
+        new.rename(group)
+    return group
+
+
+def write_settings(folder: Path, settings: Mapping[str, str]) -> None:
+    """For ``set -a; . settings.env`` in a shell whose commands are to work on this run."""
+    lines = [f"{name}={shlex.quote(value)}\n" for name, value in settings.items()]
+    _write_private(folder / "settings.env", "".join(lines).encode())
+
+
 def _empty(folder: Path) -> None:
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.is_symlink():
@@ -96,7 +116,7 @@ def _empty(folder: Path) -> None:
 
 def _write_private(path: Path, content: bytes) -> None:
     """Whole or not at all, also when the run is killed meanwhile."""
-    new = path.with_suffix(".new")
+    new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:

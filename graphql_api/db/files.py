@@ -75,6 +75,12 @@ async def find_file_in(connection: AsyncConnection, standing: Standing, folder_i
     return next(iter(_seen(standing, rows)), None)
 
 
+async def newest_object_key(connection: AsyncConnection) -> str | None:
+    """Of a file with bytes, of which nobody has found that they are others than were uploaded."""
+    statement = select(FileRow.object_key).where(FileRow.size > 0, FileRow.altered_at.is_(None))
+    return await connection.scalar(statement.order_by(FileRow.id.desc()).limit(1))
+
+
 def _seen(standing: Standing, rows: Any) -> list[File]:
     found = []
     for *values, joined in rows:

@@ -15,7 +15,15 @@ from sqlalchemy import ARRAY, Text, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.model.ids import FolderId, UploadId
-from graphql_api.model.signal import Departed, EntryChanged, FolderChange, FolderGone, Signal, UploadChanged
+from graphql_api.model.signal import (
+    Departed,
+    EntryChanged,
+    FolderChange,
+    FolderGone,
+    KeysChanged,
+    Signal,
+    UploadChanged,
+)
 
 CHANNEL: Final = "graphql_api_signals"
 MAX_PAYLOAD: Final = 7_900  # bytes; PostgreSQL manual, "NOTIFY": a payload must be shorter than 8000 bytes
@@ -69,6 +77,8 @@ def _entry(signal: Signal) -> list[object]:
             return ["upload", upload_id]
         case FolderGone(folder_id):
             return ["gone", folder_id]
+        case KeysChanged():
+            return ["keys"]
         case EntryChanged(change, folder_id, entry_id, departed):
             entry: list[object] = ["entry", change, folder_id, entry_id]
             if departed is not None:
@@ -83,6 +93,8 @@ def _signal(kind: str, *values: Any) -> Signal:
             return UploadChanged(UploadId(upload_id))
         case "gone", (folder_id,):
             return FolderGone(FolderId(folder_id))
+        case "keys", ():
+            return KeysChanged()
         case "entry", (change, folder_id, entry_id):
             return EntryChanged(FolderChange(change), FolderId(folder_id), entry_id)
         case "entry", (change, folder_id, entry_id, owner_id, *named):

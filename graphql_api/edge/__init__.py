@@ -1,6 +1,9 @@
-"""What is known of the CDN from outside, behind protocols: how it writes its logs. Vendors stand in modules."""
+"""The CDN from outside, behind protocols: what it answers to a viewer, and how it writes its logs. Vendors stand in
+modules.
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
@@ -32,3 +35,24 @@ class LogFormat(Protocol):
 
     def reader(self, *, latest: date) -> LogReader:
         """For one file. A line of a day after ``latest`` (UTC) makes no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeAnswer:
+    """``code`` and ``message``: what an answer that is no file says in the CDN's or the store's words; else empty."""
+
+    status: int
+    code: str = ""
+    message: str = ""
+
+    @property
+    def is_let_through(self) -> bool:
+        """Whether a viewer has got the file, or would have."""
+        return self.status in (200, 206)
+
+
+class Edge(Protocol):
+    """The CDN as a viewer meets it."""
+
+    async def open(self, url: str) -> EdgeAnswer:
+        """What it answers to whoever asks for the first byte at ``url``. Raises: Unavailable("edge")."""

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from graphql_api.errors import Unavailable
 from graphql_api.localcloud.origin import Origin, OriginBody, OriginRequest, OriginResponse
 from graphql_api.localcloud.refusal import Refusal
-from graphql_api.localcloud.signature import SignatureVerifier, ViewerRequest
+from graphql_api.localcloud.signature import KeyGroup, SignatureVerifier, ViewerRequest
 
 MAX_URL_LENGTH: Final = 8192  # bytes; CloudFront's quota, which answers 413
 CHUNK_SIZE: Final = 256 * 1024  # bytes; what one download holds in memory, give or take a socket buffer
@@ -63,13 +63,13 @@ class _Answer:
 
 
 def create_edge(
-    base_url: str, trusted_keys: Mapping[str, str], origin: Origin, clock: Callable[[], datetime]
+    base_url: str, trusted_keys: Mapping[str, str] | KeyGroup, origin: Origin, clock: Callable[[], datetime]
 ) -> ASGIApp:
     """The edge as an ASGI app for a server at ``base_url`` (scheme, host and port as viewers write them).
 
-    ``trusted_keys`` maps key id to SPKI PEM; ``clock`` gives aware time. The viewer's address is the socket's peer.
-    Run uvicorn with ``server_header=False``, or there are two, and with ``proxy_headers=False``, or a viewer on this
-    machine can pass for any address by sending ``X-Forwarded-For``.
+    ``trusted_keys`` maps key id to SPKI PEM, or is a group that may change; ``clock`` gives aware time. The viewer's
+    address is the socket's peer. Run uvicorn with ``server_header=False``, or there are two, and with
+    ``proxy_headers=False``, or a viewer on this machine can pass for any address by sending ``X-Forwarded-For``.
 
     Raises: ConfigurationError: a key that CloudFront would not take.
     """

@@ -10,7 +10,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -32,7 +32,7 @@ COOKIE_PREFIX: Final = "CloudFront-"
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
-_KEY_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_KEY_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # so it is no path, either
 _EXPIRES: Final = re.compile(r"[1-9][0-9]{0,9}")
 _BASE64: Final = re.compile(r"[A-Za-z0-9~-]+_{0,2}")
 _JSON_UNSAFE: Final = re.compile(r'[^!-~]|["\\]')
@@ -57,14 +57,25 @@ class ViewerRequest:
         return ViewerUrl(self.scheme, self.host, self.path, "&".join(own))
 
 
+class KeyGroup(Protocol):
+    """The public keys that a viewer's signature may be from, as they are when they are asked for."""
+
+    def get(self, key_id: str) -> PublicKey | None:
+        """None: nobody trusts it."""
+
+
 class SignatureVerifier:
     """Knows the public keys (key id to SPKI PEM; RSA 2048 or P-256) that a viewer's signature may be from.
 
     Raises ``ConfigurationError`` for a key that CloudFront would not take.
     """
 
-    def __init__(self, trusted_keys: Mapping[str, str]) -> None:
-        self._keys = {key_id: _load(key_id, pem) for key_id, pem in trusted_keys.items()}
+    def __init__(self, trusted_keys: Mapping[str, str] | KeyGroup) -> None:
+        self._keys: KeyGroup = (
+            {key_id: load_public_key(key_id, pem) for key_id, pem in trusted_keys.items()}
+            if isinstance(trusted_keys, Mapping)
+            else trusted_keys
+        )
 
     def verify(self, request: ViewerRequest, now: datetime) -> None:
         """Return if the request may pass at ``now`` (aware). Raises the ``Refusal`` that CloudFront answers with."""
@@ -147,7 +158,8 @@ def _verifies(key: PublicKey, signature: bytes, text: bytes, hash_algorithm: str
     return True
 
 
-def _load(key_id: str, pem: str) -> PublicKey:
+def load_public_key(key_id: str, pem: str) -> PublicKey:
+    """Raises ``ConfigurationError``: CloudFront would not take it."""
     fault = f"Public key {key_id}: CloudFront takes RSA of 2048 bits or ECDSA P-256, in a PEM file"
     try:
         key = load_pem_public_key(pem.encode())

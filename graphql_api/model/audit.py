@@ -37,13 +37,16 @@ class AuditAction(StrEnum):
     FILE_WITHHELD = "FILE_WITHHELD"
     SHARE_LINK_CREATED = "SHARE_LINK_CREATED"
     SHARE_LINK_REVOKED = "SHARE_LINK_REVOKED"
+    KEY_ADDED = "KEY_ADDED"
+    KEY_ROTATED = "KEY_ROTATED"
+    KEY_RETIRED = "KEY_RETIRED"
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """``target`` is the id of the rule, group, user, share link, file or folder that was changed; ``resource`` the
-    scope that a rule or a share link is about, or the user who joined or left a group. ``before`` and ``after`` are
-    JSON objects, None where there was or is nothing. ``actor_id`` is None for the system.
+    """``target`` is the id of the rule, group, user, share link, file, folder or signing key that was changed;
+    ``resource`` the scope that a rule or a share link is about, or the user who joined or left a group. ``before`` and
+    ``after`` are JSON objects, None where there was or is nothing. ``actor_id`` is None for the system.
     """
 
     id: EventId

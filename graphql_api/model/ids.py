@@ -20,6 +20,7 @@ RuleId = NewType("RuleId", str)
 EventId = NewType("EventId", str)
 VersionId = NewType("VersionId", str)
 ShareLinkId = NewType("ShareLinkId", str)
+SigningKeyId = NewType("SigningKeyId", str)
 
 
 JobId = NewType("JobId", str)
@@ -33,6 +34,7 @@ RULE_PREFIX: Final = "rule_"
 EVENT_PREFIX: Final = "event_"
 VERSION_PREFIX: Final = "version_"
 SHARE_LINK_PREFIX: Final = "share_"
+SIGNING_KEY_PREFIX: Final = "key_"
 
 
 JOB_PREFIX: Final = "job_"
@@ -90,6 +92,10 @@ def new_version_id(now: datetime) -> VersionId:
 
 def new_share_link_id(now: datetime) -> ShareLinkId:
     return ShareLinkId(SHARE_LINK_PREFIX + new_ulid(now))
+
+
+def new_signing_key_id(now: datetime) -> SigningKeyId:
+    return SigningKeyId(SIGNING_KEY_PREFIX + new_ulid(now))
 
 
 def new_job_id(now: datetime) -> JobId:

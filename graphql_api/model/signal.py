@@ -6,6 +6,7 @@ A signal holds ids and kinds, nothing that people wrote. Whoever is told reads w
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from graphql_api.model.file import File, Folder
 from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
@@ -86,7 +87,23 @@ class FolderGone:
         return self.folder_id
 
 
-Signal = UploadChanged | EntryChanged | FolderGone
+KEYS_TOPIC: Final = "signing_keys"
+
+
+@dataclass(frozen=True, slots=True)
+class KeysChanged:
+    """The keyring is another."""
+
+    @property
+    def topic(self) -> str:
+        return KEYS_TOPIC
+
+    @property
+    def subject(self) -> str:
+        return KEYS_TOPIC
+
+
+Signal = UploadChanged | EntryChanged | FolderGone | KeysChanged
 """``topic``: what one watches to be told. ``subject``: of several signals about one, the last is enough."""
 
 

@@ -23,7 +23,8 @@ class AuditEvent(Node):
     occurred_at: datetime = strawberry.field(description="When.")
     action: AuditAction = strawberry.field(description="What was done.")
     target: strawberry.ID = strawberry.field(
-        name="targetId", description="Id of the rule, group, user, share link, file or folder that was changed."
+        name="targetId",
+        description="Id of the rule, group, user, share link, file, folder or signing key that was changed.",
     )
     resource: str | None = strawberry.field(
         description="What a rule stands on: an id, or `label:` and the label; of share links, what they "

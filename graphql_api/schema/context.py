@@ -10,7 +10,7 @@ from strawberry.dataloader import DataLoader
 
 from graphql_api.errors import InvalidInput
 from graphql_api.model.decision import AccessDecision
-from graphql_api.model.delivery import LinkWish
+from graphql_api.model.delivery import Link, LinkWish, ReadGrant
 from graphql_api.model.file import File, FileVersion, Folder, Integrity
 from graphql_api.model.group import Group, User
 from graphql_api.model.ids import FileId, FolderId, GroupId, UserId
@@ -156,6 +156,15 @@ class Context:
 
         async def load(principals: Sequence[Principal]) -> list[frozenset[Permission]]:
             return [await self.services.people.permissions(principal) for principal in principals]
+
+        return DataLoader(load)
+
+    @cached_property
+    def remote_links(self) -> DataLoader[tuple[ReadGrant, LinkWish], Link]:
+        """Links that a key elsewhere signs, in one step for all that ask at once."""
+
+        async def load(wanted: Sequence[tuple[ReadGrant, LinkWish]]) -> list[Link | BaseException]:
+            return [*await self.services.delivery.sign_page(wanted)]
 
         return DataLoader(load)
 

@@ -14,6 +14,7 @@ from graphql_api.model.principal import Permission
 from graphql_api.model.rule import Effect
 from graphql_api.model.share import ShareLinkState
 from graphql_api.model.signal import FolderChange
+from graphql_api.model.signing_key import KeyStatus
 from graphql_api.model.stored_object import StoreRequestKind
 from graphql_api.model.traffic import TrafficInterval, TrafficOrder
 from graphql_api.model.upload import OnConflict, UploadFailureCode, UploadMethod, UploadStatus
@@ -29,6 +30,7 @@ class UserErrorCode(StrEnum):
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     UPLOAD_STATE = "UPLOAD_STATE"
     UPLOAD_MISMATCH = "UPLOAD_MISMATCH"
+    EDGE_REFUSED = "EDGE_REFUSED"
     UNAVAILABLE = "UNAVAILABLE"
 
 
@@ -197,6 +199,18 @@ _describe(
     FILE_WITHHELD="A scanner called bytes of a file infected, and nobody gets a link to them any more.",
     SHARE_LINK_CREATED="A share link came.",
     SHARE_LINK_REVOKED="A share link was revoked, or went with its file or folder.",
+    KEY_ADDED="A signing key came.",
+    KEY_ROTATED="A signing key took over from another.",
+    KEY_RETIRED="A signing key went out of use.",
+)
+_describe(
+    KeyStatus,
+    "State of a signing key.",
+    name="SigningKeyStatus",
+    PENDING="Not yet proven at the edge.",
+    ACTIVE="Signs.",
+    RETIRING="Verifies only, until the last link it signed has ended.",
+    RETIRED="Neither.",
 )
 _describe(
     UserErrorCode,
@@ -208,5 +222,6 @@ _describe(
     QUOTA_EXCEEDED="No room.",
     UPLOAD_STATE="Wrong state.",
     UPLOAD_MISMATCH="The bytes are not what was announced.",
+    EDGE_REFUSED="The CDN does not let through what it should.",
     UNAVAILABLE="A part of the service does not answer; nothing is half-done, ask again.",
 )

@@ -18,6 +18,7 @@ from graphql_api.errors import (
     BytesMissing,
     Conflict,
     DeliveryError,
+    EdgeRefused,
     Forbidden,
     InputFault,
     InvalidInput,
@@ -98,6 +99,12 @@ class UploadMismatchError(UserError):
     failure_code: UploadFailureCode = strawberry.field(description="What differs, or what else is wrong.")
 
 
+@strawberry.type(description="The CDN does not let through what it should. Nothing was changed.")
+class EdgeRefusedError(UserError):
+    status: int = strawberry.field(description="HTTP status of its answer.")
+    edge_code: str | None = strawberry.field(description="Its own word for why, such as InvalidKey, if it gave one.")
+
+
 @strawberry.type(description="A part of the service does not answer. Nothing is half-done; asking again is safe.")
 class UnavailableError(UserError):
     pass
@@ -111,6 +118,7 @@ USER_ERRORS: Final = (
     QuotaExceededError,
     UploadStateError,
     UploadMismatchError,
+    EdgeRefusedError,
     UnavailableError,
 )
 
@@ -175,6 +183,16 @@ def user_errors(error: DeliveryError, *prefix: str) -> list[UserError]:
                     code=UserErrorCode.UPLOAD_MISMATCH,
                     path=where,
                     failure_code=error.failure.code,
+                )
+            ]
+        case EdgeRefused():
+            return [
+                EdgeRefusedError(
+                    message=error.message,
+                    code=UserErrorCode.EDGE_REFUSED,
+                    path=where,
+                    status=error.status,
+                    edge_code=error.edge_code or None,
                 )
             ]
         case Unavailable():

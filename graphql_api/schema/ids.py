@@ -6,6 +6,7 @@ from graphql_api.model.ids import (
     GROUP_PREFIX,
     RULE_PREFIX,
     SHARE_LINK_PREFIX,
+    SIGNING_KEY_PREFIX,
     UPLOAD_PREFIX,
     USER_PREFIX,
     VERSION_PREFIX,
@@ -14,6 +15,7 @@ from graphql_api.model.ids import (
     GroupId,
     RuleId,
     ShareLinkId,
+    SigningKeyId,
     UploadId,
     UserId,
     VersionId,
@@ -51,3 +53,7 @@ def version_id(text: str) -> VersionId:
 
 def share_link_id(text: str) -> ShareLinkId:
     return ShareLinkId(well_formed(text, SHARE_LINK_PREFIX))
+
+
+def signing_key_id(text: str) -> SigningKeyId:
+    return SigningKeyId(well_formed(text, SIGNING_KEY_PREFIX))

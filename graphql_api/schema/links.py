@@ -1,5 +1,6 @@
 """Links: what one is, and what can be wished of it."""
 
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -45,8 +46,10 @@ def link_to(
     disposition: str,
     filename: str | None,
     ip_address: str | None,
-) -> Link | None:
-    """None if the viewer for whom ``file`` was found may not download it."""
+) -> Link | Awaitable[Link] | None:
+    """None if the viewer for whom ``file`` was found may not download it. A key that is not here signs for all fields
+    of a page together, which each of them awaits.
+    """
     delivery = context.services.delivery
     grant = delivery.grant(file)
     if grant is None:
@@ -61,5 +64,7 @@ def link_to(
             given(filename),
             given(ip_address),
         )
+    if not delivery.signs_here:
+        return context.remote_links.load((grant, wish))
     (link,) = delivery.sign((grant,), wish)
     return link

@@ -35,6 +35,7 @@ from graphql_api.schema.people_mutations import PeopleMutations
 from graphql_api.schema.quota_mutations import QuotaMutations
 from graphql_api.schema.rule_mutations import RuleMutations
 from graphql_api.schema.share_links import ShareLinkMutations
+from graphql_api.schema.signing_keys import SigningKeyMutations
 from graphql_api.schema.upload_mutations import UploadMutations
 from graphql_api.schema.version_mutations import VersionMutations
 
@@ -50,7 +51,15 @@ def _at(index: int, errors: list[UserError]) -> list[UserError]:
 @strawberry.type(
     description="Writes. Each takes one `input` and returns its own payload; expected failures are in `userErrors`."
 )
-class Mutation(PeopleMutations, QuotaMutations, RuleMutations, ShareLinkMutations, UploadMutations, VersionMutations):
+class Mutation(
+    PeopleMutations,
+    QuotaMutations,
+    RuleMutations,
+    ShareLinkMutations,
+    SigningKeyMutations,
+    UploadMutations,
+    VersionMutations,
+):
     @strawberry.mutation(
         description="Rename a file or change the type its bytes are delivered as; other versions keep theirs."
     )

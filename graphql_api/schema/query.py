@@ -16,6 +16,7 @@ from graphql_api.model.ids import (
     ROOT_FOLDER_ID,
     RULE_PREFIX,
     SHARE_LINK_PREFIX,
+    SIGNING_KEY_PREFIX,
     UPLOAD_PREFIX,
     USER_PREFIX,
     VERSION_PREFIX,
@@ -33,6 +34,7 @@ from graphql_api.schema.inputs import ABSENT, given, page_request
 from graphql_api.schema.listing import FileFilterInput, FileOrderInput, search_words
 from graphql_api.schema.node import After, Before, First, Last, Node
 from graphql_api.schema.share_links import ShareLinkQueries
+from graphql_api.schema.signing_keys import SigningKeyQueries
 from graphql_api.schema.top_files import TopFileQueries
 from graphql_api.schema.types import File, Folder
 from graphql_api.schema.uploads import UploadFingerprint
@@ -48,7 +50,7 @@ class FileLocator:
 
 
 @strawberry.type(description="Reads. Root fields are nullable so that one failing does not blank the others.")
-class Query(AccessQueries, ShareLinkQueries, TopFileQueries):
+class Query(AccessQueries, ShareLinkQueries, SigningKeyQueries, TopFileQueries):
     @strawberry.field(description="Who is asking; null without credentials.", graphql_type=Viewer | None)
     def viewer(self, info: Info) -> Principal | None:
         return info.context.principal if info.context.principal.user_id else None
@@ -153,6 +155,7 @@ async def _find_nodes(context: Context, ids: list[strawberry.ID]) -> list[object
         EVENT_PREFIX: services.audit_log.find,
         VERSION_PREFIX: services.versions.find,
         SHARE_LINK_PREFIX: services.share_links.find,
+        SIGNING_KEY_PREFIX: services.signing_keys.find,
     }
     found: dict[str, object] = {}
     for prefix, find in finders.items():

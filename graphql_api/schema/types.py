@@ -2,7 +2,7 @@
 noun's attributes, and only what must be computed has a resolver. A page of a hundred files builds nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -120,7 +120,7 @@ class File(Node, Timestamped):
         disposition: Disposition = ContentDisposition.INLINE,
         filename: Filename = ABSENT,
         ip_address: IpAddress = ABSENT,
-    ) -> Link | None:
+    ) -> Link | Awaitable[Link] | None:
         return link_to(parent, info.context, expires_in, starts_at, disposition, filename, ip_address)
 
     @strawberry.field(description="The bytes that it has and had, the newest first.")

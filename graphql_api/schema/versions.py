@@ -79,7 +79,8 @@ class FileVersion(Node):
         file = await info.context.files.load(parent.file_id)
         if file is None:
             return None
-        return link_to(parent.of(file), info.context, expires_in, starts_at, disposition, filename, ip_address)
+        link = link_to(parent.of(file), info.context, expires_in, starts_at, disposition, filename, ip_address)
+        return link if link is None or isinstance(link, Link) else await link
 
     @classmethod
     def is_type_of(cls, value: object, _info: object) -> bool:

@@ -18,6 +18,7 @@ from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
 from graphql_api.services.rechecks import Rechecks
 from graphql_api.services.share_links import ShareLinks
+from graphql_api.services.signing_keys import SigningKeys
 from graphql_api.services.strays import Strays
 from graphql_api.services.traffic import Traffic
 from graphql_api.services.upkeep import Upkeep
@@ -47,6 +48,7 @@ class Services:
     quotas: Quotas
     rechecks: Rechecks
     share_links: ShareLinks
+    signing_keys: SigningKeys
     strays: Strays
     traffic: Traffic
     upkeep: Upkeep

@@ -11,7 +11,15 @@ from graphql_api.model.file import File, Folder
 from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import ANYONE, AccessRule, Effect, is_label
-from graphql_api.model.signal import Departed, EntryChanged, FolderChange, FolderGone, UploadChanged, label_tag
+from graphql_api.model.signal import (
+    Departed,
+    EntryChanged,
+    FolderChange,
+    FolderGone,
+    KeysChanged,
+    UploadChanged,
+    label_tag,
+)
 
 MAX_NAMED: Final = 100  # subjects that were allowed, and that were denied, in one signal; it has to fit into a NOTIFY
 
@@ -76,6 +84,11 @@ def folder_deleted(
     """
     departed = _departed(folder.owner_id, [rule for rule in gone if rule.terms.resource == str(folder.id)])
     announce(connection, EntryChanged(FolderChange.DELETED, parent_id, folder.id, departed), *map(FolderGone, below))
+
+
+def keys_changed(connection: AsyncConnection) -> None:
+    """The keyring is another: every process that signs looks at it."""
+    announce(connection, KeysChanged())
 
 
 def _announce_move(

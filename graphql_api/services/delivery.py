@@ -1,19 +1,31 @@
 """From grants to signed addresses: arithmetic only, so that a page of a hundred costs no database and no network."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
+from typing import NamedTuple
 
 from graphql_api.access import read_grant, shortened
-from graphql_api.errors import InputFault, InvalidInput
-from graphql_api.model.delivery import ContentDisposition, Link, LinkWish, ReadGrant
+from graphql_api.errors import InputFault, InvalidInput, Unavailable
+from graphql_api.model.delivery import ContentDisposition, Link, LinkWish, ReadGrant, SignedUrl
 from graphql_api.model.file import File
 from graphql_api.model.rule import ReadTerms
 from graphql_api.services.clock import Clock
 from graphql_api.services.content_disposition import content_disposition
 from graphql_api.services.link_memo import Kept, LinkKey, LinkMemo
-from graphql_api.services.windows import Windows
-from graphql_api.signing import UrlSigner
+from graphql_api.services.link_signing import SignerInUse
+from graphql_api.services.windows import LinkTimes, Windows
+from graphql_api.signing import UnsignedUrl
+
+
+class _Draft(NamedTuple):
+    """A link before its key: what is to be signed, and what is said of the result."""
+
+    path: str
+    query: list[tuple[str, str]]
+    times: LinkTimes
+    ip_range: str | None
+    cache_key: str
 
 
 class Delivery:
@@ -23,7 +35,7 @@ class Delivery:
 
     def __init__(
         self,
-        signer: UrlSigner,
+        in_use: SignerInUse,
         clock: Clock,
         *,
         max_lifetime: timedelta,
@@ -31,12 +43,17 @@ class Delivery:
         window: timedelta,
         memory: int,
     ) -> None:
-        self._signer = signer
+        self._in_use = in_use
         self._clock = clock
         self._longest = _seconds(max_lifetime)
         self._redirect_lifetime = redirect_lifetime
         self._windows = Windows(window)
         self._memo = LinkMemo(memory)
+
+    @property
+    def signs_here(self) -> bool:
+        """Whether ``sign`` can be asked; else the key is elsewhere, and ``sign_page`` takes one asynchronous step."""
+        return self._in_use.elsewhere is None
 
     def grant(self, file: File) -> ReadGrant | None:
         """The proof that the one for whom ``file`` was found may download it, or None."""
@@ -50,6 +67,7 @@ class Delivery:
         with the same settings.
 
         Raises: InvalidInput: at ``ipAddress`` or ``startsAt``, when the CDN cannot bind it or the terms forbid it.
+        Unavailable: no key of this process may sign, or not here.
         """
         now = int(self._clock().timestamp())
         links, terms, order = [], None, ""
@@ -66,16 +84,71 @@ class Delivery:
             links.append(kept.link)
         return links
 
-    def sign_briefly(self, grant: ReadGrant, *, until: datetime | None = None) -> Link:
-        """A link of seconds, on the grant's terms, to redirect to; it ends no later than ``until``."""
+    async def sign_briefly(self, grant: ReadGrant, *, until: datetime | None = None) -> Link:
+        """A link of seconds, on the grant's terms, to redirect to; it ends no later than ``until``.
+
+        Raises: Unavailable: the key cannot be asked.
+        """
         lifetime = self._redirect_lifetime
-        (link,) = self.sign([shortened(grant, max_lifetime=lifetime, until=until)], LinkWish(lifetime))
-        return link
+        brief, wish = shortened(grant, max_lifetime=lifetime, until=until), LinkWish(lifetime)
+        if self.signs_here:
+            (link,) = self.sign([brief], wish)
+            return link
+        (result,) = await self.sign_page([(brief, wish)])
+        if isinstance(result, InvalidInput):
+            raise result
+        return result
+
+    async def sign_page(self, wanted: Sequence[tuple[ReadGrant, LinkWish]]) -> list[Link | InvalidInput]:
+        """The same with a key that is elsewhere, for a whole page at once: what is not remembered is signed side by
+        side. What ``sign`` raises about one of them stands in its place.
+
+        Raises: Unavailable: the key cannot be asked, or not any more.
+        """
+        now = int(self._clock().timestamp())
+        remote = self._in_use.elsewhere
+        found: dict[LinkKey, Kept | InvalidInput] = {}
+        drafts: dict[LinkKey, tuple[_Draft, UnsignedUrl]] = {}
+        keys = []
+        for grant, wish in wanted:
+            key = self._key(grant, wish)
+            keys.append(key)
+            if key in found or key in drafts:
+                continue
+            kept = self._memo.recall(key)
+            try:
+                if kept is not None and kept.since <= now < kept.until:
+                    found[key] = kept
+                elif remote is None:  # another key has taken over, which is here
+                    found[key] = self._kept(key, grant, wish, now)
+                else:
+                    draft = self._draft(grant, wish, now)
+                    unsigned = remote.writer.write(
+                        draft.path,
+                        draft.query,
+                        expires_at=_moment(draft.times.expires_at),
+                        starts_at=wish.starts_at,
+                        ip_range=draft.ip_range,
+                    )
+                    drafts[key] = draft, unsigned
+            except InvalidInput as fault:
+                found[key] = fault
+        if remote is not None and drafts:
+            signatures = await remote.signatures([unsigned for _, unsigned in drafts.values()])
+            for (key, (draft, unsigned)), signature in zip(drafts.items(), signatures, strict=True):
+                found[key] = made = _kept(draft, unsigned.signed(signature), now)
+                self._memo.remember(key, made)
+        results = [found[key] for key in keys]
+        return [result.link if isinstance(result, Kept) else result for result in results]
+
+    def _key(self, grant: ReadGrant, wish: LinkWish) -> LinkKey:
+        file = grant.file
+        return (self._order(wish, grant.terms), file.object_key, file.name, file.content_type)
 
     def _order(self, wish: LinkWish, terms: ReadTerms) -> str:
         """What is asked for and allowed, as one text: a dictionary finds it quicker than nouns."""
         return (
-            f"{self._signer.key_pair_id} {_seconds(wish.lifetime)} {wish.disposition} {wish.filename!r} "
+            f"{self._in_use.key_pair_id} {_seconds(wish.lifetime)} {wish.disposition} {wish.filename!r} "
             f"{wish.ip_range!r} {_second(wish.starts_at)} {_second(terms.until)} "
             f"{terms.max_lifetime} {terms.ip_range} {terms.forces_download}"
         )
@@ -88,6 +161,18 @@ class Delivery:
         return kept
 
     def _made(self, grant: ReadGrant, wish: LinkWish, now: int) -> Kept:
+        signer = self._in_use.signer()
+        draft = self._draft(grant, wish, now)
+        signed = signer.sign(
+            draft.path,
+            draft.query,
+            expires_at=_moment(draft.times.expires_at),
+            starts_at=wish.starts_at,
+            ip_range=draft.ip_range,
+        )
+        return _kept(draft, signed, now)
+
+    def _draft(self, grant: ReadGrant, wish: LinkWish, now: int) -> _Draft:
         file, terms = grant.file, grant.terms
         longest = self._longest if terms.max_lifetime is None else min(self._longest, _seconds(terms.max_lifetime))
         lifetime = min(max(1, _seconds(wish.lifetime)), longest)
@@ -99,29 +184,37 @@ class Delivery:
             now,
             lifetime=lifetime,
             longest=longest,
-            until=_second(terms.until),
+            until=self._until(_second(terms.until), now),
             file_id=file.id,
         )
         disposition = ContentDisposition.ATTACHMENT if terms.forces_download else wish.disposition
         query = [("response-content-disposition", content_disposition(disposition, wish.filename or file.name))]
         if file.content_type != file.stored_content_type:
             query.append(("response-content-type", file.content_type))
-        signed = self._signer.sign(
-            "/" + file.object_key,
-            query,
-            expires_at=_moment(times.expires_at),
-            starts_at=wish.starts_at,
-            ip_range=wish.ip_range if terms.ip_range is None else _within(terms.ip_range, wish.ip_range),
-        )
-        link = Link(
-            signed.url,
-            signed.expires_at,
-            _moment(times.refresh_after),
-            f"{file.id}/{file.object_key}",
-            signed.key_pair_id,
-            signed.has_custom_policy,
-        )
-        return Kept(link, since=now, until=times.changes_at)
+        ip_range = wish.ip_range if terms.ip_range is None else _within(terms.ip_range, wish.ip_range)
+        return _Draft("/" + file.object_key, query, times, ip_range, f"{file.id}/{file.object_key}")
+
+    def _until(self, of_terms: int | None, now: int) -> int | None:
+        """When the terms end, or the key may be taken away. Raises: Unavailable: it may have been."""
+        of_key = self._in_use.until
+        if of_key is None:
+            return of_terms
+        if of_key <= now:
+            raise Unavailable("signing key")
+        return of_key if of_terms is None or of_key < of_terms else of_terms
+
+
+def _kept(draft: _Draft, signed: SignedUrl, now: int) -> Kept:
+    times = draft.times
+    link = Link(
+        signed.url,
+        signed.expires_at,
+        _moment(times.refresh_after),
+        draft.cache_key,
+        signed.key_pair_id,
+        signed.has_custom_policy,
+    )
+    return Kept(link, since=now, until=times.changes_at)
 
 
 def _seconds(span: timedelta) -> int:

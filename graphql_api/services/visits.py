@@ -153,7 +153,7 @@ class Visits:
         if grant is None:
             raise NotFound("no such file")
         link = visit.link
-        signed = self._delivery.sign_briefly(grant, until=link.expires_at)
+        signed = await self._delivery.sign_briefly(grant, until=link.expires_at)
         async with self._database.autocommit() as connection:
             if not await share_links.use_link(connection, link.id, self._clock()):
                 raise NotFound("no such link")

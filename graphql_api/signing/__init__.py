@@ -29,3 +29,33 @@ class UrlSigner(Protocol):
 
         Raises ``InvalidInput`` when the CDN cannot bind ``ip_range`` (CloudFront: IPv4 only) or the dates.
         """
+
+
+class UnsignedUrl(Protocol):
+    """An address that lacks nothing but its signature."""
+
+    @property
+    def message(self) -> bytes:
+        """What is to be signed."""
+
+    def signed(self, signature: bytes) -> SignedUrl:
+        """The address with the signature of ``message``. Raises ``InvalidInput``: it would be too long."""
+
+
+class UrlWriter(Protocol):
+    """Writes what a key signs that is not here. What comes of it is the same as a ``UrlSigner`` with that key gives."""
+
+    @property
+    def key_pair_id(self) -> str:
+        """Of the key that is to sign."""
+
+    def write(
+        self,
+        path: str,
+        query: Sequence[tuple[str, str]] = (),
+        *,
+        expires_at: datetime,
+        starts_at: datetime | None = None,
+        ip_range: str | None = None,
+    ) -> UnsignedUrl:
+        """See ``UrlSigner.sign``."""

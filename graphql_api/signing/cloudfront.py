@@ -103,7 +103,7 @@ class CloudFrontSigner:
         self._origin = _Origin.parse(base_url)
         self._key = keyring.signing_key
         self._is_sha256 = self._key.hash_algorithm is HashAlgorithm.SHA256
-        self._url_tail = f"&Key-Pair-Id={self._key.key_id}" + ("&Hash-Algorithm=SHA256" if self._is_sha256 else "")
+        self._url_tail = _tail(self._key.key_id, self._key.hash_algorithm)
 
     @property
     def key_pair_id(self) -> str:
@@ -120,14 +120,7 @@ class CloudFrontSigner:
     ) -> SignedUrl:
         """A link to one file; see ``UrlSigner``. Dates count in whole seconds, and the result says which."""
         address = self._origin.address(path, query)
-        expires = _expires(expires_at)
-        has_custom_policy = starts_at is not None or ip_range is not None
-        if has_custom_policy:
-            policy = _custom_policy(_as_resource(address), expires, starts_at, ip_range)
-            head = f"Policy={_base64(policy)}"
-        else:
-            policy = _canned_policy(address, expires)
-            head = f"Expires={expires}"
+        head, policy, has_custom_policy = _head_and_policy(address, expires_at, starts_at, ip_range)
         url = _joined(address, f"{head}&Signature={_base64(self._key.sign(policy))}{self._url_tail}")
         return SignedUrl(url, expires_at.replace(microsecond=0), self._key.key_id, has_custom_policy)
 
@@ -189,6 +182,69 @@ class CloudFrontSigner:
             SignedCookie("CloudFront-Key-Pair-Id", self._key.key_id),
         )
         return (*cookies, SignedCookie("CloudFront-Hash-Algorithm", "SHA256")) if self._is_sha256 else cookies
+
+
+@dataclass(frozen=True, slots=True)
+class UnsignedLink:
+    """See ``UnsignedUrl``."""
+
+    message: bytes
+    address: str
+    head: str
+    tail: str
+    key_pair_id: str
+    expires_at: datetime
+    has_custom_policy: bool
+
+    def signed(self, signature: bytes) -> SignedUrl:
+        url = _joined(self.address, f"{self.head}&Signature={_base64(signature)}{self.tail}")
+        return SignedUrl(url, self.expires_at, self.key_pair_id, self.has_custom_policy)
+
+
+class CloudFrontWriter:
+    """Writes links for the distribution that answers at ``base_url``, to be signed by a key that is elsewhere.
+
+    A ``UrlWriter``; raises as ``CloudFrontSigner`` does.
+    """
+
+    def __init__(self, base_url: str, key_id: str, hash_algorithm: HashAlgorithm) -> None:
+        self._origin = _Origin.parse(base_url)
+        self._key_id = key_id
+        self._tail = _tail(key_id, hash_algorithm)
+
+    @property
+    def key_pair_id(self) -> str:
+        return self._key_id
+
+    def write(
+        self,
+        path: str,
+        query: Sequence[tuple[str, str]] = (),
+        *,
+        expires_at: datetime,
+        starts_at: datetime | None = None,
+        ip_range: str | None = None,
+    ) -> UnsignedLink:
+        """See ``UrlWriter``."""
+        address = self._origin.address(path, query)
+        head, policy, has_custom_policy = _head_and_policy(address, expires_at, starts_at, ip_range)
+        ends = expires_at.replace(microsecond=0)
+        return UnsignedLink(policy, address, head, self._tail, self._key_id, ends, has_custom_policy)
+
+
+def _tail(key_id: str, hash_algorithm: HashAlgorithm) -> str:
+    return f"&Key-Pair-Id={key_id}" + ("&Hash-Algorithm=SHA256" if hash_algorithm is HashAlgorithm.SHA256 else "")
+
+
+def _head_and_policy(
+    address: str, expires_at: datetime, starts_at: datetime | None, ip_range: str | None
+) -> tuple[str, bytes, bool]:
+    """What says the policy in a link, the policy itself, and whether it is a custom one."""
+    expires = _expires(expires_at)
+    if starts_at is None and ip_range is None:
+        return f"Expires={expires}", _canned_policy(address, expires), False
+    policy = _custom_policy(_as_resource(address), expires, starts_at, ip_range)
+    return f"Policy={_base64(policy)}", policy, True
 
 
 def _joined(address: str, parameters: str) -> str:

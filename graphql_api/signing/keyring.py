@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -16,28 +15,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from graphql_api.errors import ConfigurationError
+from graphql_api.model.signing_key import HashAlgorithm, KeyStatus
+
+__all__ = ["HashAlgorithm", "KeyStatus", "Keyring", "PrivateKey", "SigningKey"]
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 _RSA_BITS: Final = 2048
 # What a CDN calls a key stands in every link as it is, so only characters that are never escaped are taken.
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-class KeyStatus(StrEnum):
-    """PENDING is not yet known to every edge, ACTIVE signs, RETIRING still opens old links, RETIRED opens nothing."""
-
-    PENDING = "PENDING"
-    ACTIVE = "ACTIVE"
-    RETIRING = "RETIRING"
-    RETIRED = "RETIRED"
-
-
-class HashAlgorithm(StrEnum):
-    """What is hashed under the signature; the value is the one CloudFront reads in ``Hash-Algorithm``."""
-
-    SHA1 = "SHA1"
-    SHA256 = "SHA256"
 
 
 _HASHES: Final = {HashAlgorithm.SHA1: hashes.SHA1(), HashAlgorithm.SHA256: hashes.SHA256()}

@@ -65,7 +65,7 @@ class FileView:
             raise Unauthenticated("Sign in to see whether there is such a file.")
         if grant is None:
             raise NotFound("no such file")
-        return redirect(302, self._services.delivery.sign_briefly(grant).url)
+        return redirect(302, (await self._services.delivery.sign_briefly(grant)).url)
 
     @door
     async def session(self, request: Request) -> Response:

@@ -45,7 +45,7 @@ _REDACTIONS: Final = (
     (re.compile(r"(?<![A-Za-z0-9_-])e[yw][A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]{4,}"), REDACTED),
 )
 
-QUIET: Final = ("alembic", "botocore", "boto3", "s3transfer", "urllib3")
+QUIET: Final = ("alembic", "botocore", "boto3", "s3transfer", "urllib3", "httpx", "httpcore")
 """Libraries whose lines are made of requests and credentials, or alarm for nothing: they speak from WARNING on."""
 
 

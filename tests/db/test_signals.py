@@ -19,7 +19,15 @@ from graphql_api.db.listener import Listener
 from graphql_api.db.signals import MAX_PAYLOAD, MAX_WAITING, Mailbox, Signals, announce, decoded, encoded
 from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
 from graphql_api.model.labels import MAX_LABELS
-from graphql_api.model.signal import Departed, EntryChanged, FolderChange, FolderGone, Signal, UploadChanged
+from graphql_api.model.signal import (
+    Departed,
+    EntryChanged,
+    FolderChange,
+    FolderGone,
+    KeysChanged,
+    Signal,
+    UploadChanged,
+)
 from graphql_api.model.upload import UploadStatus
 from graphql_api.services.announcements import MAX_NAMED
 from tests.conftest import PATIENCE
@@ -33,6 +41,7 @@ ids = st.integers(0, 10**26 - 1).map(lambda number: f"{number:026}")
 tags = st.frozensets(ids, max_size=20)
 signals = st.one_of(
     st.builds(UploadChanged, ids.map(lambda it: UploadId(f"upload_{it}"))),
+    st.builds(KeysChanged),
     st.builds(FolderGone, ids.map(lambda it: FolderId(f"folder_{it}"))),
     st.builds(
         EntryChanged,

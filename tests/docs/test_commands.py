@@ -57,13 +57,14 @@ def test_every_option_in_the_documents_exists() -> None:
         (command, option)
         for path in documents()
         for command, options in re.findall(
-            r"graphql-api (dev|serve|worker|migrate|reconcile|ingest-logs|schema)((?: --?[\w-]+(?: [^-\s`]+)?)*)",
+            r"graphql-api (dev|serve|worker|migrate|reconcile|ingest-logs|schema|keys \w+)"
+            r"(?: [A-Z]\w+)?((?: --?[\w-]+(?: [^-\s`]+)?)*)",
             path.read_text(),
         )
         for option in re.findall(r"--[\w-]+", options)
     }
     for command, option in used:
-        assert option in CliRunner().invoke(main, [command, "--help"]).output, f"{command} {option}"
+        assert option in CliRunner().invoke(main, [*command.split(), "--help"]).output, f"{command} {option}"
 
 
 def test_the_way_to_a_new_migration_works(tmp_path: Path) -> None:

@@ -6,13 +6,11 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from urllib.parse import quote
 
 import anyio
 import httpx
 import pytest
-import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.types import ASGIApp
 
@@ -22,6 +20,7 @@ from graphql_api.localcloud.origin import OriginRequest, OriginResponse, S3Origi
 from graphql_api.localcloud.refusal import AccessDenied, MissingKey
 from graphql_api.localcloud.store import SeaweedStore, connect
 from tests.localcloud.conftest import BUCKET, free_port
+from tests.localcloud.server import EdgeServer
 from tests.localcloud.viewer import BASE_URL, EPOCH, NOW, URL, Signer, cookies, custom_policy
 
 SIGNER = Signer("KEDGE", ec.generate_private_key(ec.SECP256R1()), is_sha256=True)
@@ -230,34 +229,12 @@ class FakeOrigin:
         return OriginResponse(200, (("content-length", str(self.length)),), self.body)
 
 
-class Server:
-    """The edge behind uvicorn on a free port, in a thread of its own."""
+class Server(EdgeServer):
+    """Trusts our signer."""
 
     def __init__(self, origin: FakeOrigin | S3Origin) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}/{KEY}"
-        edge = create_edge(f"http://127.0.0.1:{self.port}", TRUSTED, origin, lambda: datetime.now(UTC))
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                edge,
-                host="127.0.0.1",
-                port=self.port,
-                server_header=False,
-                proxy_headers=False,
-                log_level="critical",
-            )
-        )
-        self._thread = threading.Thread(target=self._server.run)
-
-    def __enter__(self) -> "Server":
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join()
+        super().__init__(TRUSTED, origin)
+        self.url = f"{self.address}/{KEY}"
 
     def signed(self) -> str:
         return SIGNER.canned(self.url, int(time.time()) + 60)

@@ -27,6 +27,7 @@ from graphql_api.model.ids import (
     new_group_id,
     new_rule_id,
     new_share_link_id,
+    new_signing_key_id,
     new_upload_id,
     new_user_id,
     new_version_id,
@@ -36,6 +37,7 @@ from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import ANONYMOUS, Permission, Principal
 from graphql_api.model.rule import ANYONE, SIGNED_IN, Effect, Scope, label_scope
 from graphql_api.model.rule_change import RuleWish
+from graphql_api.model.signing_key import HashAlgorithm
 from graphql_api.model.upload import UploadMethod
 from graphql_api.schema import build_stock_schema
 from graphql_api.schema.context import Context, Info
@@ -67,6 +69,7 @@ ABSENT: Final = {
     "event": new_event_id(START),
     "version": new_version_id(START),
     "share_link": new_share_link_id(START),
+    "key": new_signing_key_id(START),
 }
 
 KINDS: Final = [kind for kind in ABSENT if not kind.startswith("other_")]
@@ -140,6 +143,10 @@ async def settle(world: World, person: Principal, admin: Principal, word: str, *
     await world.services.groups.change_members(admin, group.id, [person.user_id, reader.user_id], [])
     link = await shared(world, person, folder, label=f"{word} link")
     events = await world.services.audit_log.list(admin, AuditFilter(resource_id=group.id), PageRequest())
+    key_pair_id = f"K-{word.replace(' ', '-')}"
+    at = world.key_places.put(f"/{key_pair_id}.pem")
+    key = await world.services.signing_keys.add(admin, key_pair_id, at, HashAlgorithm.SHA256)
+    world.edge.group[key_pair_id] = key.public_pem
     return {
         "file": file.id,
         "folder": folder.id,
@@ -157,6 +164,7 @@ async def settle(world: World, person: Principal, admin: Principal, word: str, *
         "event": events.nodes[0].id,
         "version": first.id,
         "share_link": link.link.id,
+        "key": key.id,
     }
 
 
@@ -236,8 +244,8 @@ async def test_the_walk_reaches_every_field_of_every_type(town: Town) -> None:
 @pytest.mark.parametrize(
     ("who", "unseen"),
     [
-        ("owner", {"event", "rule_on_label"}),
-        ("reader", {"event", "upload", "upload_in_parts", "rule_on_label", "share_link"}),
+        ("owner", {"event", "rule_on_label", "key"}),
+        ("reader", {"event", "upload", "upload_in_parts", "rule_on_label", "share_link", "key"}),
         ("admin", {"upload", "upload_in_parts"}),
     ],
 )
@@ -327,6 +335,8 @@ EXCEPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     # How much is for administrators to say.
     "setUserQuota": dict.fromkeys(("anonymous", "stranger", "reader", "owner"), "FORBIDDEN"),
     "setFolderGate": {"owner": "FORBIDDEN"},
+    # Keys are nobody's but the administrators'.
+    "rotateSigningKey": dict.fromkeys(("anonymous", "stranger", "reader", "owner"), "FORBIDDEN"),
     # Members see a group; only administrators change it.
     "updateGroup": {"owner": "FORBIDDEN"},
     "deleteGroup": {"owner": "FORBIDDEN"},

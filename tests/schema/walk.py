@@ -42,6 +42,7 @@ KIND_OF: Final = {
     "versionIds": "version",
     "ruleId": "rule",
     "shareLinkId": "share_link",
+    "signingKeyId": "key",
     "groupId": "group",
     "userId": "user",
     "actorId": "user",

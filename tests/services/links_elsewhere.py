@@ -11,6 +11,7 @@ from graphql_api.model.file import File
 from graphql_api.model.ids import FileId, FolderId, UserId
 from graphql_api.model.rule import PLAIN, ReadTerms
 from graphql_api.services.delivery import Delivery
+from graphql_api.services.link_signing import SignerInUse
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import Keyring, SigningKey
 
@@ -54,7 +55,7 @@ def urls(description: dict[str, Any]) -> list[str]:
     window, longest = (timedelta(seconds=description[name]) for name in ("window", "longest"))
     signer = CloudFrontSigner("https://cdn.test", Keyring([SigningKey.from_pem("K1", description["pem"])]))
     delivery = Delivery(
-        signer, lambda: now, max_lifetime=longest, redirect_lifetime=longest, window=window, memory=2**20
+        SignerInUse(signer), lambda: now, max_lifetime=longest, redirect_lifetime=longest, window=window, memory=2**20
     )
     return [link.url for link in page(delivery, description["files"])]
 

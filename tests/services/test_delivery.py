@@ -19,6 +19,7 @@ from graphql_api.model.ids import FileId, FolderId, UserId
 from graphql_api.model.rule import PLAIN, ReadTerms
 from graphql_api.services.content_disposition import content_disposition
 from graphql_api.services.delivery import Delivery
+from graphql_api.services.link_signing import SignerInUse
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import Keyring
 from tests.world import KEY, REDIRECT_LIFETIME, START, Clock
@@ -55,7 +56,12 @@ def grant(name: str = "cat.jpg", terms: ReadTerms = PLAIN, **changes: str) -> Re
 def signed(wish: LinkWish, of: ReadGrant | None = None, clock: Clock | None = None) -> Link:
     signer = CloudFrontSigner("https://cdn.test", Keyring([KEY]))
     delivery = Delivery(
-        signer, clock or Clock(), max_lifetime=DAY, redirect_lifetime=REDIRECT_LIFETIME, window=HOUR, memory=0
+        SignerInUse(signer),
+        clock or Clock(),
+        max_lifetime=DAY,
+        redirect_lifetime=REDIRECT_LIFETIME,
+        window=HOUR,
+        memory=0,
     )
     [link] = delivery.sign([of or grant()], wish)
     return link

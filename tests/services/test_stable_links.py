@@ -1,13 +1,16 @@
 """Equal requests give equal links, byte for byte, whoever asks and whichever process; unequal ones never do."""
 
+import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.bootstrap import assemble
+from graphql_api.bootstrap import Assembly, assemble
 from graphql_api.errors import InvalidInput
 from graphql_api.localcloud.refusal import AccessDenied
 from graphql_api.localcloud.signature import SignatureVerifier, ViewerRequest
@@ -26,6 +29,7 @@ from graphql_api.model.file import File
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.rule import PLAIN, ReadTerms
 from graphql_api.services.delivery import Delivery
+from graphql_api.services.link_signing import SignerInUse
 from graphql_api.settings import Settings
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import Keyring, SigningKey
@@ -43,27 +47,28 @@ MIB = 1024**2
 
 
 class Counting:
-    """Signs with one key after the other, and counts."""
+    """Signs, and counts."""
 
-    def __init__(self, *keys: SigningKey) -> None:
-        self._signers = [CloudFrontSigner("https://cdn.test", Keyring([key])) for key in keys or (KEY,)]
+    def __init__(self, key: SigningKey = KEY) -> None:
+        self._signer = CloudFrontSigner("https://cdn.test", Keyring([key]))
         self.signatures = 0
 
     @property
     def key_pair_id(self) -> str:
-        return self._signers[0].key_pair_id
+        return self._signer.key_pair_id
 
     def sign(self, path: str, query: Sequence[tuple[str, str]] = (), **bounds: Any) -> SignedUrl:
         self.signatures += 1
-        return self._signers[0].sign(path, query, **bounds)
-
-    def rotate(self) -> None:
-        self._signers.append(self._signers.pop(0))
+        return self._signer.sign(path, query, **bounds)
 
 
 def delivery(signer: Counting, clock: Clock, memory: int = MIB) -> Delivery:
+    return delivered_by(SignerInUse(signer), clock, memory)
+
+
+def delivered_by(in_use: SignerInUse, clock: Clock, memory: int = MIB) -> Delivery:
     return Delivery(
-        signer,
+        in_use,
         clock,
         max_lifetime=DAY,
         redirect_lifetime=REDIRECT_LIFETIME,
@@ -167,14 +172,13 @@ steps = st.tuples(
 def test_who_remembers_says_what_who_does_not_would_say(
     history: list[tuple[list[ReadGrant], LinkWish, int, bool]], memory: int
 ) -> None:
-    other = SigningKey("K2", OTHER)
-    with_memory, without, clock = Counting(KEY, other), Counting(KEY, other), Clock()
-    remembering, forgetful = delivery(with_memory, clock, memory), delivery(without, clock, 0)
+    signers, clock = cycle([Counting(SigningKey("K2", OTHER)), Counting()]), Clock()
+    in_use = SignerInUse(Counting())
+    remembering, forgetful = (delivered_by(in_use, clock, room) for room in (memory, 0))
     for grants, wished, seconds, rotates in history:
         clock.advance(seconds=seconds)
         if rotates:
-            with_memory.rotate()
-            without.rotate()
+            in_use.use(next(signers), until=None)
         for _ in range(2):
             assert attempt(remembering, grants, wished) == attempt(forgetful, grants, wished)
 
@@ -195,10 +199,10 @@ def test_each_obligation_and_each_wish_makes_another_link() -> None:
 
 
 def test_a_key_that_signs_no_more_gives_no_more_links() -> None:
-    signer, clock = Counting(KEY, SigningKey("K2", OTHER)), Clock()
-    signing = delivery(signer, clock)
+    in_use = SignerInUse(Counting())
+    signing = delivered_by(in_use, Clock())
     [old] = signing.sign([grant(1)], PLAINLY)
-    signer.rotate()
+    in_use.use(Counting(SigningKey("K2", OTHER)), until=None)
     [new] = signing.sign([grant(1)], PLAINLY)
     assert (old.key_pair_id, new.key_pair_id) == (KEY.key_id, "K2")
     assert "&Key-Pair-Id=K2&" in new.url
@@ -273,7 +277,13 @@ async def test_a_renamed_and_a_replaced_file_have_links_of_their_own(sqlite_worl
     assert old.cache_key == renamed.cache_key != replaced.cache_key
 
 
-def test_processes_agree_on_every_byte(tmp_path: Path) -> None:
+async def opened(assembly: Assembly) -> None:
+    """As it is when its server has started; what it needs a database for is done."""
+    await assembly.keys.keyring.start()
+    await assembly.close()
+
+
+def test_processes_agree_on_every_byte(tmp_path: Path, sqlite_template: Path) -> None:
     pems = [pem_of(OTHER), pem_of(rsa.generate_private_key(65_537, 2048))]
     now = START + timedelta(seconds=1234, microseconds=999_999)
     described = [
@@ -297,13 +307,14 @@ def test_processes_agree_on_every_byte(tmp_path: Path) -> None:
         )
         elsewhere.append(json.loads(done.stdout))
     assert elsewhere[0] == elsewhere[1]
-    for each, urls in zip(described, elsewhere[0], strict=True):
+    for number, (each, urls) in enumerate(zip(described, elsewhere[0], strict=True)):
+        shutil.copyfile(sqlite_template, tmp_path / f"{number}.db")
         clock = Clock()
         clock.now = datetime.fromisoformat(str(each["now"]))
         assembly = assemble(
             Settings.read(
                 {
-                    "GRAPHQL_API_DATABASE_URL": f"sqlite:///{tmp_path}/unused.db",
+                    "GRAPHQL_API_DATABASE_URL": f"sqlite:///{tmp_path}/{number}.db",
                     "GRAPHQL_API_S3_BUCKET": "files",
                     "GRAPHQL_API_S3_ACCESS_KEY_ID": "a",
                     "GRAPHQL_API_S3_SECRET_ACCESS_KEY": "b",
@@ -319,4 +330,5 @@ def test_processes_agree_on_every_byte(tmp_path: Path) -> None:
             ),
             clock=clock,
         )
+        asyncio.run(opened(assembly))
         assert [link.url for link in page(assembly.services.delivery, 3)] == urls

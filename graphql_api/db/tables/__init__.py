@@ -8,6 +8,7 @@ from graphql_api.db.tables.jobs import FailedEventRow, JobRow
 from graphql_api.db.tables.people import GroupMemberRow, GroupRow, UserRow
 from graphql_api.db.tables.policy import AccessRuleRow, AuditEventRow, IdempotencyKeyRow, PolicyStateRow
 from graphql_api.db.tables.sharing import ShareLinkRow
+from graphql_api.db.tables.signing_keys import SigningKeyRow
 from graphql_api.db.tables.traffic import AccessLogRow, FileTrafficRow, UserTrafficRow
 from graphql_api.db.tables.tree import (
     FileMetadataRow,
@@ -46,6 +47,7 @@ __all__ = [
     "PeriodicTaskRow",
     "PolicyStateRow",
     "ShareLinkRow",
+    "SigningKeyRow",
     "StorageUsageRow",
     "UploadPartRow",
     "UploadRow",
