@@ -1,4 +1,4 @@
-"""Media types: which are well-formed, and which the first bytes contradict.
+"""Media types: which are well-formed, and which a browser would run.
 
 Source: RFC 9110, section 8.3.1 "Media Type" and section 5.6.2 "Tokens".
 """
@@ -12,6 +12,7 @@ _TOKEN: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _MEDIA_TYPE: Final = re.compile(
     rf'({_TOKEN}/{_TOKEN})((?:[ \t]*;[ \t]*{_TOKEN}=(?:{_TOKEN}|"[\x20\x21\x23-\x5b\x5d-\x7e]*"))*)'
 )
+_ACTIVE: Final = frozenset({"text/html", "text/xml", "application/xml"})
 _FAMILY_OR_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]+/(?:\*|[a-z0-9!#$&^_.+-]+)")
 
 
@@ -26,6 +27,15 @@ def normalized_media_type(text: str) -> str | None:
 def essence(media_type: str) -> str:
     """The type without its parameters: ``text/plain; charset=utf-8`` → ``text/plain``."""
     return media_type.partition(";")[0].strip()
+
+
+def is_active(media_type: str) -> bool:
+    """Whether a browser that shows it as a page runs the scripts in it: HTML, and XML of every kind, such as SVG.
+
+    Source: WHATWG, "MIME Sniffing", section 4.6 (HTML and XML MIME types).
+    """
+    kind = essence(media_type)
+    return kind in _ACTIVE or kind.endswith("+xml")
 
 
 def is_type_or_family(text: str) -> bool:

@@ -18,7 +18,9 @@ ExpiresIn = Annotated[
     int, strawberry.argument(description="Wanted lifetime in seconds; clamped to what policy allows, then rounded up.")
 ]
 StartsAt = Annotated[datetime | None, strawberry.argument(description="Not valid before.")]
-Disposition = Annotated[ContentDisposition, strawberry.argument(description="How a browser presents it.")]
+Disposition = Annotated[
+    ContentDisposition, strawberry.argument(description="How a browser presents it; HTML and XML are saved.")
+]
 Filename = Annotated[str | None, strawberry.argument(description="Name to save as; the file's name if absent.")]
 IpAddress = Annotated[str | None, strawberry.argument(description="Only from this IPv4 address or CIDR range.")]
 

@@ -9,6 +9,7 @@ from graphql_api.access import read_grant, shortened
 from graphql_api.errors import InputFault, InvalidInput, Unavailable
 from graphql_api.model.delivery import ContentDisposition, Link, LinkWish, ReadGrant, SignedUrl
 from graphql_api.model.file import File
+from graphql_api.model.media_type import is_active
 from graphql_api.model.rule import ReadTerms
 from graphql_api.services.clock import Clock
 from graphql_api.services.content_disposition import content_disposition
@@ -187,7 +188,8 @@ class Delivery:
             until=self._until(_second(terms.until), now),
             file_id=file.id,
         )
-        disposition = ContentDisposition.ATTACHMENT if terms.forces_download else wish.disposition
+        saves = terms.forces_download or is_active(file.content_type)  # scripts of a file run nowhere
+        disposition = ContentDisposition.ATTACHMENT if saves else wish.disposition
         query = [("response-content-disposition", content_disposition(disposition, wish.filename or file.name))]
         if file.content_type != file.stored_content_type:
             query.append(("response-content-type", file.content_type))

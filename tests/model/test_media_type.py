@@ -2,7 +2,7 @@
 
 import pytest
 
-from graphql_api.model.media_type import essence, is_type_or_family, normalized_media_type
+from graphql_api.model.media_type import essence, is_active, is_type_or_family, normalized_media_type
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,13 @@ def test_a_filter_takes_types_and_families(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "image", "*", "*/*", "*/png", "image/*png", "image/p*", "a/b; c=d", "image/\n"])
 def test_a_filter_takes_nothing_else(text: str) -> None:
     assert not is_type_or_family(text)
+
+
+@pytest.mark.parametrize("text", ["text/html", "text/html;charset=utf-8", "image/svg+xml", "application/xhtml+xml"])
+def test_browsers_run_what_is_in_pages(text: str) -> None:
+    assert is_active(text)
+
+
+@pytest.mark.parametrize("text", ["text/plain", "image/png", "application/pdf", "text/htmlx", "application/xml-dtd"])
+def test_browsers_run_nothing_else(text: str) -> None:
+    assert not is_active(text)

@@ -262,6 +262,15 @@ def test_the_header_says_how_to_present_and_what_to_call_it(wish: LinkWish, head
     assert parameters(signed(wish))["response-content-disposition"] == header
 
 
+@pytest.mark.parametrize("content_type", ["text/html", "text/html; charset=utf-8", "image/svg+xml", "application/xml"])
+def test_what_a_browser_would_run_is_saved(content_type: str) -> None:
+    stored = grant(content_type=content_type, stored_content_type=content_type)
+    called = grant(content_type=content_type, stored_content_type="text/plain")
+    for each in (stored, called):
+        link = signed(LinkWish(HOUR, disposition=ContentDisposition.INLINE), each)
+        assert parameters(link)["response-content-disposition"] == 'attachment; filename="cat.jpg"'
+
+
 @given(st.text(st.characters() | st.sampled_from('\ud800\udfff"\\'), max_size=400))
 def test_whatever_the_name_the_header_is_one_safe_line(name: str) -> None:
     for disposition in ContentDisposition:
