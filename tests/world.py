@@ -35,6 +35,7 @@ from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
 from graphql_api.services.rechecks import Rechecks
+from graphql_api.services.revocations import Revocations
 from graphql_api.services.scans import Scans
 from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.standings import Standings
@@ -103,6 +104,7 @@ class World:
     scanner: Scanner = field(default_factory=Reader)
     user_quota: int | None = None  # bytes
     max_versions: int = MAX_VERSIONS
+    revokes: bool = False  # the edge runs the function
     store_of: Callable[[Clock], MemoryStore] = MemoryStore
     store: MemoryStore = field(init=False)
     standings: Standings = field(init=False)
@@ -149,6 +151,7 @@ class World:
                 max_lifetime=timedelta(days=1),
                 window=timedelta(minutes=30),
                 memory=1024**2,
+                is_revocable=self.revokes,
             ),
             files=Files(self.database, self.standings, upkeep, self.clock, CURSOR_SEAL, admission),
             folders=Folders(self.database, self.standings, upkeep, self.clock, admission),
@@ -163,6 +166,13 @@ class World:
             ),
             quotas=Quotas(self.database, self.standings, admission, self.clock, max_file_size=MAX_OBJECT_SIZE),
             rechecks=Rechecks(self.database, self.store, self.clock, transfer_grace=timedelta(hours=1)),
+            revocations=Revocations(
+                self.database,
+                self.standings,
+                self.clock,
+                is_on=self.revokes,
+                link_max_lifetime=timedelta(days=1),
+            ),
             strays=Strays(self.database, self.store, self.clock),
             upkeep=upkeep,
             upload_targets=UploadTargets(self.database, uploads, self.store, self.clock, limits),

@@ -5,6 +5,8 @@ at, ``explain`` tells why, and ``authority`` says who may change whose rules. A 
 to one another.
 """
 
+from dataclasses import replace
+
 from graphql_api.model.delivery import ReadGrant
 from graphql_api.model.file import File
 
@@ -14,3 +16,8 @@ def read_grant(file: File) -> ReadGrant | None:
     not those that were uploaded. The only place where a grant is made.
     """
     return None if file.terms is None or file.altered_at is not None else ReadGrant(file, file.terms)
+
+
+def revocable(grant: ReadGrant, by: str) -> ReadGrant:
+    """The same grant for a link that can be revoked by what it says of itself."""
+    return replace(grant, revocable_by=by)

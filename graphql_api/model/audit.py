@@ -34,6 +34,7 @@ class AuditAction(StrEnum):
     LABELS_CHANGED = "LABELS_CHANGED"
     QUOTA_CHANGED = "QUOTA_CHANGED"
     GATE_CHANGED = "GATE_CHANGED"
+    LINKS_REVOKED = "LINKS_REVOKED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from graphql_api.model.ids import FileId, FolderId, GroupId, UserId
 from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.quota import FolderGate, Quota
+from graphql_api.model.revocation import LinkRevocation, Markable
 from graphql_api.model.rule import AccessRule, Scope
 from graphql_api.services import Services
 from graphql_api.services.folders import Place
@@ -102,6 +103,19 @@ class Context:
     @cached_property
     def named_groups(self) -> DataLoader[GroupId, Group | None]:
         return self._loader(lambda _principal, ids: self.services.groups.find_named(ids), None)
+
+    @cached_property
+    def revocable_by(self) -> DataLoader[Markable, str]:
+        """What a link to a file has to say of that."""
+        return self._loader(self.services.revocations.parameters, "")
+
+    @cached_property
+    def file_revocations(self) -> DataLoader[FileId, LinkRevocation | None]:
+        return self._loader(self.services.revocations.of_files, None)
+
+    @cached_property
+    def folder_revocations(self) -> DataLoader[FolderId, LinkRevocation | None]:
+        return self._loader(self.services.revocations.of_folders, None)
 
     @cached_property
     def decisions(self) -> DataLoader[tuple[FileId | FolderId, Permission], AccessDecision | None]:

@@ -176,6 +176,7 @@ _describe(
     LABELS_CHANGED="A file's labels changed.",
     QUOTA_CHANGED="A user's quota changed.",
     GATE_CHANGED="A folder's gate changed.",
+    LINKS_REVOKED="Links to a file, to all below a folder, or of one person, were revoked.",
 )
 _describe(
     UserErrorCode,

@@ -1,12 +1,14 @@
 """Links: what one is, and what can be wished of it."""
 
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import strawberry
 
 from graphql_api.model import file as nouns
-from graphql_api.model.delivery import ContentDisposition, Link, LinkWish
+from graphql_api.model.delivery import ContentDisposition, Link, LinkWish, ReadGrant
+from graphql_api.model.revocation import Markable
 from graphql_api.schema.context import Context
 from graphql_api.schema.inputs import given
 from graphql_api.schema.scalars import Url
@@ -45,8 +47,10 @@ def link_to(
     disposition: str,
     filename: str | None,
     ip_address: str | None,
-) -> Link | None:
-    """None if the viewer for whom ``file`` was found may not download it."""
+) -> Awaitable[Link] | Link | None:
+    """None if the viewer for whom ``file`` was found may not download it. To be awaited where links say by what they
+    can be revoked: that is read for all links of a page at once.
+    """
     delivery = context.services.delivery
     grant = delivery.grant(file)
     if grant is None:
@@ -61,5 +65,14 @@ def link_to(
             given(filename),
             given(ip_address),
         )
+    if context.services.revocations.is_named(grant.terms):
+        return _revocable_link(grant, wish, context)
     (link,) = delivery.sign((grant,), wish)
+    return link
+
+
+async def _revocable_link(grant: ReadGrant, wish: LinkWish, context: Context) -> Link:
+    file, delivery = grant.file, context.services.delivery
+    by = await context.revocable_by.load(Markable(file.id, file.folder_id, grant.terms.personal_links))
+    (link,) = delivery.sign((delivery.revocable(grant, by),), wish)
     return link

@@ -33,6 +33,7 @@ from graphql_api.schema.payloads import (
 )
 from graphql_api.schema.people_mutations import PeopleMutations
 from graphql_api.schema.quota_mutations import QuotaMutations
+from graphql_api.schema.revocation_mutations import RevocationMutations
 from graphql_api.schema.rule_mutations import RuleMutations
 from graphql_api.schema.upload_mutations import UploadMutations
 from graphql_api.schema.version_mutations import VersionMutations
@@ -49,7 +50,7 @@ def _at(index: int, errors: list[UserError]) -> list[UserError]:
 @strawberry.type(
     description="Writes. Each takes one `input` and returns its own payload; expected failures are in `userErrors`."
 )
-class Mutation(PeopleMutations, QuotaMutations, RuleMutations, UploadMutations, VersionMutations):
+class Mutation(PeopleMutations, QuotaMutations, RevocationMutations, RuleMutations, UploadMutations, VersionMutations):
     @strawberry.mutation(
         description="Rename a file or change the type its bytes are delivered as; other versions keep theirs."
     )
@@ -91,7 +92,13 @@ class Mutation(PeopleMutations, QuotaMutations, RuleMutations, UploadMutations, 
             else DeleteFileResult(user_errors=_at(index, user_errors(outcome)))
             for index, outcome in enumerate(outcomes or ())
         ]
-        return DeleteFilesPayload(results=results, user_errors=errors)
+        return DeleteFilesPayload(
+            results=results,
+            old_links_expire_by=context.services.revocations.links_end_by()
+            if any(result.deleted_file_id for result in results)
+            else None,
+            user_errors=errors,
+        )
 
     @strawberry.mutation(description="Make a folder.")
     async def create_folder(self, info: Info, input: Annotated[CreateFolderInput, INPUT]) -> CreateFolderPayload | None:
@@ -122,7 +129,9 @@ class Mutation(PeopleMutations, QuotaMutations, RuleMutations, UploadMutations, 
         )
         deleted, errors = await attempt(work)
         return DeleteFolderPayload(
-            deleted_folder_id=None if deleted is None else strawberry.ID(deleted), user_errors=errors
+            deleted_folder_id=None if deleted is None else strawberry.ID(deleted),
+            old_links_expire_by=None if deleted is None else context.services.revocations.links_end_by(),
+            user_errors=errors,
         )
 
     @strawberry.mutation(description="Give a file labels and take some away. Where rules name them, needs SHARE too.")

@@ -5,7 +5,7 @@ has coerced them already, and it calls four to read an attribute. The resolvers 
 call each; a test compares them with strawberry's own. On a page of a hundred links they save a quarter of the time.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
@@ -50,5 +50,5 @@ def _signed_url(
     startsAt: datetime | None = None,  # noqa: N803
     filename: str | None = None,
     ipAddress: str | None = None,  # noqa: N803
-) -> Link | None:
+) -> Awaitable[Link] | Link | None:
     return link_to(file, info.context, expiresIn, startsAt, disposition, filename, ipAddress)

@@ -2,6 +2,7 @@
 noun's attributes, and only what must be computed has a resolver. A page of a hundred files builds nothing.
 """
 
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ from strawberry import Parent
 
 from graphql_api.model import file as nouns
 from graphql_api.model import group as people
+from graphql_api.model import revocation
 from graphql_api.model.decision import AccessDecision as Decision
 from graphql_api.model.delivery import ContentDisposition, Link
 from graphql_api.model.file import ChecksumAlgorithm, Evidence
@@ -34,6 +36,7 @@ from graphql_api.schema.links import (
 from graphql_api.schema.listing import FileOrderInput
 from graphql_api.schema.node import After, Before, First, Last, Node, Timestamped
 from graphql_api.schema.quotas import FolderGate, folder_gate
+from graphql_api.schema.revocations import LinkRevocation
 from graphql_api.schema.scalars import ByteSize
 
 if TYPE_CHECKING:  # these types are about files and folders: strawberry resolves the names when the schema is built
@@ -106,8 +109,16 @@ class File(Node, Timestamped):
         disposition: Disposition = ContentDisposition.INLINE,
         filename: Filename = ABSENT,
         ip_address: IpAddress = ABSENT,
-    ) -> Link | None:
+    ) -> Awaitable[Link] | Link | None:
         return link_to(parent, info.context, expires_in, starts_at, disposition, filename, ip_address)
+
+    @strawberry.field(
+        description="The last time that its links were revoked, while links from before could be alive; null if they "
+        "were not, or if the viewer may not SHARE it.",
+        graphql_type=LinkRevocation | None,
+    )
+    async def link_revocation(self, parent: Parent[nouns.File], info: Info) -> revocation.LinkRevocation | None:
+        return await info.context.file_revocations.load(parent.id)
 
     @strawberry.field(description="The bytes that it has and had, the newest first.")
     async def versions(
@@ -218,6 +229,14 @@ class Folder(Node, Timestamped):
             info.context.principal, wanted, order.noun() if order else FileOrder(), request
         )
         return FileConnection(page=page, wanted=wanted, is_backward=request.is_backward)
+
+    @strawberry.field(
+        description="The last time that its links were revoked, while links from before could be alive; null if they "
+        "were not, or if the viewer may not SHARE it.",
+        graphql_type=LinkRevocation | None,
+    )
+    async def link_revocation(self, parent: Parent[nouns.Folder], info: Info) -> revocation.LinkRevocation | None:
+        return await info.context.folder_revocations.load(parent.id)
 
     @strawberry.field(description="What it takes; null if nothing is said here, or if the viewer may not WRITE in it.")
     async def gate(self, parent: Parent[nouns.Folder], info: Info) -> FolderGate | None:

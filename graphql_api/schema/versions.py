@@ -1,5 +1,6 @@
 """Versions of files."""
 
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,7 +77,8 @@ class FileVersion(Node):
         file = await info.context.files.load(parent.file_id)
         if file is None:
             return None
-        return link_to(parent.of(file), info.context, expires_in, starts_at, disposition, filename, ip_address)
+        link = link_to(parent.of(file), info.context, expires_in, starts_at, disposition, filename, ip_address)
+        return await link if isinstance(link, Awaitable) else link
 
     @classmethod
     def is_type_of(cls, value: object, _info: object) -> bool:

@@ -17,6 +17,7 @@ from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
 from graphql_api.services.rechecks import Rechecks
+from graphql_api.services.revocations import Revocations
 from graphql_api.services.strays import Strays
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.services.upload_targets import UploadTargets
@@ -43,6 +44,7 @@ class Services:
     policies: Policies
     quotas: Quotas
     rechecks: Rechecks
+    revocations: Revocations
     strays: Strays
     upkeep: Upkeep
     upload_targets: UploadTargets

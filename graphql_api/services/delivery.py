@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
 
-from graphql_api.access import read_grant
+from graphql_api.access import read_grant, revocable
 from graphql_api.errors import InputFault, InvalidInput
 from graphql_api.model.delivery import ContentDisposition, Link, LinkWish, ReadGrant
 from graphql_api.model.file import File
+from graphql_api.model.revocation import PARAMETER
 from graphql_api.model.rule import ReadTerms
 from graphql_api.services.clock import Clock
 from graphql_api.services.content_disposition import content_disposition
@@ -18,21 +19,34 @@ from graphql_api.signing import UrlSigner
 
 class Delivery:
     """Signs links. ``max_lifetime`` bounds every one of them; ``window`` is what their end is rounded to; ``memory``:
-    how many bytes may be taken to remember them.
+    how many bytes may be taken to remember them. ``is_revocable``: none is signed that does not say by what it can be
+    revoked.
     """
 
     def __init__(
-        self, signer: UrlSigner, clock: Clock, *, max_lifetime: timedelta, window: timedelta, memory: int
+        self,
+        signer: UrlSigner,
+        clock: Clock,
+        *,
+        max_lifetime: timedelta,
+        window: timedelta,
+        memory: int,
+        is_revocable: bool = False,
     ) -> None:
         self._signer = signer
         self._clock = clock
         self._longest = _seconds(max_lifetime)
         self._windows = Windows(window)
         self._memo = LinkMemo(memory)
+        self._is_revocable = is_revocable
 
     def grant(self, file: File) -> ReadGrant | None:
         """The proof that the one for whom ``file`` was found may download it, or None."""
         return read_grant(file)
+
+    def revocable(self, grant: ReadGrant, by: str) -> ReadGrant:
+        """The grant for a link that says it can be revoked ``by`` that; ``Revocations`` tells what it is."""
+        return revocable(grant, by)
 
     def sign(self, grants: Iterable[ReadGrant], wish: LinkWish) -> list[Link]:
         """A link for each grant, on its terms. The lifetime counts from now, is clamped and then rounded up;
@@ -46,12 +60,16 @@ class Delivery:
         now = int(self._clock().timestamp())
         links, terms, order = [], None, ""
         for grant in grants:
+            if self._is_revocable and grant.revocable_by is None:
+                raise ValueError("This link could not be revoked.")
             file = grant.file
             if grant.terms is not terms:
                 terms = grant.terms
                 order = self._order(wish, terms)
             # All that the link depends on but time: an object's key belongs to one file and one stored type for good.
-            key = (order, file.object_key, file.name, file.content_type)
+            key: LinkKey = (order, file.object_key, file.name, file.content_type)
+            if grant.revocable_by is not None:
+                key = (*key, grant.revocable_by)
             kept = self._memo.young.get(key)
             if kept is None or not kept.since <= now < kept.until:
                 kept = self._kept(key, grant, wish, now)
@@ -92,6 +110,8 @@ class Delivery:
         query = [("response-content-disposition", content_disposition(disposition, wish.filename or file.name))]
         if file.content_type != file.stored_content_type:
             query.append(("response-content-type", file.content_type))
+        if grant.revocable_by is not None:
+            query.append((PARAMETER, grant.revocable_by))
         signed = self._signer.sign(
             "/" + file.object_key,
             query,

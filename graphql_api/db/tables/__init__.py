@@ -7,6 +7,7 @@ from graphql_api.db.tables.base import Base
 from graphql_api.db.tables.jobs import FailedEventRow, JobRow
 from graphql_api.db.tables.people import GroupMemberRow, GroupRow, UserRow
 from graphql_api.db.tables.policy import AccessRuleRow, AuditEventRow, IdempotencyKeyRow, PolicyStateRow
+from graphql_api.db.tables.revocation import LinkRevocationRow, RecentMoveRow, RevocationCounterRow
 from graphql_api.db.tables.tree import (
     FileMetadataRow,
     FileRow,
@@ -37,10 +38,13 @@ __all__ = [
     "GroupRow",
     "IdempotencyKeyRow",
     "JobRow",
+    "LinkRevocationRow",
     "ObjectCheckRow",
     "ObjectDeletionRow",
     "PeriodicTaskRow",
     "PolicyStateRow",
+    "RecentMoveRow",
+    "RevocationCounterRow",
     "StorageUsageRow",
     "UploadPartRow",
     "UploadRow",
