@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from graphql_api.cli.edge import edge
 from graphql_api.cli.policies import policies
 from graphql_api.cli.reconcile import reconcile
 from graphql_api.cli.transfer import download, upload
@@ -194,6 +195,7 @@ def migrate() -> None:
     click.echo(f"The database has schema {newest_revision()}.")
 
 
+main.add_command(edge)
 main.add_command(policies)
 main.add_command(upload)
 main.add_command(download)
