@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,8 +24,11 @@ from graphql_api.cli.state import Kept, kept_secrets, state_folder
 from graphql_api.cli.tour import tour
 from graphql_api.db.engine import Database
 from graphql_api.db.migration import migrate
+from graphql_api.edge.function import revocation_function
 from graphql_api.errors import ConfigurationError
 from graphql_api.localcloud.edge import create_edge
+from graphql_api.localcloud.function import EdgeFunction
+from graphql_api.localcloud.key_value_store import KeyValueStore, create_key_value_store_api
 from graphql_api.localcloud.origin import S3Origin
 from graphql_api.localcloud.store import SeaweedStore
 from graphql_api.services.clock import utc_now
@@ -36,6 +40,7 @@ from graphql_api.web.server import OPTIONS
 
 HOST: Final = "127.0.0.1"
 BUCKET: Final = "private-files"
+EDGE_STORE_ARN: Final = "arn:aws:cloudfront::000000000000:key-value-store/dev"
 ISSUER: Final = "graphql-api-dev"
 DEMO_USERS: Final = {"alice": "Alice", "bob": "Bob", "admin": "Admin"}
 TOKEN_LIFETIME: Final = timedelta(days=30)
@@ -91,18 +96,30 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
     with _plain_faults(data), ExitStack() as stack:
         api_socket = stack.enter_context(_listen(port))
         edge_socket = stack.enter_context(_listen(port and port + 1))
+        control_socket = stack.enter_context(_listen(0))  # of the edge; nobody but this process has its key
         store_port = port + 2 if port else _free_port()
         with _listen(store_port):
             pass  # before anything is made, with the same words as for the others
         folder = stack.enter_context(state_folder(data, reset=reset))
         kept = kept_secrets(folder)
         store = SeaweedStore(folder / "store", port=store_port, bucket=BUCKET)
-        settings = _settings(folder, store, kept, edge_url=_address(edge_socket), origins=origins)
+        control_key = secrets.token_hex(16)
+        settings = _settings(
+            folder,
+            store,
+            kept,
+            edge_url=_address(edge_socket),
+            edge_control=(_address(control_socket), control_key),
+            origins=origins,
+        )
         stack.enter_context(store)
         store.create_bucket([upload_cors_rule(["*"])], lifecycle_rules())
         key = SigningKey.from_pem(kept.key_pair_id, settings.cdn_private_key_pem.get_secret_value())
         origin = stack.enter_context(closing(S3Origin(store.endpoint_url, store.bucket, store.edge)))
-        edge = create_edge(settings.cdn_base_url, {key.key_id: key.public_pem()}, origin, utc_now)
+        revoked = KeyValueStore(folder / "revocations.json")
+        function = EdgeFunction(revocation_function(failure=settings.edge_store_failure), revoked)
+        edge = create_edge(settings.cdn_base_url, {key.key_id: key.public_pem()}, origin, utc_now, function)
+        control = create_key_value_store_api(revoked, EDGE_STORE_ARN, control_key)
         ready = Run(
             graphql=f"{_address(api_socket)}/graphql",
             edge=settings.cdn_base_url,
@@ -115,7 +132,12 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
         said = ready.as_json() if as_json else ready.as_tour()
         handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
         try:
-            asyncio.run(_serve(settings, store, {api_socket: application(settings), edge_socket: edge}, said))
+            apps: dict[socket.socket, ASGIApp] = {
+                api_socket: application(settings),
+                edge_socket: edge,
+                control_socket: control,
+            }
+            asyncio.run(_serve(settings, store, apps, said))
         finally:
             for number, handler in handlers.items():  # the loop put back Python's own
                 signal.signal(number, handler)
@@ -189,7 +211,17 @@ async def _until_ended(store: SeaweedStore) -> None:
         await asyncio.sleep(WATCH_INTERVAL)
 
 
-def _settings(folder: Path, store: SeaweedStore, kept: Kept, *, edge_url: str, origins: Sequence[str]) -> Settings:
+def _settings(
+    folder: Path,
+    store: SeaweedStore,
+    kept: Kept,
+    *,
+    edge_url: str,
+    edge_control: tuple[str, str],
+    origins: Sequence[str],
+) -> Settings:
+    """``edge_control``: where the edge's store is written to, and the key id that it knows."""
+    control_url, control_key = edge_control
     return Settings.read(
         {
             f"{PREFIX}DATABASE_URL": f"sqlite:///{folder / 'api.db'}",
@@ -201,6 +233,10 @@ def _settings(folder: Path, store: SeaweedStore, kept: Kept, *, edge_url: str, o
             f"{PREFIX}CDN_BASE_URL": edge_url,
             f"{PREFIX}CDN_KEY_ID": kept.key_pair_id,
             f"{PREFIX}CDN_PRIVATE_KEY_FILE": str(folder / "signing-key.pem"),
+            f"{PREFIX}EDGE_STORE_ARN": EDGE_STORE_ARN,
+            f"{PREFIX}EDGE_STORE_ENDPOINT_URL": control_url,
+            f"{PREFIX}EDGE_ACCESS_KEY_ID": control_key,
+            f"{PREFIX}EDGE_SECRET_ACCESS_KEY": secrets.token_hex(16),
             f"{PREFIX}AUTH_HS256_SECRET": kept.token_secret,
             f"{PREFIX}AUTH_ISSUER": ISSUER,
             f"{PREFIX}AUTH_AUDIENCE": ISSUER,
