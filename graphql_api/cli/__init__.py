@@ -1,4 +1,4 @@
-"""The command line: ``graphql-api dev | serve | worker | migrate | policies | reconcile | schema | upload | …``.
+"""The command line: ``graphql-api dev | serve | worker | migrate | policies | reconcile | edge | schema | …``.
 
 A failure is one clear line, or one for each fault, and exit code 1.
 """

@@ -101,6 +101,11 @@ class DeleteFileVersionResult(Payload):
 @strawberry.type(description="One result for each version, unless the file itself was refused.")
 class DeleteFileVersionsPayload(Payload):
     results: list[DeleteFileVersionResult] = strawberry.field(description="In the order asked.", default_factory=list)
+    old_links_expire_by: datetime | None = strawberry.field(
+        description="Until then at the latest, links that were signed before may open what the CDN has cached; null if "
+        "nothing was deleted.",
+        default=None,
+    )
 
 
 @strawberry.input(description="A new folder.")
