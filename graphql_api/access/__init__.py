@@ -5,8 +5,6 @@ at, ``explain`` tells why, and ``authority`` says who may change whose rules. A 
 to one another.
 """
 
-from dataclasses import replace
-
 from graphql_api.model.delivery import ReadGrant
 from graphql_api.model.file import File
 
@@ -20,4 +18,4 @@ def read_grant(file: File) -> ReadGrant | None:
 
 def revocable(grant: ReadGrant, by: str) -> ReadGrant:
     """The same grant for a link that can be revoked by what it says of itself."""
-    return replace(grant, revocable_by=by)
+    return ReadGrant(grant.file, grant.terms, by)

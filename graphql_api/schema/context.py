@@ -41,6 +41,8 @@ class Context:
     request_id: str
     wishes: dict[tuple[object, ...], LinkWish] = field(default_factory=dict)
     """What was wished of links, by the arguments of the field."""
+    named: dict[Markable, str] = field(default_factory=dict)
+    """By what links to the files of pages can be revoked, where that was read with the page."""
 
     def for_mutation(self) -> "Context":
         """This context with nothing loaded: an operation's mutations run in turn, and each changes what is true."""
@@ -51,6 +53,7 @@ class Context:
         """What was loaded may be true no longer."""
         for name in _LOADERS:
             self.__dict__.pop(name, None)
+        self.named.clear()
 
     @cached_property
     def files(self) -> DataLoader[FileId, File | None]:
@@ -106,7 +109,7 @@ class Context:
 
     @cached_property
     def revocable_by(self) -> DataLoader[Markable, str]:
-        """What a link to a file has to say of that."""
+        """What a link to a file has to say of that, if it was not read with its page."""
         return self._loader(self.services.revocations.parameters, "")
 
     @cached_property

@@ -32,6 +32,7 @@ from graphql_api.schema.links import (
     SignedUrl,
     StartsAt,
     link_to,
+    name_links,
 )
 from graphql_api.schema.listing import FileOrderInput
 from graphql_api.schema.node import After, Before, First, Last, Node, Timestamped
@@ -228,6 +229,7 @@ class Folder(Node, Timestamped):
         page = await info.context.services.files.list(
             info.context.principal, wanted, order.noun() if order else FileOrder(), request
         )
+        await name_links(page.nodes, info)
         return FileConnection(page=page, wanted=wanted, is_backward=request.is_backward)
 
     @strawberry.field(

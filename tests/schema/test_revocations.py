@@ -1,6 +1,6 @@
 """Revoking as clients do it, and what they are told of it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,7 +24,13 @@ mutation ($target: RevokeLinksInput!) {
 }
 """
 LINKS = "{ files(first: 100) { nodes { signedUrl { url } versions { nodes { signedUrl { url } } } } } }"
-A_DAY_LATER = (START + timedelta(days=1)).isoformat()
+
+
+def said_as(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+A_DAY_LATER = said_as(START + timedelta(days=1))
 
 
 @pytest.fixture
@@ -46,8 +52,8 @@ async def test_the_payload_says_what_and_since_when_and_how_far(world: World) ->
     alice = await world.principal("alice")
     file, folder = await filed(world, alice), await foldered(world, alice, "trips")
     revocation = {
-        "revokedAt": START.isoformat(),
-        "linksEndBy": (START + timedelta(days=1, minutes=10)).isoformat(),
+        "revokedAt": said_as(START),
+        "linksEndBy": said_as(START + timedelta(days=1, minutes=10)),
         "propagation": {"pending": True, "confirmedAt": None},
     }
     said = {"revocation": revocation, "oldLinksExpireBy": A_DAY_LATER, "userErrors": []}
@@ -92,7 +98,7 @@ async def test_it_is_confirmed_when_the_edge_has_taken_it(world: World) -> None:
     await ruled(world, bob, file.id, Permission.READ)
     query = """query ($file: ID!, $folder: ID!) {
       file(by: {id: $file}) { linkRevocation { propagation { pending confirmedAt } } }
-      folder(by: {id: $folder}) { linkRevocation { propagation { pending confirmedAt } } }
+      folder(id: $folder) { linkRevocation { propagation { pending confirmedAt } } }
     }"""
     ids = {"file": file.id, "folder": folder.id}
     assert await world.data(query, ids, as_=alice) == {
@@ -106,7 +112,7 @@ async def test_it_is_confirmed_when_the_edge_has_taken_it(world: World) -> None:
     world.clock.advance(seconds=2)
     await Edge(world).told()
     confirmed = {
-        "linkRevocation": {"propagation": {"pending": False, "confirmedAt": (START + timedelta(seconds=2)).isoformat()}}
+        "linkRevocation": {"propagation": {"pending": False, "confirmedAt": said_as(START + timedelta(seconds=2))}}
     }
     assert await world.data(query, ids, as_=alice) == {"file": confirmed, "folder": confirmed}
     seen = await world.data(
