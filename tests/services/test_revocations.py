@@ -16,9 +16,11 @@ from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import ANONYMOUS, Permission, Principal
 from graphql_api.model.revocation import FOLDERS_NAMED, MAX_MARKS, Markable, mark_of
 from graphql_api.model.rule import ANYONE, Obligations
+from graphql_api.model.signal import FolderChange
 from graphql_api.services.revocations import Revocations
 from tests.services.revoking import DAY, Edge, link, nested, outcome
 from tests.services.stories import filed, foldered, home_of, ruled, statements
+from tests.watching import listening, watching_folder
 from tests.world import World
 
 READ, SHARE, WRITE = Permission.READ, Permission.SHARE, Permission.WRITE
@@ -315,3 +317,17 @@ async def test_a_refusal_leaves_nothing_behind(world: World, edge: Edge) -> None
     await edge.told()
     assert edge.store.changes == []
     assert said(await link(world, alice, file))[0] == "0"
+
+
+async def test_who_watches_a_folder_is_told(world: World, database_url: str) -> None:
+    alice = await world.principal("alice")
+    home = await home_of(world, alice)
+    file, folder = await filed(world, alice), await foldered(world, alice, "folder")
+    async with listening(world, database_url), watching_folder(world, alice, home) as watcher:
+        await world.services.revocations.revoke_file(alice, file.id)
+        await world.services.revocations.revoke_folder(alice, folder.id)
+        told = [await watcher.next() for _ in range(2)]
+    assert [(event.change, event.entry_id) for event in told] == [
+        (FolderChange.UPDATED, file.id),
+        (FolderChange.UPDATED, folder.id),
+    ]
