@@ -12,10 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
-import quickjs
-
 from graphql_api.errors import ConfigurationError, Unavailable
 from graphql_api.localcloud.signature import ViewerRequest
+
+try:
+    import quickjs
+except ImportError:
+    NOT_INSTALLED: Final = (
+        "The local edge needs the package `quickjs-ng`, which is missing: pip install 'graphql-api[dev]'"
+    )
+    raise ConfigurationError(NOT_INSTALLED) from None
 
 IMPORT: Final = "import cf from 'cloudfront';\n"
 

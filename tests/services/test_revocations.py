@@ -326,8 +326,9 @@ async def test_who_watches_a_folder_is_told(world: World, database_url: str) -> 
     async with listening(world, database_url), watching_folder(world, alice, home) as watcher:
         await world.services.revocations.revoke_file(alice, file.id)
         await world.services.revocations.revoke_folder(alice, folder.id)
-        told = [await watcher.next() for _ in range(2)]
-    assert [(event.change, event.entry_id) for event in told] == [
-        (FolderChange.UPDATED, file.id),
-        (FolderChange.UPDATED, folder.id),
-    ]
+        told: list[object] = []
+        while len(told) < 2:
+            event = await watcher.next()
+            if event.change is FolderChange.UPDATED:  # that they were made may be told late
+                told.append(event.entry_id)
+    assert told == [file.id, folder.id]
