@@ -198,7 +198,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         scans = Outbox(database, clock, handlers={SCAN_JOB: Scans(database, store, scanner, verdicts).scan})
     edge_store, telling, revocations = _edge_store(settings), None, None
     if edge_store is not None:
-        telling = RevocationTelling(database, edge_store, clock, link_max_lifetime=settings.link_max_lifetime)
+        telling = RevocationTelling(database, edge_store, clock)
         # Apart from the other jobs too: a store that is back is told within a minute.
         revocations = Outbox(
             database,
@@ -349,6 +349,7 @@ def _standing_loops(assembly: Assembly, settings: Settings) -> list[Loop]:
             Loop("objects", services.upkeep.turn, interval),
             Loop("strays", services.strays.turn, interval),
             Loop("rechecks", services.rechecks.turn, interval),
+            Loop("moves", services.revocations.turn, interval),
             Loop("records", services.audit_log.turn, interval),
             Loop("dead_letters", assembly.dead_letters.turn, interval),
         ]

@@ -4,21 +4,22 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, literal, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from graphql_api.db.among import among, texts
+from graphql_api.db.scopes import scopes_of_files
 from graphql_api.db.tables import (
-    FileScopeRow,
     FolderRow,
     LinkRevocationRow,
     RecentMoveRow,
     RevocationCounterRow,
 )
-from graphql_api.model.ids import FILE_PREFIX, FOLDER_PREFIX, ROOT_FOLDER_ID
+from graphql_api.model.ids import FileId
 from graphql_api.model.revocation import FOLDERS_NAMED, LinkRevocation
+from graphql_api.model.rule import is_file, is_folder
 
 _COLUMNS: Final = (
     LinkRevocationRow.target,
@@ -135,7 +136,7 @@ async def find_numbers(
     ):
         if number is not None:
             numbers[id_] = number
-        if id_.startswith(FOLDER_PREFIX):
+        if is_folder(id_):
             chains.setdefault(start_id, []).append((height, id_))
     return {start_id: [id_ for _, id_ in sorted(chain)] for start_id, chain in chains.items()}, numbers
 
@@ -149,31 +150,21 @@ def _relays() -> Any:
 
 
 _RELAYS: Final = _relays()
-_MOVED: Final = select(RecentMoveRow.entry_id)
-_MOVED_FILES: Final = _MOVED.where(RecentMoveRow.entry_id.startswith(FILE_PREFIX))
-_MOVED_FILES_IN: Final = _MOVED_FILES.where(
-    select(literal(1))
-    .where(
-        FileScopeRow.scope == bindparam("folder", type_=FileScopeRow.scope.type),
-        FileScopeRow.file_id == RecentMoveRow.entry_id,
-    )
-    .exists()
-)
-_MOVED_FOLDERS: Final = _MOVED.where(RecentMoveRow.entry_id.startswith(FOLDER_PREFIX))
 
 
 async def list_relays(connection: AsyncConnection, folder_id: str, *, most: int) -> set[str]:
     """What has to be revoked with the folder so that every link to what is below now is reached: every
     ``FOLDERS_NAMED``-th level of folders, and what was moved while links from before live, with its own such levels.
-    No more than ``most`` folders and as many files are looked for.
+    If there are more than ``most``, it may not be all.
     """
-    files = _MOVED_FILES if folder_id == ROOT_FOLDER_ID else _MOVED_FILES_IN
-    parameters = {} if folder_id == ROOT_FOLDER_ID else {"folder": folder_id}
-    found = set(await connection.scalars(files.limit(most), parameters))
-    moved = list(await connection.scalars(_MOVED_FOLDERS))
-    chains, _ = await find_numbers(connection, moved, []) if moved else ({}, {})
+    moved = [str(id_) for id_ in await connection.scalars(select(RecentMoveRow.entry_id))]
+    files = [FileId(id_) for id_ in moved if is_file(id_)]
+    folders = [id_ for id_ in moved if is_folder(id_)]
+    scopes = await scopes_of_files(connection, files) if files else {}
+    found = {str(id_) for id_, its_scopes in scopes.items() if folder_id in its_scopes}
+    chains, _ = await find_numbers(connection, folders, []) if folders else ({}, {})
     tops = {folder_id, *(id_ for id_, chain in chains.items() if folder_id in chain)}
-    found |= set(await connection.scalars(_RELAYS.limit(most + 1), {"folders": list(tops)}))
+    found |= set(await connection.scalars(_RELAYS.limit(most + 2), {"folders": list(tops)}))
     return found - {folder_id}
 
 

@@ -11,7 +11,7 @@ from graphql_api.edge import MAX_CHANGES, RevocationStore
 from graphql_api.errors import Unavailable
 from graphql_api.model.revocation import mark_of
 from graphql_api.services.clock import Clock
-from graphql_api.services.revocations import JOB, SKEW, SUBJECT
+from graphql_api.services.revocations import JOB, SUBJECT
 from graphql_api.services.turns import Backoff, Turn
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,6 @@ MAX_ATTEMPTS: Final = 1000
 """Some sixteen hours. A job that is given up is begun anew by the next ``turn``, and kept to show that it was."""
 
 MAX_LOST: Final = 5  # races for the store in a row that one call of ``tell`` loses before it comes back later
-MOVES: Final = 1000  # that are forgotten in one turn
 
 
 class RevocationTelling:
@@ -29,13 +28,10 @@ class RevocationTelling:
     store was asked, and is refused if anybody has written since: so an old number never takes the place of a newer.
     """
 
-    def __init__(
-        self, database: Database, store: RevocationStore, clock: Clock, *, link_max_lifetime: timedelta
-    ) -> None:
+    def __init__(self, database: Database, store: RevocationStore, clock: Clock) -> None:
         self._database = database
         self._store = store
         self._clock = clock
-        self._links_live = link_max_lifetime + SKEW
 
     async def tell(self, _subject: str, _payload: Mapping[str, Any]) -> None:
         """The job: tell all that is to be told, in as few requests as it fits into. Raises: Unavailable."""
@@ -69,9 +65,8 @@ class RevocationTelling:
             is_due = bool(await revocations.list_ended(connection, now=now, limit=1))
             if await revocations.has_unconfirmed(connection):
                 await jobs.enqueue(connection, JOB, SUBJECT, now=now, hurries=False)
-            moves = await revocations.forget_moves(connection, before=now - self._links_live, limit=MOVES)
         ended = await self._forget() if is_due else 0
-        return Turn(ended + moves, is_more=ended == MAX_CHANGES or moves == MOVES)
+        return Turn(ended, is_more=ended == MAX_CHANGES)
 
     async def _forget(self) -> int:
         version = await self._store.version()

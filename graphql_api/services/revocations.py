@@ -29,6 +29,7 @@ from graphql_api.services.announcements import file_updated, folder_renamed
 from graphql_api.services.clock import Clock
 from graphql_api.services.requirements import no_file, require
 from graphql_api.services.standings import Standings
+from graphql_api.services.turns import Turn
 
 JOB: Final = "tell_revocations"
 SUBJECT: Final = "edge"  # one job tells all that is to be told
@@ -37,6 +38,7 @@ SKEW: Final = timedelta(minutes=10)
 """By which the clocks of processes that sign may differ: for so much longer than the longest link a number is kept."""
 
 MAX_RELAYS: Final = 10_000
+MOVES: Final = 1000  # that are forgotten in one turn
 
 
 class Revocations:
@@ -154,6 +156,13 @@ class Revocations:
             mine = [id_ for id_, each in seen.items() if standing.may(Permission.SHARE, each.scopes)]
             found = await revocations.find_revocations(connection, mine)
         return {FolderId(id_): each for id_, each in found.items()}
+
+    async def turn(self) -> Turn:
+        """Forget what was moved so long ago that no link from before lives. Raises: Unavailable."""
+        before = self._clock() - self._link_max_lifetime - SKEW
+        async with self._database.autocommit() as connection:
+            gone = await revocations.forget_moves(connection, before=before, limit=MOVES)
+        return Turn(gone, is_more=gone == MOVES)
 
     async def _revoke(
         self, connection: AsyncConnection, principal: Principal, target: Revocable, relays: set[str] | None = None

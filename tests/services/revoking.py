@@ -24,7 +24,7 @@ class Edge:
 
     def __init__(self, world: World) -> None:
         self.store = MemoryEdge()
-        self.telling = RevocationTelling(world.database, self.store, world.clock, link_max_lifetime=DAY)
+        self.telling = RevocationTelling(world.database, self.store, world.clock)
         self.outbox = Outbox(
             world.database, world.clock, {JOB: self.telling.tell}, backoff=BACKOFF, max_attempts=MAX_ATTEMPTS
         )

@@ -18,6 +18,7 @@ from graphql_api.model.revocation import FOLDERS_NAMED, MAX_MARKS, Markable, mar
 from graphql_api.model.rule import ANYONE, Obligations
 from graphql_api.model.signal import FolderChange
 from graphql_api.services.revocations import Revocations
+from graphql_api.services.turns import Turn
 from tests.services.revoking import DAY, Edge, link, nested, outcome
 from tests.services.stories import filed, foldered, home_of, ruled, statements
 from tests.watching import listening, watching_folder
@@ -160,15 +161,17 @@ async def test_what_was_moved_out_since_is_reached_by_where_it_was_when_it_was_s
     assert not edge.store.refuses(await link(world, alice, file))
 
 
-async def test_moves_are_forgotten_when_no_link_from_before_lives(world: World, edge: Edge) -> None:
+@pytest.mark.parametrize("revokes", [True, False])
+async def test_moves_are_forgotten_when_no_link_from_before_lives(database: Database, revokes: bool) -> None:
+    world = World(database, revokes=revokes)
     alice = await world.principal("alice")
     file, target = await filed(world, alice), await foldered(world, alice, "target")
     await world.services.files.move(alice, file.id, target.id)
     world.clock.advance(hours=24)
-    assert await edge.swept() == 0
+    assert await world.services.revocations.turn() == Turn(0, is_more=False)
     world.clock.advance(minutes=11)
-    assert await edge.swept() == 1
-    assert await edge.swept() == 0
+    assert await world.services.revocations.turn() == Turn(1, is_more=False)
+    assert await world.services.revocations.turn() == Turn(0, is_more=False)
 
 
 async def test_a_page_asks_once(world: World) -> None:
