@@ -1,9 +1,11 @@
-"""Whole requests: a page of a hundred files with and without links, and a new upload, each by three programs."""
+"""Whole requests: a page of a hundred files with links, with links that can be revoked, and without; and a new upload;
+each by three programs.
+"""
 
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -21,7 +23,7 @@ from graphql_api.localcloud.signature import SignatureVerifier
 from graphql_api.settings import Settings
 
 PAGE_SIZE: Final = 100
-NAMES: Final = ("files", "list", "upload")
+NAMES: Final = ("files", "revocable", "list", "upload")
 
 _LINK: Final = "signedUrl { url expiresAt }"
 _PAGE: Final = """
@@ -49,6 +51,7 @@ class Contest:
     database: Database
     place: Site
     ours: Client
+    revocable: Client  # ours, where links can be revoked
     naive: Client
     floor_app: Starlette
 
@@ -58,12 +61,14 @@ class Contest:
     async def measure(self, name: str, effort: Effort) -> Measurement:
         if name == "upload":
             return await self._upload(effort)
-        return await self._page(name, effort, has_links=name == "files")
+        ours = self.revocable if name == "revocable" else self.ours
+        return await self._page(name, ours, effort, has_links=name != "list")
 
-    async def _page(self, name: str, effort: Effort, *, has_links: bool) -> Measurement:
+    async def _page(self, name: str, ours: Client, effort: Effort, *, has_links: bool) -> Measurement:
         query = {"query": _PAGE % (_LINK if has_links else ""), "variables": {"first": PAGE_SIZE}}
         plain = {"first": PAGE_SIZE, "links": has_links}
         variants = self._variants(query, plain, "/files")
+        variants["ours"] = replace(variants["ours"], client=ours)
         answers = {who: await ask() for who, ask in variants.items()}
         verifier = SignatureVerifier({site.CDN_KEY_ID: self.place.public_pem})
         check_pages(answers, verifier, has_links=has_links, size=PAGE_SIZE)
@@ -114,15 +119,17 @@ class _Request:
 async def contest(place: Site, database: Database) -> AsyncIterator[Contest]:
     """Start the three programs."""
     ours = bootstrap.application(Settings.read(place.environment))
+    revocable = bootstrap.application(Settings.read({**place.environment, **site.REVOCABLE}))
     theirs = naive.application(place)
     floor = Floor(place).app
     async with AsyncExitStack() as stack:
-        for app in (ours, theirs, floor):
+        for app in (ours, revocable, theirs, floor):
             await stack.enter_async_context(app.router.lifespan_context(app))
         yield Contest(
             database=database,
             place=place,
             ours=Client(ours, "/graphql", place.token),
+            revocable=Client(revocable, "/graphql", place.token),
             naive=Client(theirs, "/graphql", place.token),
             floor_app=floor,
         )

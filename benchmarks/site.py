@@ -33,6 +33,11 @@ LINK_SECONDS: Final = 3600
 WINDOW_SECONDS: Final = 1800  # the default of the settings
 TARGET_SECONDS: Final = 3600
 
+REVOCABLE: Final[Mapping[str, str]] = {
+    "GRAPHQL_API_EDGE_STORE_ARN": "arn:aws:cloudfront::111122223333:key-value-store/benchmark"
+}
+"""The setting with which links can be revoked."""
+
 # The product finds the files of an owner in their scopes; the naive program and the floor have an index of their own.
 OWNER_INDEX: Final = "CREATE INDEX naive_files_of_owner ON files (owner_id, created_at, id)"
 

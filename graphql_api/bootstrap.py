@@ -17,6 +17,7 @@ from graphql_api.db.engine import Database
 from graphql_api.db.listener import Listener
 from graphql_api.db.migration import require_newest_schema
 from graphql_api.db.seal import CursorSeal
+from graphql_api.edge.key_value_store import CloudFrontKeyValueStore
 from graphql_api.events.sqs import SqsEventSource
 from graphql_api.key_wiring import KeyParts, wire_keys
 from graphql_api.model.scan import Judge
@@ -46,6 +47,11 @@ from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
 from graphql_api.services.rechecks import Rechecks
 from graphql_api.services.reconciling import Reconciling
+from graphql_api.services.revocation_telling import BACKOFF as TELLING_BACKOFF
+from graphql_api.services.revocation_telling import MAX_ATTEMPTS as TELLING_ATTEMPTS
+from graphql_api.services.revocation_telling import RevocationTelling
+from graphql_api.services.revocations import JOB as TELL_REVOCATIONS
+from graphql_api.services.revocations import Revocations
 from graphql_api.services.scans import Scans
 from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.share_links import ShareLinks
@@ -96,6 +102,9 @@ class Assembly:
     dead_letters: DeadLetters
     event_source: SqsEventSource | None
     store_events: StoreEvents | None
+    edge_store: CloudFrontKeyValueStore | None
+    revocations: Outbox | None
+    revocation_telling: RevocationTelling | None
 
     async def close(self) -> None:
         await self.database.close()
@@ -103,6 +112,8 @@ class Assembly:
         self.keys.access.close()
         if self.event_source is not None:
             self.event_source.close()
+        if self.edge_store is not None:
+            self.edge_store.close()
 
 
 def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
@@ -149,8 +160,16 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         redirect_lifetime=settings.redirect_lifetime,
         window=settings.link_window,
         memory=settings.link_memo_bytes,
+        is_revocable=settings.edge_store_arn is not None,
     )
     cursor_seal = CursorSeal(pem.encode())  # a secret that all processes have
+    revocations = Revocations(
+        database,
+        standings,
+        clock,
+        is_on=settings.edge_store_arn is not None,
+        link_max_lifetime=settings.link_max_lifetime,
+    )
     passwords = Passwords()
     services = Services(
         accounts=accounts,
@@ -171,6 +190,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         quotas=Quotas(database, standings, admission, clock, max_file_size=settings.max_upload_bytes),
         rechecks=Rechecks(database, store, clock, transfer_grace=settings.transfer_grace),
         signing_keys=keys.signing_keys,
+        revocations=revocations,
         strays=Strays(database, store, clock),
         share_links=ShareLinks(
             database,
@@ -190,6 +210,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
             database,
             standings,
             delivery,
+            revocations,
             passwords,
             clock,
             cursor_seal,
@@ -206,6 +227,17 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         scanner = ClamdScanner(settings.clamd_address)
         # Apart from the other jobs, of which each turn waits for its slowest.
         scans = Outbox(database, clock, handlers={SCAN_JOB: Scans(database, store, scanner, verdicts).scan})
+    edge_store, telling, tells = _edge_store(settings), None, None
+    if edge_store is not None:
+        telling = RevocationTelling(database, edge_store, clock)
+        # Apart from the other jobs too: a store that is back is told within a minute.
+        tells = Outbox(
+            database,
+            clock,
+            handlers={TELL_REVOCATIONS: telling.tell},
+            backoff=TELLING_BACKOFF,
+            max_attempts=TELLING_ATTEMPTS,
+        )
     return Assembly(
         database,
         store,
@@ -217,6 +249,23 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         dead_letters=DeadLetters(database, clock),
         event_source=event_source,
         store_events=store_events,
+        edge_store=edge_store,
+        revocations=tells,
+        revocation_telling=telling,
+    )
+
+
+def _edge_store(settings: Settings) -> CloudFrontKeyValueStore | None:
+    if settings.edge_store_arn is None:
+        return None
+    key_id, secret = settings.s3_access_key_id, settings.s3_secret_access_key
+    if settings.edge_access_key_id is not None:
+        key_id, secret = settings.edge_access_key_id, settings.edge_secret_access_key
+    return CloudFrontKeyValueStore(
+        arn=settings.edge_store_arn,
+        endpoint_url=settings.edge_store_endpoint_url,
+        access_key_id=key_id,
+        secret_access_key=None if secret is None else secret.get_secret_value(),
     )
 
 
@@ -334,6 +383,8 @@ def _standing_loops(assembly: Assembly, settings: Settings) -> list[Loop]:
     loops = [Loop("jobs", assembly.outbox.turn, JOBS_INTERVAL)]
     if assembly.scans is not None:
         loops.append(Loop("scans", assembly.scans.turn, JOBS_INTERVAL))
+    if assembly.revocations is not None:
+        loops.append(Loop("revocations", assembly.revocations.turn, JOBS_INTERVAL))
     if settings.sweep_interval:
         services, interval = assembly.services, settings.sweep_interval
         loops += [
@@ -342,10 +393,13 @@ def _standing_loops(assembly: Assembly, settings: Settings) -> list[Loop]:
             Loop("strays", services.strays.turn, interval),
             Loop("rechecks", services.rechecks.turn, interval),
             Loop("keys", services.signing_keys.turn, interval),
+            Loop("moves", services.revocations.turn, interval),
             Loop("records", services.audit_log.turn, interval),
             Loop("share_links", services.share_links.turn, interval),
             Loop("dead_letters", assembly.dead_letters.turn, interval),
         ]
+        if assembly.revocation_telling is not None:
+            loops.append(Loop("old_revocations", assembly.revocation_telling.turn, interval))
     return loops
 
 

@@ -38,6 +38,8 @@ PREFIX: Final = "GRAPHQL_API_"
 OF_THE_CLIENT: Final = frozenset({f"{PREFIX}URL", f"{PREFIX}TOKEN"})
 """What ``graphql-api upload`` and ``download`` read. They are no settings, nor faults where the shell has them set."""
 
+ARN_OF_STORE: Final = r"^arn:aws:cloudfront::[0-9]{12}:key-value-store/[0-9A-Za-z-]{1,64}$"
+
 MIB: Final = 1024**2
 MAX_PUT_BYTES: Final = 5 * 1024**3
 MAX_OBJECT_BYTES: Final = 10_000 * MAX_PUT_BYTES
@@ -131,6 +133,17 @@ class Settings(BaseSettings):
     """Key id for these services. Without a pair of keys, those for the store count."""
     keys_secret_access_key: SecretStr | None = None
     """Secret of that key. *Secret.*"""
+
+    edge_store_arn: Annotated[str, StringConstraints(pattern=ARN_OF_STORE)] | None = None
+    """CloudFront KeyValueStore whose function refuses revoked links. With it, links can be revoked."""
+    edge_store_endpoint_url: Annotated[Origin, LocalOrEncrypted] | None = None
+    """Where another store of that kind than Amazon's answers."""
+    edge_access_key_id: Text | None = None
+    """Key id for that store. Without a pair of keys, those for the files' store count."""
+    edge_secret_access_key: SecretStr | None = None
+    """Secret of that key. *Secret.*"""
+    edge_store_failure: Literal["refuse", "allow"] = "refuse"
+    """What the function printed by `edge function` does with a link when it cannot read its store."""
 
     auth_hs256_secret: Annotated[SecretStr, AfterValidator(setting_values.long_enough_for_hs256)] | None = None
     """Secret shared with whoever issues tokens, at least 32 bytes. *Secret.* This or the JWKS address is required."""
@@ -344,7 +357,9 @@ class Settings(BaseSettings):
             raise ValueError(f"is for PostgreSQL only, as {PREFIX}DATABASE_URL must be")
         return secret
 
-    @field_validator("s3_secret_access_key", "keys_secret_access_key", "events_secret_access_key")
+    @field_validator(
+        "s3_secret_access_key", "keys_secret_access_key", "edge_secret_access_key", "events_secret_access_key"
+    )
     @classmethod
     def _key_pair_is_whole(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         key_id = str(info.field_name).replace("secret_access_key", "access_key_id")

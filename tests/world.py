@@ -42,6 +42,7 @@ from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
 from graphql_api.services.rechecks import Rechecks
+from graphql_api.services.revocations import Revocations
 from graphql_api.services.scans import Scans
 from graphql_api.services.settling import SCAN_JOB, Settling
 from graphql_api.services.share_links import ShareLinks
@@ -120,6 +121,7 @@ class World:
     scanner: Scanner = field(default_factory=Reader)
     user_quota: int | None = None  # bytes
     max_versions: int = MAX_VERSIONS
+    revokes: bool = False  # the edge runs the function
     store_of: Callable[[Clock], MemoryStore] = MemoryStore
     guess_limits: GuessLimits = GUESS_LIMITS
     store: MemoryStore = field(init=False)
@@ -171,6 +173,14 @@ class World:
             redirect_lifetime=REDIRECT_LIFETIME,
             window=timedelta(minutes=30),
             memory=1024**2,
+            is_revocable=self.revokes,
+        )
+        revocations = Revocations(
+            self.database,
+            self.standings,
+            self.clock,
+            is_on=self.revokes,
+            link_max_lifetime=timedelta(days=1),
         )
         passwords = Passwords(QUICK)
         self.services = Services(
@@ -198,6 +208,7 @@ class World:
                 self.loader,
                 Canary(self.database, self.edge, self.clock),
             ),
+            revocations=revocations,
             strays=Strays(self.database, self.store, self.clock),
             share_links=ShareLinks(
                 self.database,
@@ -214,7 +225,14 @@ class World:
             uploads=uploads,
             versions=versions,
             visits=Visits(
-                self.database, self.standings, delivery, passwords, self.clock, CURSOR_SEAL, self.guess_limits
+                self.database,
+                self.standings,
+                delivery,
+                revocations,
+                passwords,
+                self.clock,
+                CURSOR_SEAL,
+                self.guess_limits,
             ),
         )
 

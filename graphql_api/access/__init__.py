@@ -27,3 +27,8 @@ def shortened(grant: ReadGrant, *, max_lifetime: timedelta, until: datetime | No
     lifetimes = (max_lifetime, terms.max_lifetime or max_lifetime)
     ends = [end for end in (terms.until, until) if end is not None]
     return replace(grant, terms=replace(terms, max_lifetime=min(lifetimes), until=min(ends, default=None)))
+
+
+def revocable(grant: ReadGrant, by: str) -> ReadGrant:
+    """The same grant for a link that can be revoked by what it says of itself."""
+    return ReadGrant(grant.file, grant.terms, by)

@@ -179,7 +179,12 @@ def _is_as_free(wide: RuleTerms, narrow: RuleTerms) -> bool:
     lives_as_long = free.max_lifetime is None or (
         bound.max_lifetime is not None and bound.max_lifetime <= free.max_lifetime
     )
-    return lives_as_long and free.binds_ip <= bound.binds_ip and free.forces_download <= bound.forces_download
+    return (
+        lives_as_long
+        and free.binds_ip <= bound.binds_ip
+        and free.forces_download <= bound.forces_download
+        and free.personal_links <= bound.personal_links
+    )
 
 
 def _ends_by(terms: RuleTerms, instant: datetime | None) -> bool:

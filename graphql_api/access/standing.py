@@ -172,7 +172,13 @@ class Standing:
                     continue
             ends = [end for end in (rule.terms.ends_at, denied_from) if end is not None]
             obligations = rule.terms.obligations
-            return ReadTerms(obligations.max_lifetime, ip_range, obligations.forces_download, min(ends, default=None))
+            return ReadTerms(
+                obligations.max_lifetime,
+                ip_range,
+                obligations.forces_download,
+                min(ends, default=None),
+                obligations.personal_links,
+            )
         return None
 
     def _link_range(self, rule: AccessRule) -> str | None:
@@ -196,12 +202,15 @@ def is_bound_to_address(rule: AccessRule) -> bool:
     return rule.terms.obligations.binds_ip or bool(rule.terms.ip_ranges)
 
 
-def generosity(rule: AccessRule) -> tuple[bool, bool, float, float, str]:
-    """Sorts the most generous first: from anywhere, shown in the page, for longest, until latest, the oldest rule."""
+def generosity(rule: AccessRule) -> tuple[bool, bool, bool, float, float, str]:
+    """Sorts the most generous first: from anywhere, shown in the page, to pass on, for longest, until latest, the
+    oldest rule.
+    """
     lifetime, end = rule.terms.obligations.max_lifetime, rule.terms.ends_at
     return (
         is_bound_to_address(rule),
         rule.terms.obligations.forces_download,
+        rule.terms.obligations.personal_links,
         -math.inf if lifetime is None else -lifetime.total_seconds(),
         -math.inf if end is None else -end.timestamp(),
         rule.id,

@@ -1,4 +1,4 @@
-"""The command line: ``graphql-api dev | serve | worker | migrate | keys | policies | reconcile | upload | …``.
+"""The command line: ``graphql-api dev | serve | worker | migrate | keys | edge | policies | reconcile | upload | …``.
 
 A failure is one clear line, or one for each fault, and exit code 1.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from graphql_api.cli.edge import edge
 from graphql_api.cli.ingest_logs import ingest_logs
 from graphql_api.cli.keys import keys
 from graphql_api.cli.policies import policies
@@ -198,6 +199,7 @@ def migrate() -> None:
 
 
 main.add_command(keys)
+main.add_command(edge)
 main.add_command(policies)
 main.add_command(ingest_logs)
 main.add_command(upload)

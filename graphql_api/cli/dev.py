@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,10 +24,13 @@ from graphql_api.cli.state import Kept, kept_secrets, key_group, state_folder, w
 from graphql_api.cli.tour import tour
 from graphql_api.db.engine import Database
 from graphql_api.db.migration import migrate
+from graphql_api.edge.function import revocation_function
 from graphql_api.errors import ConfigurationError
 from graphql_api.localcloud.access_log import AccessLog, LoggedEdge
 from graphql_api.localcloud.edge import create_edge
+from graphql_api.localcloud.function import EdgeFunction
 from graphql_api.localcloud.key_group import KeyGroupFolder
+from graphql_api.localcloud.key_value_store import KeyValueStore, create_key_value_store_api
 from graphql_api.localcloud.origin import S3Origin
 from graphql_api.localcloud.store import SeaweedStore
 from graphql_api.services.clock import utc_now
@@ -39,6 +43,7 @@ from graphql_api.web.server import OPTIONS
 HOST: Final = "127.0.0.1"
 EDGE_LOGS: Final = "edge-logs"  # below the folder of data
 BUCKET: Final = "private-files"
+EDGE_STORE_ARN: Final = "arn:aws:cloudfront::000000000000:key-value-store/dev"
 ISSUER: Final = "graphql-api-dev"
 DEMO_USERS: Final = {"alice": "Alice", "bob": "Bob", "admin": "Admin"}
 TOKEN_LIFETIME: Final = timedelta(days=30)
@@ -94,14 +99,22 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
     with _plain_faults(data), ExitStack() as stack:
         api_socket = stack.enter_context(_listen(port))
         edge_socket = stack.enter_context(_listen(port and port + 1))
+        control_socket = stack.enter_context(_listen(0))  # of the edge; nobody but this process has its key
         store_port = port + 2 if port else _free_port()
         with _listen(store_port):
             pass  # before anything is made, with the same words as for the others
         folder = stack.enter_context(state_folder(data, reset=reset))
         kept = kept_secrets(folder)
         store = SeaweedStore(folder / "store", port=store_port, bucket=BUCKET)
+        control_key = secrets.token_hex(16)
         environ = _environ(
-            folder, store, kept, api_url=_address(api_socket), edge_url=_address(edge_socket), origins=origins
+            folder,
+            store,
+            kept,
+            api_url=_address(api_socket),
+            edge_url=_address(edge_socket),
+            edge_control=(_address(control_socket), control_key),
+            origins=origins,
         )
         settings = Settings.read(environ)
         write_settings(folder, environ)
@@ -111,7 +124,10 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
         origin = stack.enter_context(closing(S3Origin(store.endpoint_url, store.bucket, store.edge)))
         access_log = stack.enter_context(closing(AccessLog(folder / EDGE_LOGS, utc_now)))
         group = KeyGroupFolder(key_group(folder, key.key_id, key.public_pem()))
-        edge = LoggedEdge(create_edge(settings.cdn_base_url, group, origin, utc_now), access_log)
+        revoked = KeyValueStore(folder / "revocations.json")
+        function = EdgeFunction(revocation_function(failure=settings.edge_store_failure), revoked)
+        edge = LoggedEdge(create_edge(settings.cdn_base_url, group, origin, utc_now, function), access_log)
+        control = create_key_value_store_api(revoked, EDGE_STORE_ARN, control_key)
         ready = Run(
             graphql=f"{_address(api_socket)}/graphql",
             edge=settings.cdn_base_url,
@@ -124,7 +140,12 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
         said = ready.as_json() if as_json else ready.as_tour()
         handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
         try:
-            asyncio.run(_serve(settings, store, {api_socket: application(settings), edge_socket: edge}, said))
+            apps: dict[socket.socket, ASGIApp] = {
+                api_socket: application(settings),
+                edge_socket: edge,
+                control_socket: control,
+            }
+            asyncio.run(_serve(settings, store, apps, said))
         finally:
             for number, handler in handlers.items():  # the loop put back Python's own
                 signal.signal(number, handler)
@@ -199,8 +220,17 @@ async def _until_ended(store: SeaweedStore) -> None:
 
 
 def _environ(
-    folder: Path, store: SeaweedStore, kept: Kept, *, api_url: str, edge_url: str, origins: Sequence[str]
+    folder: Path,
+    store: SeaweedStore,
+    kept: Kept,
+    *,
+    api_url: str,
+    edge_url: str,
+    edge_control: tuple[str, str],
+    origins: Sequence[str],
 ) -> dict[str, str]:
+    """``edge_control``: where the edge's store is written to, and the key id that it knows."""
+    control_url, control_key = edge_control
     return {
         f"{PREFIX}DATABASE_URL": f"sqlite:///{folder / 'api.db'}",
         f"{PREFIX}S3_BUCKET": store.bucket,
@@ -212,6 +242,10 @@ def _environ(
         f"{PREFIX}CDN_BASE_URL": edge_url,
         f"{PREFIX}CDN_KEY_ID": kept.key_pair_id,
         f"{PREFIX}CDN_PRIVATE_KEY_FILE": str(folder / "signing-key.pem"),
+        f"{PREFIX}EDGE_STORE_ARN": EDGE_STORE_ARN,
+        f"{PREFIX}EDGE_STORE_ENDPOINT_URL": control_url,
+        f"{PREFIX}EDGE_ACCESS_KEY_ID": control_key,
+        f"{PREFIX}EDGE_SECRET_ACCESS_KEY": secrets.token_hex(16),
         f"{PREFIX}AUTH_HS256_SECRET": kept.token_secret,
         f"{PREFIX}AUTH_ISSUER": ISSUER,
         f"{PREFIX}AUTH_AUDIENCE": ISSUER,

@@ -29,11 +29,13 @@ async def enqueue(
     *,
     now: datetime,
     due_at: datetime | None = None,
+    hurries: bool = True,
 ) -> None:
     """Part of the caller's transaction: have a worker do ``kind`` to ``subject`` once it is committed, from ``due_at``.
 
     While such a job is open this is not another one, but the same: it gets the new ``payload`` (JSON) and comes as soon
-    as either was asked for. If a worker is at it already, it is done once more afterwards.
+    as either was asked for. If a worker is at it already, it is done once more afterwards. ``hurries`` False: one that
+    has failed waits until it is due again, so that a crowd of wishes does not use up its attempts.
     """
     insert = sqlite.insert(JobRow) if connection.dialect.name == "sqlite" else postgresql.insert(JobRow)
     statement = insert.values(
@@ -47,7 +49,8 @@ async def enqueue(
         created_at=now,
     )
     new = statement.excluded
-    sooner = case((new.due_at < JobRow.due_at, new.due_at), else_=JobRow.due_at)
+    is_sooner = new.due_at < JobRow.due_at
+    sooner = case((is_sooner if hurries else is_sooner & (JobRow.attempts == 0), new.due_at), else_=JobRow.due_at)
     await connection.execute(
         statement.on_conflict_do_update(
             index_elements=[JobRow.kind, JobRow.subject],

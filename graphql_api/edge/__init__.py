@@ -1,13 +1,17 @@
-"""The CDN from outside, behind protocols: what it answers to a viewer, and how it writes its logs. Vendors stand in
-modules.
+"""The CDN from outside, behind protocols: what it answers to a viewer, how it writes its logs, and the store from which
+its function reads what is revoked. Vendors stand in modules.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
+from typing import Final, Protocol
 
+from graphql_api.model.revocation import Mark
 from graphql_api.model.traffic import LoggedRequest
+
+MAX_CHANGES: Final = 50
+"""Of one request. Source: CloudFront developer guide, "Quotas on key value stores"."""
 
 
 class LogReader(Protocol):
@@ -56,3 +60,18 @@ class Edge(Protocol):
 
     async def open(self, url: str) -> EdgeAnswer:
         """What it answers to whoever asks for the first byte at ``url``. Raises: Unavailable("edge")."""
+
+
+class RevocationStore(Protocol):
+    """Numbers by mark, as the edge's function sees them a few seconds later.
+
+    Both methods raise ``Unavailable("edge")`` when it does not answer, or refuses for any other reason.
+    """
+
+    async def version(self) -> str:
+        """Which state it is in; opaque."""
+
+    async def change(self, version: str, *, put: Mapping[Mark, int], remove: Collection[Mark] = ()) -> str | None:
+        """All at once or nothing; at most ``MAX_CHANGES``. The version after it; None, and nothing is done, when it is
+        in another state than ``version``: somebody else has changed it.
+        """

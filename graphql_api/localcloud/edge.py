@@ -19,6 +19,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_api.errors import Unavailable
+from graphql_api.localcloud.function import EdgeFunction, FunctionFailed
 from graphql_api.localcloud.origin import Origin, OriginBody, OriginRequest, OriginResponse
 from graphql_api.localcloud.refusal import Refusal
 from graphql_api.localcloud.signature import KeyGroup, SignatureVerifier, ViewerRequest
@@ -63,31 +64,43 @@ class _Answer:
 
 
 def create_edge(
-    base_url: str, trusted_keys: Mapping[str, str] | KeyGroup, origin: Origin, clock: Callable[[], datetime]
+    base_url: str,
+    trusted_keys: Mapping[str, str] | KeyGroup,
+    origin: Origin,
+    clock: Callable[[], datetime],
+    function: EdgeFunction | None = None,
 ) -> ASGIApp:
     """The edge as an ASGI app for a server at ``base_url`` (scheme, host and port as viewers write them).
 
     ``trusted_keys`` maps key id to SPKI PEM, or is a group that may change; ``clock`` gives aware time. The viewer's
-    address is the socket's peer. Run uvicorn with ``server_header=False``, or there are two, and with
-    ``proxy_headers=False``, or a viewer on this machine can pass for any address by sending ``X-Forwarded-For``.
+    address is the socket's peer. ``function``: run for each request that a signature lets through. Run uvicorn with
+    ``server_header=False``, or there are two, and with ``proxy_headers=False``, or a viewer on this machine can pass
+    for any address by sending ``X-Forwarded-For``.
 
     Raises: ConfigurationError: a key that CloudFront would not take.
     """
     url = urlsplit(base_url)
-    return Edge(url.scheme, url.netloc, SignatureVerifier(trusted_keys), origin, clock)
+    return Edge(url.scheme, url.netloc, SignatureVerifier(trusted_keys), origin, clock, function)
 
 
 class Edge:
     """See ``create_edge``."""
 
     def __init__(
-        self, scheme: str, host: str, verifier: SignatureVerifier, origin: Origin, clock: Callable[[], datetime]
+        self,
+        scheme: str,
+        host: str,
+        verifier: SignatureVerifier,
+        origin: Origin,
+        clock: Callable[[], datetime],
+        function: EdgeFunction | None = None,
     ) -> None:
         self._scheme = scheme
         self._host = host
         self._verifier = verifier
         self._origin = origin
         self._clock = clock
+        self._function = function
         self._via = f"1.1 {secrets.token_hex(16)}.cloudfront.net (CloudFront)"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -137,6 +150,13 @@ class Edge:
             self._verifier.verify(request, self._clock())
         except Refusal as refusal:
             return _Answer(403, _EDGE_ERROR, refusal.body)
+        if self._function is not None:
+            try:
+                response = self._function(request, method, dict(headers.items()))
+            except FunctionFailed:
+                return page(503, "The CloudFront function associated with the CloudFront distribution is invalid.")
+            if response is not None:
+                return _Answer(response.status, (*_FROM_FUNCTION, *response.headers), response.body)
         try:
             return _from_origin(await self._fetch(request, headers, method), headers, request_id)
         except Unavailable:
@@ -152,6 +172,7 @@ class Edge:
         return await anyio.to_thread.run_sync(self._origin.fetch, origin_request)
 
 
+_FROM_FUNCTION: Final = (("server", "CloudFront"), ("x-cache", "FunctionGeneratedResponse from cloudfront"))
 _EDGE_ERROR: Final = (
     ("server", "CloudFront"),
     ("content-type", "text/xml"),

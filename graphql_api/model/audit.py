@@ -40,6 +40,7 @@ class AuditAction(StrEnum):
     KEY_ADDED = "KEY_ADDED"
     KEY_ROTATED = "KEY_ROTATED"
     KEY_RETIRED = "KEY_RETIRED"
+    LINKS_REVOKED = "LINKS_REVOKED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,12 @@ class ContentDisposition(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ReadGrant:
     """Proof that a principal may download ``file``, on ``terms``. Only ``access`` makes one; whoever signs a link must
-    hold it.
+    hold it. ``revocable_by``: what the link says of that in its parameter ``rv``; None: nothing.
     """
 
     file: File
     terms: ReadTerms
+    revocable_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ class Obligations:
     max_lifetime: timedelta | None = None
     binds_ip: bool = False  # the link works from the caller's address only
     forces_download: bool = False
+    personal_links: bool = False  # the link names who asked, so that theirs alone can be revoked
 
 
 NO_OBLIGATIONS: Final = Obligations()
@@ -104,12 +105,14 @@ class ReadTerms:
     """On what terms one principal may download one file: the winning rule's, as a whole, with its conditions resolved.
 
     ``until``: when that ends, as far as is known now. ``ip_range``: the one CIDR range that a link must be bound to.
+    ``personal_links``: a link must name the principal.
     """
 
     max_lifetime: timedelta | None = None
     ip_range: str | None = None
     forces_download: bool = False
     until: datetime | None = None
+    personal_links: bool = False
 
 
 PLAIN: Final = ReadTerms()

@@ -33,6 +33,7 @@ class RuleWish:
     max_lifetime: timedelta | None = None
     binds_ip: bool = False
     forces_download: bool = False
+    personal_links: bool = False
 
 
 @dataclass(frozen=True, slots=True)

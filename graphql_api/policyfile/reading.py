@@ -159,7 +159,7 @@ def _target(shape: ResourceShape) -> Target:
 def _rule(shape: RuleShape) -> FileRule:
     link = shape.link or LinkShape()
     longest = None if link.longest is None else timedelta(seconds=link.longest)
-    obligations = Obligations(longest, link.bind_ip, link.download)
+    obligations = Obligations(longest, link.bind_ip, link.download, link.personal)
     return FileRule(
         effect=Effect.DENY if shape.allow is None else Effect.ALLOW,
         permissions=frozenset(shape.allow or shape.deny or ()),

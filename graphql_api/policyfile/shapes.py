@@ -196,6 +196,7 @@ class LinkShape(_Part):
     longest: Annotated[StrictInt, Field(ge=1, le=31_536_000)] | None = None  # seconds
     bind_ip: StrictBool = Field(default=False, alias="bind-ip")
     download: StrictBool = False
+    personal: StrictBool = False
 
 
 class RuleShape(_Part):

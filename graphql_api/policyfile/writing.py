@@ -130,4 +130,6 @@ def _link(obligations: Obligations) -> Mapping[str, int | bool]:
         link["bind-ip"] = True
     if obligations.forces_download:
         link["download"] = True
+    if obligations.personal_links:
+        link["personal"] = True
     return link

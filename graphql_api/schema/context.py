@@ -17,6 +17,7 @@ from graphql_api.model.ids import FileId, FolderId, GroupId, UserId
 from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.quota import FolderGate, Quota
+from graphql_api.model.revocation import LinkRevocation, Markable
 from graphql_api.model.rule import AccessRule, Scope
 from graphql_api.model.share import ShareLink
 from graphql_api.model.traffic import TrafficBucket, TrafficSpan
@@ -42,6 +43,8 @@ class Context:
     request_id: str
     wishes: dict[tuple[object, ...], LinkWish] = field(default_factory=dict)
     """What was wished of links, by the arguments of the field."""
+    named: dict[Markable, str] = field(default_factory=dict)
+    """By what links to the files of pages can be revoked, where that was read with the page."""
 
     def for_mutation(self) -> "Context":
         """This context with nothing loaded: an operation's mutations run in turn, and each changes what is true."""
@@ -52,6 +55,7 @@ class Context:
         """What was loaded may be true no longer."""
         for name in _LOADERS:
             self.__dict__.pop(name, None)
+        self.named.clear()
 
     @cached_property
     def files(self) -> DataLoader[FileId, File | None]:
@@ -104,6 +108,19 @@ class Context:
     @cached_property
     def named_groups(self) -> DataLoader[GroupId, Group | None]:
         return self._loader(lambda _principal, ids: self.services.groups.find_named(ids), None)
+
+    @cached_property
+    def revocable_by(self) -> DataLoader[Markable, str]:
+        """What a link to a file has to say of that, if it was not read with its page."""
+        return self._loader(self.services.revocations.parameters, "")
+
+    @cached_property
+    def file_revocations(self) -> DataLoader[FileId, LinkRevocation | None]:
+        return self._loader(self.services.revocations.of_files, None)
+
+    @cached_property
+    def folder_revocations(self) -> DataLoader[FolderId, LinkRevocation | None]:
+        return self._loader(self.services.revocations.of_folders, None)
 
     @cached_property
     def decisions(self) -> DataLoader[tuple[FileId | FolderId, Permission], AccessDecision | None]:

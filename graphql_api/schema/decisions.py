@@ -31,6 +31,9 @@ class LinkTerms:
 
     ip_range: str | None = strawberry.field(description="Links work from here only; null for everywhere.")
     forces_download: bool = strawberry.field(description="Links download, they do not show in the page.")
+    personal_links: bool = strawberry.field(
+        description="Links name who asked, opaquely, so that those of one person can be revoked."
+    )
     until: datetime | None = strawberry.field(description="No link works longer; null for no such end.")
 
 

@@ -202,6 +202,7 @@ _describe(
     KEY_ADDED="A signing key came.",
     KEY_ROTATED="A signing key took over from another.",
     KEY_RETIRED="A signing key went out of use.",
+    LINKS_REVOKED="Links to a file, to all below a folder, or of one person, were revoked.",
 )
 _describe(
     KeyStatus,

@@ -1,14 +1,15 @@
 """Links: what one is, and what can be wished of it."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import strawberry
 
 from graphql_api.model import file as nouns
-from graphql_api.model.delivery import ContentDisposition, Link, LinkWish
-from graphql_api.schema.context import Context
+from graphql_api.model.delivery import ContentDisposition, Link, LinkWish, ReadGrant
+from graphql_api.model.revocation import Markable
+from graphql_api.schema.context import Context, Info
 from graphql_api.schema.inputs import given
 from graphql_api.schema.scalars import Url
 
@@ -49,8 +50,9 @@ def link_to(
     filename: str | None,
     ip_address: str | None,
 ) -> Link | Awaitable[Link] | None:
-    """None if the viewer for whom ``file`` was found may not download it. A key that is not here signs for all fields
-    of a page together, which each of them awaits.
+    """None if the viewer for whom ``file`` was found may not download it. To be awaited where links say by what they
+    can be revoked, and that was not read with the page; and where the key is not here: it signs for all fields of a
+    page together.
     """
     delivery = context.services.delivery
     grant = delivery.grant(file)
@@ -66,7 +68,37 @@ def link_to(
             given(filename),
             given(ip_address),
         )
+    if context.services.revocations.is_named(grant.terms):
+        key = Markable(file.id, file.folder_id, grant.terms.personal_links)
+        by = context.named.get(key)
+        if by is None:
+            return _revocable_link(grant, wish, context, key)
+        grant = delivery.revocable(grant, by)
+    return _signed(grant, wish, context)
+
+
+def _signed(grant: ReadGrant, wish: LinkWish, context: Context) -> Link | Awaitable[Link]:
+    delivery = context.services.delivery
     if not delivery.signs_here:
         return context.remote_links.load((grant, wish))
     (link,) = delivery.sign((grant,), wish)
     return link
+
+
+async def _revocable_link(grant: ReadGrant, wish: LinkWish, context: Context, key: Markable) -> Link:
+    by = await context.revocable_by.load(key)
+    link = _signed(context.services.delivery.revocable(grant, by), wish, context)
+    return link if isinstance(link, Link) else await link
+
+
+async def name_links(files: Sequence[nouns.File], info: Info) -> None:
+    """Read with a page by what links to its files can be revoked, if it may be asked for any: so a page of a hundred
+    waits once.
+    """
+    context = info.context
+    document = info._raw_info.operation.loc
+    if context.services.revocations.is_on and (document is None or "signedUrl" in document.source.body):
+        wanted = [
+            Markable(file.id, file.folder_id, file.terms.personal_links) for file in files if file.terms is not None
+        ]
+        context.named.update(await context.services.revocations.parameters(context.principal, wanted))

@@ -33,6 +33,7 @@ from graphql_api.schema.payloads import (
 )
 from graphql_api.schema.people_mutations import PeopleMutations
 from graphql_api.schema.quota_mutations import QuotaMutations
+from graphql_api.schema.revocation_mutations import RevocationMutations
 from graphql_api.schema.rule_mutations import RuleMutations
 from graphql_api.schema.share_links import ShareLinkMutations
 from graphql_api.schema.signing_keys import SigningKeyMutations
@@ -54,6 +55,7 @@ def _at(index: int, errors: list[UserError]) -> list[UserError]:
 class Mutation(
     PeopleMutations,
     QuotaMutations,
+    RevocationMutations,
     RuleMutations,
     ShareLinkMutations,
     SigningKeyMutations,
@@ -101,7 +103,13 @@ class Mutation(
             else DeleteFileResult(user_errors=_at(index, user_errors(outcome)))
             for index, outcome in enumerate(outcomes or ())
         ]
-        return DeleteFilesPayload(results=results, user_errors=errors)
+        return DeleteFilesPayload(
+            results=results,
+            old_links_expire_by=context.services.revocations.links_end_by()
+            if any(result.deleted_file_id for result in results)
+            else None,
+            user_errors=errors,
+        )
 
     @strawberry.mutation(description="Make a folder.")
     async def create_folder(self, info: Info, input: Annotated[CreateFolderInput, INPUT]) -> CreateFolderPayload | None:
@@ -132,7 +140,9 @@ class Mutation(
         )
         deleted, errors = await attempt(work)
         return DeleteFolderPayload(
-            deleted_folder_id=None if deleted is None else strawberry.ID(deleted), user_errors=errors
+            deleted_folder_id=None if deleted is None else strawberry.ID(deleted),
+            old_links_expire_by=None if deleted is None else context.services.revocations.links_end_by(),
+            user_errors=errors,
         )
 
     @strawberry.mutation(description="Give a file labels and take some away. Where rules name them, needs SHARE too.")

@@ -67,6 +67,11 @@ class DeleteFileResult(Payload):
 @strawberry.type(description="One result for each file.")
 class DeleteFilesPayload(Payload):
     results: list[DeleteFileResult] = strawberry.field(description="In the order asked.", default_factory=list)
+    old_links_expire_by: datetime | None = strawberry.field(
+        description="Until then at the latest, links that were signed before may open what the CDN has cached; null if "
+        "nothing was deleted.",
+        default=None,
+    )
 
 
 @strawberry.input(description="Which version of a file to make current again.")
@@ -96,6 +101,11 @@ class DeleteFileVersionResult(Payload):
 @strawberry.type(description="One result for each version, unless the file itself was refused.")
 class DeleteFileVersionsPayload(Payload):
     results: list[DeleteFileVersionResult] = strawberry.field(description="In the order asked.", default_factory=list)
+    old_links_expire_by: datetime | None = strawberry.field(
+        description="Until then at the latest, links that were signed before may open what the CDN has cached; null if "
+        "nothing was deleted.",
+        default=None,
+    )
 
 
 @strawberry.input(description="A new folder.")
@@ -143,6 +153,11 @@ class DeleteFolderInput:
 class DeleteFolderPayload(Payload):
     deleted_folder_id: strawberry.ID | None = strawberry.field(
         description="Id of the folder, for caches.", default=None
+    )
+    old_links_expire_by: datetime | None = strawberry.field(
+        description="Until then at the latest, links that were signed before may open what the CDN has cached; null if "
+        "nothing was deleted.",
+        default=None,
     )
 
 

@@ -31,6 +31,7 @@ from graphql_api.schema.connections import FileConnection, UploadConnection
 from graphql_api.schema.context import Context, Info
 from graphql_api.schema.ids import file_id, folder_id
 from graphql_api.schema.inputs import ABSENT, given, page_request
+from graphql_api.schema.links import name_links
 from graphql_api.schema.listing import FileFilterInput, FileOrderInput, search_words
 from graphql_api.schema.node import After, Before, First, Last, Node
 from graphql_api.schema.share_links import ShareLinkQueries
@@ -116,6 +117,7 @@ class Query(AccessQueries, ShareLinkQueries, SigningKeyQueries, TopFileQueries):
         page = await info.context.services.files.list(
             info.context.principal, chosen, order.noun() if order else FileOrder(), request
         )
+        await name_links(page.nodes, info)
         return FileConnection(page=page, wanted=chosen, is_backward=request.is_backward)
 
     @strawberry.field(description="Uploads of the viewer, the newest first.")

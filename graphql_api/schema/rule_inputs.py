@@ -70,11 +70,14 @@ class ObligationsInput:
     max_lifetime: int | None = strawberry.field(description="Longest lifetime of a link, in seconds.", default=ABSENT)
     binds_ip: bool = strawberry.field(description="Links work from the asking address only (IPv4).", default=False)
     forces_download: bool = strawberry.field(description="Links download.", default=False)
+    personal_links: bool = strawberry.field(
+        description="Links name who asked, so that those of one person can be revoked.", default=False
+    )
 
     def noun(self) -> Obligations:
         seconds = given(self.max_lifetime)
         lifetime = None if seconds is None else timedelta(seconds=seconds)
-        return Obligations(lifetime, self.binds_ip, self.forces_download)
+        return Obligations(lifetime, self.binds_ip, self.forces_download, self.personal_links)
 
 
 @strawberry.input(description="What a rule says besides what it stands on.")
@@ -107,6 +110,7 @@ class RuleTermsInput:
             max_lifetime=terms.max_lifetime,
             binds_ip=terms.binds_ip,
             forces_download=terms.forces_download,
+            personal_links=terms.personal_links,
         )
 
 
@@ -162,6 +166,7 @@ class UpdateAccessRuleInput:
             changes["max_lifetime"] = obligations.max_lifetime
             changes["binds_ip"] = obligations.binds_ip
             changes["forces_download"] = obligations.forces_download
+            changes["personal_links"] = obligations.personal_links
         return changes
 
     def change(self) -> ProposedChange:

@@ -55,6 +55,9 @@ class Obligations:
 
     binds_ip: bool = strawberry.field(description="Links work from the address only that asked for them (IPv4).")
     forces_download: bool = strawberry.field(description="Links download, they do not show in the page.")
+    personal_links: bool = strawberry.field(
+        description="Links name who asked, opaquely, so that those of one person can be revoked."
+    )
 
 
 @strawberry.type(

@@ -11,6 +11,7 @@ from strawberry import Parent
 
 from graphql_api.model import file as nouns
 from graphql_api.model import group as people
+from graphql_api.model import revocation
 from graphql_api.model.decision import AccessDecision as Decision
 from graphql_api.model.delivery import ContentDisposition, Link
 from graphql_api.model.file import ChecksumAlgorithm, Evidence
@@ -38,10 +39,12 @@ from graphql_api.schema.links import (
     SignedUrl,
     StartsAt,
     link_to,
+    name_links,
 )
 from graphql_api.schema.listing import FileOrderInput
 from graphql_api.schema.node import After, Before, First, Last, Node, Timestamped
 from graphql_api.schema.quotas import FolderGate, folder_gate
+from graphql_api.schema.revocations import LinkRevocation
 from graphql_api.schema.scalars import ByteSize
 from graphql_api.schema.usage import Interval, Since, Until, UsageBucket
 
@@ -122,6 +125,14 @@ class File(Node, Timestamped):
         ip_address: IpAddress = ABSENT,
     ) -> Link | Awaitable[Link] | None:
         return link_to(parent, info.context, expires_in, starts_at, disposition, filename, ip_address)
+
+    @strawberry.field(
+        description="The last time that its links were revoked, while links from before could be alive; null if they "
+        "were not, or if the viewer may not SHARE it.",
+        graphql_type=LinkRevocation | None,
+    )
+    async def link_revocation(self, parent: Parent[nouns.File], info: Info) -> revocation.LinkRevocation | None:
+        return await info.context.file_revocations.load(parent.id)
 
     @strawberry.field(description="The bytes that it has and had, the newest first.")
     async def versions(
@@ -262,7 +273,16 @@ class Folder(Node, Timestamped):
         page = await info.context.services.files.list(
             info.context.principal, wanted, order.noun() if order else FileOrder(), request
         )
+        await name_links(page.nodes, info)
         return FileConnection(page=page, wanted=wanted, is_backward=request.is_backward)
+
+    @strawberry.field(
+        description="The last time that its links were revoked, while links from before could be alive; null if they "
+        "were not, or if the viewer may not SHARE it.",
+        graphql_type=LinkRevocation | None,
+    )
+    async def link_revocation(self, parent: Parent[nouns.Folder], info: Info) -> revocation.LinkRevocation | None:
+        return await info.context.folder_revocations.load(parent.id)
 
     @strawberry.field(description="What it takes; null if nothing is said here, or if the viewer may not WRITE in it.")
     async def gate(self, parent: Parent[nouns.Folder], info: Info) -> FolderGate | None:

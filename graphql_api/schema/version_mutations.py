@@ -52,4 +52,10 @@ class VersionMutations:
             else DeleteFileVersionResult(user_errors=user_errors(outcome))
             for outcome in outcomes or ()
         ]
-        return DeleteFileVersionsPayload(results=results, user_errors=errors)
+        return DeleteFileVersionsPayload(
+            results=results,
+            old_links_expire_by=context.services.revocations.links_end_by()
+            if any(result.deleted_version_id for result in results)
+            else None,
+            user_errors=errors,
+        )

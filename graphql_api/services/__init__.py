@@ -17,6 +17,7 @@ from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.quotas import Quotas
 from graphql_api.services.rechecks import Rechecks
+from graphql_api.services.revocations import Revocations
 from graphql_api.services.share_links import ShareLinks
 from graphql_api.services.signing_keys import SigningKeys
 from graphql_api.services.strays import Strays
@@ -49,6 +50,7 @@ class Services:
     rechecks: Rechecks
     share_links: ShareLinks
     signing_keys: SigningKeys
+    revocations: Revocations
     strays: Strays
     traffic: Traffic
     upkeep: Upkeep

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
 from typing import NamedTuple
 
-from graphql_api.access import read_grant, shortened
+from graphql_api.access import read_grant, revocable, shortened
 from graphql_api.errors import InputFault, InvalidInput, Unavailable
 from graphql_api.model.delivery import ContentDisposition, Link, LinkWish, ReadGrant, SignedUrl
 from graphql_api.model.file import File
 from graphql_api.model.media_type import is_active
+from graphql_api.model.revocation import PARAMETER
 from graphql_api.model.rule import ReadTerms
 from graphql_api.services.clock import Clock
 from graphql_api.services.content_disposition import content_disposition
@@ -32,6 +33,7 @@ class _Draft(NamedTuple):
 class Delivery:
     """Signs links. ``max_lifetime`` bounds every one of them, ``redirect_lifetime`` those that somebody is sent on to;
     ``window`` is what their end is rounded to; ``memory``: how many bytes may be taken to remember them.
+    ``is_revocable``: none is signed that does not say by what it can be revoked.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Delivery:
         redirect_lifetime: timedelta,
         window: timedelta,
         memory: int,
+        is_revocable: bool = False,
     ) -> None:
         self._in_use = in_use
         self._clock = clock
@@ -50,6 +53,7 @@ class Delivery:
         self._redirect_lifetime = redirect_lifetime
         self._windows = Windows(window)
         self._memo = LinkMemo(memory)
+        self._is_revocable = is_revocable
 
     @property
     def signs_here(self) -> bool:
@@ -59,6 +63,10 @@ class Delivery:
     def grant(self, file: File) -> ReadGrant | None:
         """The proof that the one for whom ``file`` was found may download it, or None."""
         return read_grant(file)
+
+    def revocable(self, grant: ReadGrant, by: str) -> ReadGrant:
+        """The grant for a link that says it can be revoked ``by`` that; ``Revocations`` tells what it is."""
+        return revocable(grant, by)
 
     def sign(self, grants: Iterable[ReadGrant], wish: LinkWish) -> list[Link]:
         """A link for each grant, on its terms. The lifetime counts from now, is clamped and then rounded up;
@@ -73,12 +81,16 @@ class Delivery:
         now = int(self._clock().timestamp())
         links, terms, order = [], None, ""
         for grant in grants:
+            if self._is_revocable and grant.revocable_by is None:
+                raise ValueError("This link could not be revoked.")
             file = grant.file
             if grant.terms is not terms:
                 terms = grant.terms
                 order = self._order(wish, terms)
             # All that the link depends on but time: an object's key belongs to one file and one stored type for good.
-            key = (order, file.object_key, file.name, file.content_type)
+            key: LinkKey = (order, file.object_key, file.name, file.content_type)
+            if grant.revocable_by is not None:
+                key = (*key, grant.revocable_by)
             kept = self._memo.young.get(key)
             if kept is None or not kept.since <= now < kept.until:
                 kept = self._kept(key, grant, wish, now)
@@ -143,8 +155,12 @@ class Delivery:
         return [result.link if isinstance(result, Kept) else result for result in results]
 
     def _key(self, grant: ReadGrant, wish: LinkWish) -> LinkKey:
+        """As ``sign`` has it, which makes no call for each of a hundred links."""
         file = grant.file
-        return (self._order(wish, grant.terms), file.object_key, file.name, file.content_type)
+        if self._is_revocable and grant.revocable_by is None:
+            raise ValueError("This link could not be revoked.")
+        key = (self._order(wish, grant.terms), file.object_key, file.name, file.content_type)
+        return key if grant.revocable_by is None else (*key, grant.revocable_by)
 
     def _order(self, wish: LinkWish, terms: ReadTerms) -> str:
         """What is asked for and allowed, as one text: a dictionary finds it quicker than nouns."""
@@ -193,6 +209,8 @@ class Delivery:
         query = [("response-content-disposition", content_disposition(disposition, wish.filename or file.name))]
         if file.content_type != file.stored_content_type:
             query.append(("response-content-type", file.content_type))
+        if grant.revocable_by is not None:
+            query.append((PARAMETER, grant.revocable_by))
         ip_range = wish.ip_range if terms.ip_range is None else _within(terms.ip_range, wish.ip_range)
         return _Draft("/" + file.object_key, query, times, ip_range, f"{file.id}/{file.object_key}")
 

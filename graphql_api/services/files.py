@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.db import audit, files, folders, rules, scopes, share_links, uploads, usage, versions
+from graphql_api.db import audit, files, folders, revocations, rules, scopes, share_links, uploads, usage, versions
 from graphql_api.db.engine import Database
 from graphql_api.db.files import LockedFile
 from graphql_api.db.rulebooks import chains_of
@@ -164,6 +164,7 @@ class Files:
             await folders.release_names(connection, [file.id])
             await claim(connection, standing, folder_id, file.name, file.id, OnConflict.FAIL, field="folderId")
             await scopes.refile(connection, file.id, file.created_at, old_chain, target.chain)
+            await revocations.note_move(connection, file.id, now=now)
             event = audit_event(
                 principal,
                 AuditAction.FILE_MOVED,

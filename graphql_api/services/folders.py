@@ -7,7 +7,19 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
-from graphql_api.db import audit, files, folder_lists, folders, rules, scopes, share_links, uploads, usage, versions
+from graphql_api.db import (
+    audit,
+    files,
+    folder_lists,
+    folders,
+    revocations,
+    rules,
+    scopes,
+    share_links,
+    uploads,
+    usage,
+    versions,
+)
 from graphql_api.db.engine import Database
 from graphql_api.db.folders import PlacedFolder, scopes_of
 from graphql_api.errors import Conflict, Forbidden, InputFault, InvalidInput, NotFound
@@ -178,6 +190,7 @@ class Folders:
             )
             moved = await folders.update_folder(connection, folder_id, now=now, parent_id=parent_id)
             await scopes.refile_below(connection, folder_id, found.chain, chain)
+            await revocations.note_move(connection, folder_id, now=now)
             event = audit_event(
                 principal,
                 AuditAction.FOLDER_MOVED,

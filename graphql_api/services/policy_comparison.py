@@ -102,6 +102,7 @@ def _wish(rule: FileRule, resource: Scope, subject: Subject) -> RuleWish:
         max_lifetime=rule.obligations.max_lifetime,
         binds_ip=rule.obligations.binds_ip,
         forces_download=rule.obligations.forces_download,
+        personal_links=rule.obligations.personal_links,
     )
 
 

@@ -25,6 +25,7 @@ def terms_json(terms: RuleTerms) -> dict[str, Any]:
             "maxLifetime": None if lifetime is None else int(lifetime.total_seconds()),
             "bindsIp": terms.obligations.binds_ip,
             "forcesDownload": terms.obligations.forces_download,
+            "personalLinks": terms.obligations.personal_links,
         },
     }
 
@@ -58,6 +59,7 @@ def rule_of_json(said: Mapping[str, Any]) -> AccessRule:
                 None if lifetime is None else timedelta(seconds=lifetime),
                 obligations["bindsIp"],
                 obligations["forcesDownload"],
+                obligations.get("personalLinks", False),  # an older version did not say
             ),
         ),
         version=said["version"],

@@ -61,7 +61,7 @@ def checked_terms(wish: RuleWish, subject: Subject, faults: list[InputFault]) ->
         starts_at=_instant(wish.starts_at, "startsAt", faults),
         ends_at=_instant(wish.ends_at, "endsAt", faults),
         ip_ranges=_ranges(wish.ip_ranges, faults),
-        obligations=Obligations(wish.max_lifetime, wish.binds_ip, wish.forces_download),
+        obligations=Obligations(wish.max_lifetime, wish.binds_ip, wish.forces_download, wish.personal_links),
     )
     if terms.starts_at is not None and terms.ends_at is not None and terms.ends_at <= terms.starts_at:
         faults.append(InputFault("must be later than startsAt", ("endsAt",)))
@@ -85,6 +85,7 @@ def wish_of(rule: AccessRule, changes: Mapping[str, object]) -> RuleWish:
         max_lifetime=terms.obligations.max_lifetime,
         binds_ip=terms.obligations.binds_ip,
         forces_download=terms.obligations.forces_download,
+        personal_links=terms.obligations.personal_links,
     )
     return replace(wish, **changes)  # type: ignore[arg-type]  # whoever writes an UpdateRule knows the fields' types
 

@@ -25,13 +25,14 @@ from graphql_api.model.file import File, Folder
 from graphql_api.model.ids import FileId, FolderId
 from graphql_api.model.listing import FileFilter, FileOrder, FileOrderField, OrderDirection
 from graphql_api.model.page import Page, PageRequest
-from graphql_api.model.principal import Permission, Principal
+from graphql_api.model.principal import ANONYMOUS, Permission, Principal
 from graphql_api.model.rule import is_file
 from graphql_api.model.share import ShareLink, ShareLinkState
 from graphql_api.services.clock import Clock
 from graphql_api.services.delivery import Delivery
 from graphql_api.services.guesses import Guesses, address_key
 from graphql_api.services.passwords import AT_ONCE, Passwords, normalized_password
+from graphql_api.services.revocations import Revocations
 from graphql_api.services.rule_resources import find_resources
 from graphql_api.services.share_links import token_hash
 from graphql_api.services.standings import Standings
@@ -77,6 +78,7 @@ class Visits:
         database: Database,
         standings: Standings,
         delivery: Delivery,
+        revocations: Revocations,
         passwords: Passwords,
         clock: Clock,
         cursor_seal: CursorSeal,
@@ -85,6 +87,7 @@ class Visits:
         self._database = database
         self._standings = standings
         self._delivery = delivery
+        self._revocations = revocations
         self._passwords = passwords
         self._clock = clock
         self._cursor_seal = cursor_seal
@@ -153,6 +156,7 @@ class Visits:
         if grant is None:
             raise NotFound("no such file")
         link = visit.link
+        grant = await self._revocations.named(ANONYMOUS, grant)
         signed = await self._delivery.sign_briefly(grant, until=link.expires_at)
         async with self._database.autocommit() as connection:
             if not await share_links.use_link(connection, link.id, self._clock()):

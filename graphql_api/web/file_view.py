@@ -65,6 +65,7 @@ class FileView:
             raise Unauthenticated("Sign in to see whether there is such a file.")
         if grant is None:
             raise NotFound("no such file")
+        grant = await self._services.revocations.named(viewer, grant)
         return redirect(302, (await self._services.delivery.sign_briefly(grant)).url)
 
     @door

@@ -91,7 +91,11 @@ def terms(
         return None
     duties, ends = best.terms.obligations, [*dooms, *([best.terms.ends_at] if best.terms.ends_at else [])]
     return ReadTerms(
-        duties.max_lifetime, here_only or _range(best, address), duties.forces_download, min(ends, default=None)
+        duties.max_lifetime,
+        here_only or _range(best, address),
+        duties.forces_download,
+        min(ends, default=None),
+        duties.personal_links,
     )
 
 
@@ -164,6 +168,8 @@ def _is_better(one: AccessRule, other: AccessRule) -> bool:
     mine, theirs = one.terms.obligations, other.terms.obligations
     if mine.forces_download != theirs.forces_download:
         return theirs.forces_download
+    if mine.personal_links != theirs.personal_links:
+        return theirs.personal_links
     if mine.max_lifetime != theirs.max_lifetime:
         if mine.max_lifetime is None or theirs.max_lifetime is None:
             return mine.max_lifetime is None

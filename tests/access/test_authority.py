@@ -125,6 +125,7 @@ GROUP: Final = "group_" + "1" * 26
         ),
         ([allow(ALICE, TEAM, READ, SHARE, obligations=Obligations(binds_ip=True))], allow(BOB, TEAM), READ),
         ([allow(ALICE, TEAM, READ, SHARE, obligations=Obligations(forces_download=True))], allow(BOB, TEAM), READ),
+        ([allow(ALICE, TEAM, READ, SHARE, obligations=Obligations(personal_links=True))], allow(BOB, TEAM), READ),
         # One rule has to give it all: two halves are not a whole.
         (
             [

@@ -117,6 +117,13 @@ FROM_OFFICE: Final[Mapping[str, Any]] = {"ip_ranges": ("192.0.2.0/24",)}
             ReadTerms(max_lifetime=HOUR, forces_download=True, until=BEGINNING + HOUR),
         ),
         (allow(Obligations(forces_download=True)), allow(**FROM_OFFICE), ReadTerms(forces_download=True)),
+        # To be shared counts for more than to last.
+        (allow(Obligations(max_lifetime=HOUR)), allow(Obligations(personal_links=True)), ReadTerms(max_lifetime=HOUR)),
+        (
+            allow(Obligations(personal_links=True)),
+            allow(Obligations(forces_download=True)),
+            ReadTerms(personal_links=True),
+        ),
         # To last counts for more than to be there late.
         (
             allow(Obligations(max_lifetime=DAY), ends_at=BEGINNING + HOUR),

@@ -70,6 +70,7 @@ _OBLIGATIONS: Final = (
     Obligations(max_lifetime=timedelta(hours=1), forces_download=True),
     Obligations(binds_ip=True),
     Obligations(forces_download=True),
+    Obligations(personal_links=True),
 )
 LABELS: Final = ("blue", "green", "red")
 

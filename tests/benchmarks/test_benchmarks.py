@@ -31,7 +31,7 @@ def run(tmp_path: Path, *arguments: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-@pytest.mark.parametrize("name", ["files", "list", "upload"])
+@pytest.mark.parametrize("name", ["files", "revocable", "list", "upload"])
 def test_requests_are_compared_on_both_databases(tmp_path: Path, name: str, database: str) -> None:
     found = run(tmp_path, name, "--database", database)
     assert found["skipped"] == []

@@ -53,6 +53,25 @@ async def test_asking_twice_is_one_job_with_the_newer_payload_and_the_earlier_ti
     assert len(await rows(database)) == 2
 
 
+async def test_whoever_does_not_hurry_leaves_a_job_that_failed_to_its_time(database: Database) -> None:
+    soon = NOW + timedelta(minutes=1)
+    await enqueue(database, payload={"n": 1})
+    [job] = await claim(database)
+    async with database.autocommit() as connection:
+        await jobs.postpone(connection, job, due_at=soon, error="TEST")
+        await jobs.enqueue(connection, "test", "one", {"n": 2}, now=NOW, hurries=False)
+    assert await claim(database) == ()
+    [again] = await claim(database, now=soon)
+    assert (again.payload, again.attempts) == ({"n": 2}, 2)
+
+
+async def test_whoever_does_not_hurry_is_not_kept_waiting_by_a_job_that_is_to_come(database: Database) -> None:
+    await enqueue(database, due_at=NOW + timedelta(hours=1))
+    async with database.autocommit() as connection:
+        await jobs.enqueue(connection, "test", "one", now=NOW, hurries=False)
+    assert len(await claim(database)) == 1
+
+
 async def test_many_ask_for_the_same_at_once_and_it_is_one_job(database: Database) -> None:
     await asyncio.gather(*(enqueue(database) for _ in range(8)))
     [row] = await rows(database)

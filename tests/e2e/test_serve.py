@@ -29,7 +29,12 @@ from tests.web.conftest import missing
 def test_the_wheel_brings_all_it_needs(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"graphql_api/web/console/{name}" for name in HASHES} <= names
-    assert {"graphql_api/py.typed", "graphql_api/cli/tour.txt", "graphql_api/migrations/env.py"} <= names
+    assert {
+        "graphql_api/edge/revocation.js",
+        "graphql_api/py.typed",
+        "graphql_api/cli/tour.txt",
+        "graphql_api/migrations/env.py",
+    } <= names
     versions = {path.name for path in (REPOSITORY / "migrations" / "versions").glob("*.py")}
     assert {f"graphql_api/migrations/versions/{name}" for name in versions} <= names
     assert not [name for name in names if "__pycache__" in name or name.startswith(("tests/", "migrations/"))]
@@ -39,6 +44,12 @@ def test_the_installed_program_prints_the_schema(installed: Path, tmp_path: Path
     printed = outcome(["schema"], tmp_path, command=[installed])
     assert (printed.status, printed.err) == (0, "")
     assert printed.out == (REPOSITORY / "schema.graphql").read_text()
+
+
+def test_the_installed_program_prints_the_edges_function(installed: Path, tmp_path: Path) -> None:
+    printed = outcome(["edge", "function"], tmp_path, command=[installed])
+    assert (printed.status, printed.err) == (0, "")
+    assert printed.out == (REPOSITORY / "graphql_api" / "edge" / "revocation.js").read_text()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

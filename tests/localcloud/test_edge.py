@@ -16,6 +16,8 @@ from starlette.types import ASGIApp
 
 from graphql_api.errors import Unavailable
 from graphql_api.localcloud.edge import CHUNK_SIZE, create_edge
+from graphql_api.localcloud.function import EdgeFunction
+from graphql_api.localcloud.key_value_store import KeyValueStore
 from graphql_api.localcloud.origin import OriginRequest, OriginResponse, S3Origin
 from graphql_api.localcloud.refusal import AccessDenied, MissingKey
 from graphql_api.localcloud.store import SeaweedStore, connect
@@ -227,6 +229,47 @@ class FakeOrigin:
     def fetch(self, request: OriginRequest) -> OriginResponse:
         self.asked.append(request)
         return OriginResponse(200, (("content-length", str(self.length)),), self.body)
+
+
+REFUSES = (
+    "import cf from 'cloudfront';\nasync function handler(event) { const why = await cf.kvs().get('why'); "
+    "return { statusCode: 403, headers: { 'content-type': { value: 'text/plain' } }, body: why }; }"
+)
+THROWS = "import cf from 'cloudfront';\nasync function handler(event) { return await cf.kvs().get('absent'); }"
+
+
+def deployed(text: str) -> EdgeFunction:
+    store = KeyValueStore()
+    store.change({"why": "because"}, set())
+    return EdgeFunction(text, store)
+
+
+async def test_a_function_answers_in_the_place_of_the_origin() -> None:
+    origin = FakeOrigin()
+    edge = create_edge(BASE_URL, TRUSTED, origin, lambda: NOW, deployed(REFUSES))
+    async with viewer_of(edge) as viewer:
+        answer = await viewer.get(SIGNER.canned(URL))
+        head = await viewer.head(SIGNER.canned(URL))
+    assert (answer.status_code, answer.text) == (403, "because")
+    assert answer.headers["Content-Type"] == "text/plain"
+    assert answer.headers["X-Cache"] == "FunctionGeneratedResponse from cloudfront"
+    assert (head.status_code, head.content) == (403, b"")
+    assert origin.asked == []
+
+
+async def test_a_function_is_not_asked_about_what_is_not_signed() -> None:
+    edge = create_edge(BASE_URL, TRUSTED, FakeOrigin(), lambda: NOW, deployed(REFUSES))
+    async with viewer_of(edge) as viewer:
+        assert_edge_error(await viewer.get(URL), MissingKey().body)
+
+
+async def test_a_function_that_fails_opens_nothing() -> None:
+    origin = FakeOrigin()
+    edge = create_edge(BASE_URL, TRUSTED, origin, lambda: NOW, deployed(THROWS))
+    async with viewer_of(edge) as viewer:
+        answer = await viewer.get(SIGNER.canned(URL))
+    assert answer.status_code == 503
+    assert origin.asked == []
 
 
 class Server(EdgeServer):

@@ -38,7 +38,7 @@ resources:
         from: 2026-01-01T00:00:00Z
         until: "2027-01-01 02:00:00+02:00"
         ips: [192.0.2.0/24, "::1"]
-        link: {longest: 3600, bind-ip: true, download: true}
+        link: {longest: 3600, bind-ip: true, download: true, personal: true}
       - deny: [read]
         to: anyone
   - file: /team/a.pdf
@@ -103,7 +103,7 @@ def test_everything_that_can_be_said_is_read() -> None:
                         datetime(2026, 1, 1, tzinfo=UTC),
                         datetime(2027, 1, 1, tzinfo=UTC),
                         ("192.0.2.0/24", "::1/128"),
-                        Obligations(timedelta(hours=1), binds_ip=True, forces_download=True),
+                        Obligations(timedelta(hours=1), binds_ip=True, forces_download=True, personal_links=True),
                     ),
                     FileRule(Effect.DENY, read_all, Whom(Kind.ANYONE)),
                 ),

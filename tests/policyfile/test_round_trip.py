@@ -43,7 +43,7 @@ RULES = st.builds(
     st.none() | INSTANTS.filter(lambda at: at.year < 2026),
     st.none() | INSTANTS.filter(lambda at: at.year >= 2026),
     st.frozensets(RANGES, max_size=3).map(lambda ranges: tuple(sorted(ranges))),
-    st.builds(Obligations, st.none() | LIFETIMES, st.booleans(), st.booleans()),
+    st.builds(Obligations, st.none() | LIFETIMES, st.booleans(), st.booleans(), st.booleans()),
 )
 TARGETS = st.one_of(
     st.just(Target("root")),

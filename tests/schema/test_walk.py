@@ -170,7 +170,7 @@ async def settle(world: World, person: Principal, admin: Principal, word: str, *
 
 @pytest.fixture
 async def town(sqlite_world: World) -> Town:
-    world = sqlite_world
+    world = World(sqlite_world.database, revokes=True)
     admin = await world.principal("secretadmin", is_admin=True)
     press = RuleWish(Effect.ALLOW, frozenset({Permission.READ}), ANYONE, label_scope("press"))
     await world.services.policies.create(admin, press)  # everybody may know of it, but not who made it

@@ -258,7 +258,7 @@ async def test_every_change_is_told_with_before_and_after(world: World) -> None:
         "startsAt": None,
         "endsAt": None,
         "ipRanges": [],
-        "obligations": {"maxLifetime": 300, "bindsIp": False, "forcesDownload": False},
+        "obligations": {"maxLifetime": 300, "bindsIp": False, "forcesDownload": False, "personalLinks": False},
         "version": 1,
         "madeBy": alice.user_id,
         "createdAt": START.isoformat(),

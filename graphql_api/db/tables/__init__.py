@@ -7,6 +7,7 @@ from graphql_api.db.tables.base import Base
 from graphql_api.db.tables.jobs import FailedEventRow, JobRow
 from graphql_api.db.tables.people import GroupMemberRow, GroupRow, UserRow
 from graphql_api.db.tables.policy import AccessRuleRow, AuditEventRow, IdempotencyKeyRow, PolicyStateRow
+from graphql_api.db.tables.revocation import LinkRevocationRow, RecentMoveRow, RevocationCounterRow
 from graphql_api.db.tables.sharing import ShareLinkRow
 from graphql_api.db.tables.signing_keys import SigningKeyRow
 from graphql_api.db.tables.traffic import AccessLogRow, FileTrafficRow, UserTrafficRow
@@ -42,10 +43,13 @@ __all__ = [
     "GroupRow",
     "IdempotencyKeyRow",
     "JobRow",
+    "LinkRevocationRow",
     "ObjectCheckRow",
     "ObjectDeletionRow",
     "PeriodicTaskRow",
     "PolicyStateRow",
+    "RecentMoveRow",
+    "RevocationCounterRow",
     "ShareLinkRow",
     "SigningKeyRow",
     "StorageUsageRow",

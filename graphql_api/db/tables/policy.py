@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from graphql_api.db.tables.base import Base, one_of
@@ -46,6 +46,7 @@ class AccessRuleRow(Base):
     max_lifetime: Mapped[int | None]  # seconds
     binds_ip: Mapped[bool]
     forces_download: Mapped[bool]
+    personal_links: Mapped[bool] = mapped_column(server_default=false())
     version: Mapped[int]
     made_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime]

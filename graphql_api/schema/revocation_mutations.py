@@ -1,0 +1,85 @@
+"""Revoking links: the mutation, its input and its payload."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from graphql_api.model import file as files
+from graphql_api.model import group as people
+from graphql_api.model import revocation as nouns
+from graphql_api.schema.context import Info
+from graphql_api.schema.errors import attempt
+from graphql_api.schema.ids import file_id, folder_id, user_id
+from graphql_api.schema.inputs import ABSENT, INPUT, given
+from graphql_api.schema.payloads import Payload
+from graphql_api.schema.people import User
+from graphql_api.schema.revocations import LinkRevocation
+from graphql_api.schema.types import File, Folder
+
+
+@strawberry.input(one_of=True, description="Exactly one of the fields.")
+class RevokeLinksInput:
+    file_id: strawberry.ID | None = strawberry.field(description="All links to a file. Needs SHARE.", default=ABSENT)
+    folder_id: strawberry.ID | None = strawberry.field(
+        description="All links to what is below a folder, or was when they were signed. Needs SHARE on the folder.",
+        default=ABSENT,
+    )
+    user_id: strawberry.ID | None = strawberry.field(
+        description="All personal links of a user, wherever they lead: those made on rules with the obligation "
+        "`personalLinks`. Needs ADMINISTER, or to be that user.",
+        default=ABSENT,
+    )
+
+
+@strawberry.type(description="What became of the links.")
+class RevokeLinksPayload(Payload):
+    file: files.File | None = strawberry.field(
+        description="The file, if it was one.", default=None, graphql_type=File | None
+    )
+    folder: files.Folder | None = strawberry.field(
+        description="The folder, if it was one.", default=None, graphql_type=Folder | None
+    )
+    user: people.User | None = strawberry.field(
+        description="The user, if it was one.", default=None, graphql_type=User | None
+    )
+    revocation: nouns.LinkRevocation | None = strawberry.field(
+        description="The revocation. Null on error, and where the CDN runs no function that could refuse a link: then "
+        "all of them go on working, until `oldLinksExpireBy` at the latest.",
+        default=None,
+        graphql_type=LinkRevocation | None,
+    )
+    old_links_expire_by: datetime | None = strawberry.field(
+        description="When the last link that was signed before ends by itself, whatever becomes of the revocation; "
+        "null on error.",
+        default=None,
+    )
+
+
+@strawberry.type
+class RevocationMutations:
+    @strawberry.mutation(
+        description="Make links stop working that were signed until now. No other link ends, and whoever may read gets "
+        "new ones at once."
+    )
+    async def revoke_links(self, info: Info, input: Annotated[RevokeLinksInput, INPUT]) -> RevokeLinksPayload | None:
+        context = info.context.for_mutation()
+        revocations = context.services.revocations
+        payload = RevokeLinksPayload(old_links_expire_by=revocations.links_end_by())
+        if (file := given(input.file_id)) is not None:
+            found, payload.user_errors = await attempt(revocations.revoke_file(context.principal, file_id(file)))
+            if found is not None:
+                payload.file, payload.revocation = found
+        elif (folder := given(input.folder_id)) is not None:
+            below, payload.user_errors = await attempt(revocations.revoke_folder(context.principal, folder_id(folder)))
+            if below is not None:
+                payload.folder, payload.revocation = below
+        else:
+            whose, payload.user_errors = await attempt(
+                revocations.revoke_user(context.principal, user_id(given(input.user_id) or ""))
+            )
+            if whose is not None:
+                payload.user, payload.revocation = whose
+        if payload.user_errors:
+            payload.old_links_expire_by = None
+        return payload

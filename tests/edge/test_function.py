@@ -1,0 +1,200 @@
+"""The function file, run over a table of requests in the local edge's engine and in Node. What ships is what is run."""
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal
+
+import pytest
+
+from graphql_api.edge.function import MAX_SIZE, revocation_function
+from graphql_api.errors import ConfigurationError, Unavailable
+from graphql_api.localcloud.function import EdgeFunction, FunctionFailed, event_of
+from graphql_api.localcloud.signature import ViewerRequest
+from graphql_api.model.ids import FileId, FolderId
+from graphql_api.model.revocation import MAX_MARKS, mark_of, parameter_of
+from tests.web.conftest import tool
+
+FILE, FOLDER, PERSON = mark_of("file_1"), mark_of("folder_1"), mark_of("user_1")
+BROKEN: Final = "broken"  # in a store: reading this key fails, as when the store does not answer
+
+
+class Store:
+    """What a function can read. ``asked``: what it has read."""
+
+    def __init__(self, items: Mapping[str, str]) -> None:
+        self._items = items
+        self.asked: list[str] = []
+
+    def find(self, key: str) -> str | None:
+        self.asked.append(key)
+        if self._items.get(BROKEN) == key:
+            raise Unavailable("edge")
+        return self._items.get(key)
+
+
+# query string, store, status; 200: the request goes on
+CASES: Final[Mapping[str, tuple[str, dict[str, str], int]]] = {
+    "nothing is revoked": (f"rv=0.{FILE}.{FOLDER}", {}, 200),
+    "something else is": (f"rv=0.{FILE}.{FOLDER}", {mark_of("file_2"): "9"}, 200),
+    "the file is": (f"rv=0.{FILE}.{FOLDER}", {FILE: "1"}, 403),
+    "the folder is": (f"rv=6.{FILE}.{FOLDER}", {FOLDER: "7"}, 403),
+    "the person is": (f"rv=6.{FILE}.{PERSON}.{FOLDER}", {PERSON: "7"}, 403),
+    "it was before": (f"rv=7.{FILE}.{FOLDER}", {FILE: "7", FOLDER: "6"}, 200),
+    "numbers are no texts": (f"rv=9.{FILE}", {FILE: "10"}, 403),
+    "and no texts either way": (f"rv=10.{FILE}", {FILE: "9"}, 200),
+    "the largest number that is exact": (f"rv=9007199254740990.{FILE}", {FILE: "9007199254740991"}, 403),
+    "the last of sixteen": (f"rv=0{15 * ('.' + 12 * 'a')}.{FILE}", {FILE: "1"}, 403),
+    "seventeen": (f"rv=0{16 * ('.' + 12 * 'a')}.{FILE}", {}, 403),
+    "no rv": ("response-content-disposition=inline", {FILE: "1"}, 200),
+    "no query": ("", {FILE: "1"}, 200),
+    "an empty rv": ("rv=", {}, 403),
+    "rv without a value": ("rv", {}, 403),
+    "no mark": ("rv=7", {}, 403),
+    "a mark that is too short": (f"rv=7.{FILE[1:]}", {}, 403),
+    "a mark that is too long": (f"rv=7.{FILE}a", {}, 403),
+    "a number that is none": (f"rv=-1.{FILE}", {}, 403),
+    "a number with zeros before": (f"rv=01.{FILE}", {}, 403),
+    "a number beyond all": (f"rv=99999999999999999.{FILE}", {}, 403),
+    "an infinite number": (f"rv=1e99.{FILE}", {FILE: "1"}, 403),
+    "something after": (f"rv=7.{FILE}.", {}, 403),
+    "a line after": (f"rv=7.{FILE}%0A", {}, 403),
+    "escaped": (f"rv=7%2E{FILE}", {}, 403),
+    "two of them": (f"rv=9.{FILE}&rv=0.{FILE}", {FILE: "1"}, 403),
+    "two that are equal": (f"rv=9.{FILE}&rv=9.{FILE}", {}, 403),
+    "in capitals it is another parameter": (f"RV=0.{FILE}", {FILE: "1"}, 200),
+    "a name of all objects": (f"rv=0.{FILE}&__proto__=1&constructor=2", {FILE: "1"}, 403),
+    "the store holds what is no number": (f"rv=7.{FILE}", {FILE: "many"}, 403),
+    "the store holds nothing": (f"rv=7.{FILE}", {FILE: ""}, 403),
+    "the store cannot be read": (f"rv=7.{FILE}", {BROKEN: FILE}, 503),
+    "the store fails after a revoked mark": (f"rv=0.{FILE}.{FOLDER}", {FILE: "1", BROKEN: FOLDER}, 403),
+}
+FIXED = {"the store cannot be read": 200}  # where the operator prefers that links open
+
+
+def request_of(query: str) -> ViewerRequest:
+    return ViewerRequest("https", "cdn.test", "/o/1", query, "a=1", "192.0.2.7")
+
+
+@pytest.mark.parametrize("failure", ["refuse", "allow"])
+@pytest.mark.parametrize("case", CASES)
+def test_the_local_edge_runs_it(case: str, failure: Literal["refuse", "allow"]) -> None:
+    query, store, status = CASES[case]
+    if failure == "allow":
+        status = FIXED.get(case, status)
+    function = EdgeFunction(revocation_function(failure=failure), Store(store))
+    for _ in range(2):  # it remembers nothing
+        response = function(request_of(query), "GET", {"host": "cdn.test"})
+        assert (200 if response is None else response.status) == status
+    if response is not None:
+        assert dict(response.headers) == {"cache-control": "no-store", "content-type": "text/xml"}
+        assert response.body.startswith(b"<?xml")
+
+
+@pytest.mark.parametrize("failure", ["refuse", "allow"])
+def test_node_runs_it_and_comes_to_the_same(tmp_path: Path, failure: Literal["refuse", "allow"]) -> None:
+    module = tmp_path / "node_modules" / "cloudfront"
+    module.mkdir(parents=True)
+    (module / "package.json").write_text('{"name": "cloudfront", "type": "module", "exports": "./index.js"}')
+    (module / "index.js").write_text(STAND_IN)
+    (tmp_path / "function.mjs").write_text(revocation_function(failure=failure) + "export { handler };\n")
+    asked = [[event_of(request_of(query), "GET", {}), store] for query, store, _ in CASES.values()]
+    command = [tool("node"), str(Path(__file__).parent / "run_function.mjs"), str(tmp_path / "function.mjs")]
+    ran = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, timeout=60, check=True)
+    outcomes = json.loads(ran.stdout.splitlines()[-1])
+    assert [each.get("error") for each in outcomes] == [None] * len(CASES)
+    for (case, (_, _, status)), (event, _), outcome in zip(CASES.items(), asked, outcomes, strict=True):
+        expected = FIXED.get(case, status) if failure == "allow" else status
+        assert outcome["value"].get("statusCode", 200) == expected, case
+        if expected == 200:
+            assert outcome["value"] == event["request"]
+
+
+STAND_IN = """
+const store = () => globalThis.kvs;
+const check = (key) => { if (store().broken === key) { throw new Error('the store does not answer'); } };
+export default { kvs: () => ({
+    exists: async (key) => { check(key); return Object.hasOwn(store(), key); },
+    get: async (key) => {
+        check(key);
+        if (!Object.hasOwn(store(), key)) { throw new Error('no such key'); }
+        return store()[key];
+    },
+}) };
+"""
+
+
+def test_it_asks_for_each_mark_once_and_for_nothing_else() -> None:
+    store = Store({})
+    marks = [mark_of(f"folder_{n}") for n in range(MAX_MARKS)]
+    function = EdgeFunction(revocation_function(failure="refuse"), store)
+    assert function(request_of(f"rv={parameter_of(3, marks)}"), "GET", {}) is None
+    assert store.asked == marks
+
+
+def test_it_is_small_enough() -> None:
+    assert len(revocation_function(failure="refuse").encode()) <= MAX_SIZE
+    assert revocation_function(failure="refuse").isascii()
+
+
+def test_the_setting_is_filled_in() -> None:
+    texts = {failure: revocation_function(failure=failure) for failure in ("refuse", "allow")}
+    assert texts["refuse"].replace("const FAILURE = 'refuse'", "const FAILURE = 'allow'") == texts["allow"]
+    assert texts["refuse"] != texts["allow"]
+
+
+NOT_IN_THE_RUNTIME: Final = {
+    "another import": r"^(?!import cf from 'cloudfront';$).*\bimport\b",
+    "export": r"\bexport\b",
+    "class": r"\bclass\b",
+    "for … of": r"\bfor\s*\([^;)]*\bof\b",
+    "optional chaining": r"\?\.",
+    "nullish coalescing": r"\?\?",
+    "spread": r"\.\.\.",
+    "destructuring": r"\b(const|let|var)\s*[\[{]",
+    "generator": r"\bfunction\s*\*|\byield\b",
+    "await in an expression": r"(?<!= )\bawait\b",
+    "async closure": r"\basync\b(?! function handler)",
+    "what is restricted": r"\b(eval|Function|setTimeout|setInterval|fetch|XMLHttpRequest|process|require)\b",
+    "Promise combinators": r"\bPromise\b|\.then\(",
+}
+
+
+@pytest.mark.parametrize("feature", NOT_IN_THE_RUNTIME)
+def test_it_uses_nothing_that_the_runtime_has_not(feature: str) -> None:
+    """Source: CloudFront developer guide, "JavaScript runtime 2.0 features for CloudFront Functions"."""
+    code = re.sub(r"(^|\s)//.*", "", revocation_function(failure="refuse"))
+    assert not re.search(NOT_IN_THE_RUNTIME[feature], code, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "async function handler(event) { return event.request; }",
+        "import cf from 'cloudfront';\nasync function handler(event) {",
+        "import cf from 'cloudfront';\nasync function other(event) {}",
+    ],
+    ids=["without the import", "unfinished", "without a handler"],
+)
+def test_a_text_that_is_no_function_is_not_deployed(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be run"):
+        EdgeFunction(text, Store({}))
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["throw new Error('no')", "return {}", "return null", "event.request.uri = '/'; return event.request"],
+    ids=["throws", "returns no response", "returns nothing", "changes the request"],
+)
+def test_a_function_that_does_what_ours_must_not_has_failed(body: str) -> None:
+    text = f"import cf from 'cloudfront';\nasync function handler(event) {{ {body}; }}"
+    with pytest.raises(FunctionFailed):
+        EdgeFunction(text, Store({}))(request_of(""), "GET", {})
+
+
+def test_links_are_written_as_it_reads_them() -> None:
+    named = [mark_of(FileId("file_" + "z" * 26)), *(mark_of(FolderId(f"folder_{n:026d}")) for n in range(15))]
+    function = EdgeFunction(revocation_function(failure="refuse"), Store({}))
+    assert function(request_of(f"rv={parameter_of(2**40, named)}"), "GET", {}) is None
