@@ -18,7 +18,7 @@ from benchmarks.floor import Floor
 from benchmarks.measure import Effort, Operation, interleaved
 from benchmarks.report import Bound, Database, Measurement
 from benchmarks.site import Site
-from graphql_api import bootstrap
+from graphql_api import running
 from graphql_api.localcloud.signature import SignatureVerifier
 from graphql_api.settings import Settings
 
@@ -118,8 +118,8 @@ class _Request:
 @asynccontextmanager
 async def contest(place: Site, database: Database) -> AsyncIterator[Contest]:
     """Start the three programs."""
-    ours = bootstrap.application(Settings.read(place.environment))
-    revocable = bootstrap.application(Settings.read({**place.environment, **site.REVOCABLE}))
+    ours = running.application(Settings.read(place.environment))
+    revocable = running.application(Settings.read({**place.environment, **site.REVOCABLE}))
     theirs = naive.application(place)
     floor = Floor(place).app
     async with AsyncExitStack() as stack:

@@ -2,7 +2,7 @@
 
 import os
 
-from graphql_api.bootstrap import application
+from graphql_api.running import application
 from graphql_api.settings import Settings
 from graphql_api.web.logs import configure_logging
 

@@ -4,11 +4,13 @@ No message quotes the value, which may be a secret that was put under the wrong 
 """
 
 import re
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import SecretStr
+from pydantic import BeforeValidator, SecretStr
 
 
 def _is_loopback(host: str) -> bool:
@@ -111,3 +113,21 @@ def long_enough_for_hs256(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value().encode()) < 32:
         raise ValueError("should be at least 32 bytes long")
     return secret
+
+
+def split(value: object) -> object:
+    """A list from text with commas."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def whole(unit: Literal["seconds", "days"], least: int, most: int) -> BeforeValidator:
+    """So many of ``unit``."""
+
+    def parse(value: object) -> timedelta:
+        if isinstance(value, timedelta):
+            return value  # a default
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) and least <= int(value) <= most:
+            return timedelta(**{unit: int(value)})
+        raise ValueError(f"should be a whole number of {unit} from {least} to {most}")
+
+    return BeforeValidator(parse)

@@ -4,7 +4,6 @@ A field is documented by the text below it, and ``docs/settings.md`` repeats tha
 Secrets are ``SecretStr``: they show as asterisks in ``repr``, and no fault quotes the value it is about.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from difflib import get_close_matches
@@ -53,29 +52,14 @@ AsymmetricAlgorithm = Literal[
 ]  # RFC 7518, section 3.1, and RFC 8037; a symmetric name here would let a public key pass for a shared secret
 
 
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _whole(unit: Literal["seconds", "days"], least: int, most: int) -> BeforeValidator:
-    def parse(value: object) -> timedelta:
-        if isinstance(value, timedelta):
-            return value  # a default
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) and least <= int(value) <= most:
-            return timedelta(**{unit: int(value)})
-        raise ValueError(f"should be a whole number of {unit} from {least} to {most}")
-
-    return BeforeValidator(parse)
-
-
 def _seconds(least: int, most: int) -> BeforeValidator:
-    return _whole("seconds", least, most)
+    return setting_values.whole("seconds", least, most)
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Origin = Annotated[str, AfterValidator(setting_values.origin)]
 LocalOrEncrypted = AfterValidator(setting_values.encrypted_unless_local)
-CommaList = BeforeValidator(_split)
+CommaList = BeforeValidator(setting_values.split)
 
 
 def _given(environ: Mapping[str, str]) -> dict[str, str]:
@@ -182,7 +166,7 @@ class Settings(BaseSettings):
     """Subjects that are administrators whatever their token says, such as the first one; comma list."""
     home_folders: bool = True
     """Whether each new user gets a folder of their own at the root."""
-    audit_retention: Annotated[timedelta, _whole("days", 0, 3650)] = Field(
+    audit_retention: Annotated[timedelta, setting_values.whole("days", 0, 3650)] = Field(
         default=timedelta(days=400), alias=f"{PREFIX}AUDIT_RETENTION_DAYS"
     )
     """How many days the audit log is kept; at most 3650, and 0 keeps it for ever."""

@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": NOUNS | {"services", "schema"},
     "workers": NOUNS | {"services"},
 }
-FREE = {"bootstrap", "key_wiring", "cli", "asgi", "__main__", "__init__"}  # they wire the others together
+FREE = {"bootstrap", "key_wiring", "running", "cli", "asgi", "__main__", "__init__"}  # they wire the others together
 SEEN_THROUGH_INIT_ONLY = ADAPTERS | {"signing"}  # by services: a use case never names a vendor
 
 

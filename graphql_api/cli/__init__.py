@@ -163,7 +163,7 @@ def _require_free(host: str, port: int) -> None:
 @click.pass_obj
 def worker(clock: "Clock | None", *, once: bool) -> None:
     """Take the store's events, sweep, and do the jobs that requests leave behind. Any number may run side by side."""
-    from graphql_api.bootstrap import work
+    from graphql_api.running import work
     from graphql_api.services.clock import utc_now
     from graphql_api.settings import Settings
     from graphql_api.web.logs import configure_logging

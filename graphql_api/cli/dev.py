@@ -18,7 +18,6 @@ import jwt
 import uvicorn
 from starlette.types import ASGIApp
 
-from graphql_api.bootstrap import application
 from graphql_api.cli import STOP_SIGNALS
 from graphql_api.cli.state import Kept, kept_secrets, key_group, state_folder, write_settings
 from graphql_api.cli.tour import tour
@@ -33,6 +32,7 @@ from graphql_api.localcloud.key_group import KeyGroupFolder
 from graphql_api.localcloud.key_value_store import KeyValueStore, create_key_value_store_api
 from graphql_api.localcloud.origin import S3Origin
 from graphql_api.localcloud.store import SeaweedStore
+from graphql_api.running import application
 from graphql_api.services.clock import utc_now
 from graphql_api.settings import PREFIX, Settings
 from graphql_api.signing.keyring import SigningKey
