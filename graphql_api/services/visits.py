@@ -54,11 +54,15 @@ class GuessLimits:
 
 @dataclass(frozen=True)
 class Visit:
-    """A link that was open a moment ago, and what it opens. ``standing``: what visitors may READ by it."""
+    """A link that was open a moment ago, and what it opens. ``standing``: what visitors may READ by it.
+
+    It is for looking. Whatever leads to bytes asks anew.
+    """
 
     link: ShareLink
     thing: File | Folder
     standing: Standing = field(repr=False)
+    visitor: Principal = field(repr=False)
     guess_keys: tuple[str, str] = field(repr=False)  # of the visitor's address, and of the token
 
 
@@ -141,21 +145,27 @@ class Visits:
     async def find_file(self, visit: Visit, file_id: FileId) -> File:
         """A file in the shared folder or below. Raises: NotFound: there is none that visitors may read. Unavailable."""
         async with self._database.autocommit() as connection:
-            found = (await files.find_files(connection, visit.standing, [file_id])).get(file_id)
-            scopes = (await scopes_of_files(connection, [file_id])).get(file_id, frozenset())
-        if found is None or isinstance(visit.thing, File) or visit.thing.id not in scopes:
+            found = None if isinstance(visit.thing, File) else await _opened_file(connection, visit, file_id)
+        if found is None:
             raise NotFound("no such file")
         return found
 
     async def fetch(self, visit: Visit, file: File) -> Link:
         """A link of seconds to the file's bytes, which counts as one download.
 
-        Raises: NotFound: none can be made for this visitor, or the share link has ended meanwhile. Unavailable.
+        What the visit came by is asked anew: its visitor may have stood in line for long, while the rights of the
+        link's maker went or the file was moved away.
+
+        Raises: NotFound: none can be made for this visitor, or the share link opens the file no longer. Unavailable.
         """
-        grant = self._delivery.grant(file)
-        if grant is None:
-            raise NotFound("no such file")
         link = visit.link
+        async with self._database.autocommit() as connection:
+            now = await self._open(connection, link, visit.visitor, visit.guess_keys)
+            found = None if now is None else await _opened_file(connection, now, file.id)
+            grant = None if found is None else self._delivery.grant(found)
+            if grant is None:
+                raise NotFound("no such file")
+        # Signed before it counts: a key that does not answer costs nobody a download.
         grant = await self._revocations.named(ANONYMOUS, grant)
         signed = await self._delivery.sign_briefly(grant, until=link.expires_at)
         async with self._database.autocommit() as connection:
@@ -184,7 +194,7 @@ class Visits:
         else:
             folder_id = FolderId(link.resource)
             thing = (await folders.find_folders(connection, standing, [folder_id])).get(folder_id)
-        return None if thing is None else Visit(link, thing, standing, keys)
+        return None if thing is None else Visit(link, thing, standing, visitor, keys)
 
     def _require_room(self, keys: tuple[str, str]) -> None:
         self._of_addresses.require_room(keys[0])
@@ -193,6 +203,15 @@ class Visits:
     def _count(self, keys: tuple[str, str]) -> None:
         self._of_addresses.count(keys[0])
         self._of_links.count(keys[1])
+
+
+async def _opened_file(connection: AsyncConnection, visit: Visit, file_id: FileId) -> File | None:
+    """The shared file, or one in the shared folder or below, if visitors may read it."""
+    if isinstance(visit.thing, File):
+        return visit.thing if visit.thing.id == file_id else None
+    found = (await files.find_files(connection, visit.standing, [file_id])).get(file_id)
+    scopes = (await scopes_of_files(connection, [file_id])).get(file_id, frozenset())
+    return found if visit.thing.id in scopes else None
 
 
 def _path(file: File, ancestry: Mapping[FolderId, Sequence[Folder]], shared: FolderId) -> str:

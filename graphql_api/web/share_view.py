@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import parse_qs, quote
 
+import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,12 +24,13 @@ from graphql_api.services.clock import Clock
 from graphql_api.services.visits import Visit, Visits
 from graphql_api.web import pages
 from graphql_api.web.answers import error_answer
-from graphql_api.web.doors import address_of, answered, door, redirect, wants_page
+from graphql_api.web.doors import address_of, answered, door, redirect, refusal, wants_page
 from graphql_api.web.passes import Passes
 
 COOKIE: Final = "share_pass"
 PASS_LIFETIME: Final = timedelta(hours=1)  # in which the password of a folder is not asked for again
 MAX_FORM_SIZE: Final = 4_096  # bytes
+FORM_PATIENCE: Final = timedelta(seconds=10)  # for all of a form, which fits into a packet or two
 METHODS: Final = ("GET", "HEAD", "POST")
 _PURPOSE: Final = "share"
 
@@ -36,11 +38,20 @@ _PURPOSE: Final = "share"
 class ShareView:
     """``link_origin``: where redirects lead to. ``passes``: for folders, whose pages are many and password is one."""
 
-    def __init__(self, visits: Visits, passes: Passes, clock: Clock, *, link_origin: str) -> None:
+    def __init__(
+        self,
+        visits: Visits,
+        passes: Passes,
+        clock: Clock,
+        *,
+        link_origin: str,
+        form_patience: timedelta = FORM_PATIENCE,
+    ) -> None:
         self._visits = visits
         self._passes = passes
         self._clock = clock
         self._link_origin = link_origin
+        self._form_patience = form_patience
 
     def routes(self) -> list[Route]:
         return [
@@ -52,11 +63,18 @@ class ShareView:
     async def link(self, request: Request) -> Response:
         if _is_speculative(request):
             return Response(status_code=204)
+        form: Mapping[str, str] = {}
+        if request.method == "POST":  # before anything is looked up: a visitor sends it as slowly as they like
+            try:
+                with anyio.fail_after(self._form_patience.total_seconds()):
+                    form = await _form(request)
+            except TimeoutError:
+                return _too_slow(request)
         visit = await self._begin(request)
         if request.method == "HEAD":
             return Response()
         if visit.link.has_password and not self._has_pass(request, visit):
-            password = (await _form(request)).get("password")
+            password = form.get("password")
             if not password:
                 return self._password_form(request)
             if not await self._visits.unlock(visit, password):
@@ -158,6 +176,12 @@ async def _form(request: Request) -> Mapping[str, str]:
             return {}
     fields = parse_qs(body.decode(errors="replace"), keep_blank_values=True)
     return {name: values[0] for name, values in fields.items()}
+
+
+def _too_slow(request: Request) -> Response:
+    """Source: RFC 9110, section 15.5.9: the connection is not used again, for the rest of the form may still come."""
+    told = "The form did not arrive in time."
+    return refusal(request, 408, "REQUEST_TIMEOUT", told, told, {"connection": "close"})
 
 
 def _file_data(file: File) -> dict[str, object]:

@@ -9,10 +9,11 @@ import pytest
 from graphql_api.errors import NotFound
 from graphql_api.model.audit import AuditAction, AuditFilter
 from graphql_api.model.page import PageRequest
+from graphql_api.model.principal import Permission
 from graphql_api.model.share import ShareLinkState
 from graphql_api.services import share_links
 from tests.services.sharing import fetched, now_of, opens, shared, visitor
-from tests.services.stories import filed, foldered
+from tests.services.stories import denied, filed, foldered, ruled, unruled
 from tests.world import REDIRECT_LIFETIME, START, World
 
 CREATED, REVOKED = AuditAction.SHARE_LINK_CREATED, AuditAction.SHARE_LINK_REVOKED
@@ -82,6 +83,38 @@ async def test_a_link_that_expires_while_somebody_is_at_the_door_opens_nothing(w
     world.clock.advance(minutes=1)
     with pytest.raises(NotFound):
         await world.services.visits.fetch(visit, file)
+
+
+@pytest.mark.parametrize("of_folder", [False, True])
+async def test_who_is_at_the_door_when_the_maker_loses_a_right_gets_nothing(world: World, of_folder: bool) -> None:
+    ada, bob = await world.principal("ada"), await world.principal("bob")
+    folder = await foldered(world, ada, "photos")
+    file = await filed(world, ada, folder_id=folder.id)
+    thing: Any = folder if of_folder else file
+    await ruled(world, bob, thing.id, Permission.READ)
+    sharing = await ruled(world, bob, thing.id, Permission.SHARE)
+    made = await shared(world, bob, thing)
+    visit = await world.services.visits.begin(visitor(), made.token)
+    await unruled(world, sharing)
+    with pytest.raises(NotFound):
+        await world.services.visits.fetch(visit, file)
+    await ruled(world, bob, thing.id, Permission.SHARE)
+    await denied(world, bob, file.id, Permission.READ)
+    with pytest.raises(NotFound):
+        await world.services.visits.fetch(visit, file)
+    assert (await now_of(world, made.link)).downloads == 0
+
+
+async def test_a_file_that_is_moved_out_while_somebody_is_at_the_door_is_not_opened(world: World) -> None:
+    ada = await world.principal("ada")
+    folder, beside = await foldered(world, ada, "photos"), await foldered(world, ada, "beside")
+    file = await filed(world, ada, folder_id=folder.id)
+    made = await shared(world, ada, folder)
+    visit = await world.services.visits.begin(visitor(), made.token)
+    await world.services.files.move(ada, file.id, beside.id)
+    with pytest.raises(NotFound):
+        await world.services.visits.fetch(visit, file)
+    assert (await now_of(world, made.link)).downloads == 0
 
 
 async def test_revoking_says_until_when_who_was_sent_on_may_still_fetch(world: World) -> None:

@@ -24,7 +24,7 @@ from graphql_api.web.logs import configure_logging
 from graphql_api.web.passes import Passes
 from graphql_api.web.share_view import ShareView
 from tests.services.sharing import now_of, shared
-from tests.services.stories import denied, filed, foldered
+from tests.services.stories import denied, filed, foldered, ruled, unruled
 from tests.web.small_app import SCHEMA, client_of
 from tests.web.tokens import secret_policy
 from tests.world import START, World
@@ -38,9 +38,13 @@ def world(sqlite_world: World) -> World:
     return sqlite_world
 
 
-def app_of(world: World) -> Any:
+def app_of(world: World, **limits: Any) -> Any:
     view = ShareView(
-        world.services.visits, Passes(b"a secret of this service"), world.clock, link_origin="https://cdn.test"
+        world.services.visits,
+        Passes(b"a secret of this service"),
+        world.clock,
+        link_origin="https://cdn.test",
+        **limits,
     )
     authenticator = Authenticator(secret_policy(), clock=world.clock)
     return create_app(world.services, SCHEMA, authenticator, doors=view.routes())
@@ -285,6 +289,38 @@ async def test_whatever_comes_instead_of_a_password_is_answered(
     answer = await client.post(f"/s/{made.token}", content=body, headers=PAGE)
     check_page(answer)
     assert answer.status_code in (200, 403)
+
+
+async def test_rights_that_go_while_a_form_is_sent_are_gone(world: World, client: httpx.AsyncClient) -> None:
+    ada, bob = await world.principal("ada"), await world.principal("bob")
+    file = await filed(world, ada)
+    await ruled(world, bob, file.id, Permission.READ)
+    sharing = await ruled(world, bob, file.id, Permission.SHARE)
+    made = await shared(world, bob, file, password="correct horse")
+
+    async def form() -> AsyncIterator[bytes]:
+        yield b"password=correct"
+        await unruled(world, sharing)
+        yield b"+horse"
+
+    check_nothing(await client.post(f"/s/{made.token}", content=form()))
+    assert (await now_of(world, made.link)).downloads == 0
+
+
+async def test_a_form_that_does_not_come_to_an_end_is_not_waited_for(world: World) -> None:
+    ada = await world.principal("ada")
+    made = await shared(world, ada, await filed(world, ada), password="correct horse")
+
+    async def form() -> AsyncIterator[bytes]:
+        yield b"password=correct"
+        await asyncio.Event().wait()
+
+    async with client_of(app_of(world, form_patience=timedelta(milliseconds=10))) as client:
+        for token in (made.token, "x" * 43):
+            answer = await client.post(f"/s/{token}", content=form(), headers=DATA)
+            check_manners(answer)
+            assert (answer.status_code, answer.headers["connection"]) == (408, "close")
+            assert answer.json()["errors"][0]["extensions"]["code"] == "REQUEST_TIMEOUT"
 
 
 async def test_a_folders_password_is_asked_for_once_an_hour(world: World, client: httpx.AsyncClient) -> None:
