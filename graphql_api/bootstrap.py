@@ -106,7 +106,12 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
     pem = settings.cdn_private_key_pem.get_secret_value()
     standings = Standings(clock)
     keys = wire_keys(settings, database, standings, clock)
-    accounts = Accounts(database, clock, makes_homes=settings.home_folders)
+    accounts = Accounts(
+        database,
+        clock,
+        makes_homes=settings.home_folders,
+        admins=frozenset((settings.auth_issuer, subject) for subject in settings.admin_subjects),
+    )
     upkeep = Upkeep(
         database,
         store,
@@ -184,6 +189,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         visits=Visits(
             database,
             standings,
+            accounts,
             delivery,
             revocations,
             passwords,

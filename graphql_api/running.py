@@ -52,7 +52,6 @@ def token_policy(settings: Settings) -> TokenPolicy:
         email_claim=settings.auth_email_claim,
         trusts_email=settings.auth_trust_email,
         admin_role=settings.auth_admin_role,
-        admin_subjects=frozenset(settings.admin_subjects),
     )
 
 

@@ -227,6 +227,7 @@ class World:
             visits=Visits(
                 self.database,
                 self.standings,
+                accounts,
                 delivery,
                 revocations,
                 passwords,

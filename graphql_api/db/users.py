@@ -19,7 +19,7 @@ from graphql_api.db.tables import FolderRow, PolicyStateRow, UserRow
 from graphql_api.errors import InputFault, InvalidInput
 from graphql_api.model.group import User, email_key
 from graphql_api.model.ids import FolderId, UserId
-from graphql_api.model.principal import Identity, Principal
+from graphql_api.model.principal import Identity
 
 COLUMNS: tuple[Any, ...] = (UserRow.id, UserRow.display_name, UserRow.email, UserRow.signed_in_at, UserRow.created_at)
 
@@ -44,9 +44,13 @@ _FIND = select(
 ).where(
     UserRow.issuer == bindparam("issuer"), UserRow.subject == bindparam("subject"), UserRow.signed_in_at.is_not(None)
 )
-_LAST_TOKEN = select(UserRow.display_name, UserRow.claim_groups, UserRow.claim_is_admin).where(
-    UserRow.id == bindparam("user_id"), UserRow.signed_in_at.is_not(None)
-)
+_LAST_TOKEN = select(
+    UserRow.issuer,
+    UserRow.subject,
+    UserRow.display_name,
+    UserRow.claim_groups,
+    UserRow.claim_is_admin,
+).where(UserRow.id == bindparam("user_id"), UserRow.signed_in_at.is_not(None))
 _HOME = select(FolderRow.id).where(FolderRow.home_of == bindparam("user_id"))
 
 
@@ -143,13 +147,15 @@ async def insert_user(connection: AsyncConnection, user_id: UserId, identity: Id
     return await connection.scalar(statement.returning(UserRow.id)) is not None
 
 
-async def recall_principal(connection: AsyncConnection, user_id: UserId) -> Principal | None:
-    """The user, who is not asking, as their last token told of them; None when they have never signed in."""
+async def recall_identity(connection: AsyncConnection, user_id: UserId) -> Identity | None:
+    """What the token said of the user that was written down last, but for the e-mail; None when they have never signed
+    in.
+    """
     row = (await connection.execute(_LAST_TOKEN, {"user_id": user_id})).one_or_none()
     if row is None:
         return None
     groups = frozenset(orjson.loads(row.claim_groups or "[]"))
-    return Principal(user_id, row.display_name, groups, is_admin=row.claim_is_admin)
+    return Identity(row.issuer, row.subject, row.display_name, groups=groups, is_admin=row.claim_is_admin)
 
 
 async def find_users(connection: AsyncConnection, ids: Collection[UserId]) -> Mapping[UserId, User]:

@@ -29,7 +29,8 @@ Address = IPv4Address | IPv6Address
 class Identity:
     """What a verified token says about its bearer. ``issuer`` and ``subject`` together name one user for good.
 
-    ``email``: verified by the issuer, or None; whoever was named by it before may sign in with it.
+    ``email``: verified by the issuer, or None; whoever was named by it before may sign in with it. ``is_admin``: by a
+    role that the token names; whom the settings appoint is for ``Accounts`` to know.
     """
 
     issuer: str

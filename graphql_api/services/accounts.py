@@ -1,8 +1,8 @@
 """From a verified identity to the principal that every other service receives."""
 
 from collections import OrderedDict
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,16 +22,29 @@ from graphql_api.services.rule_json import rule_json
 from graphql_api.services.takeover import take_over_invitation
 
 MAX_REMEMBERED: Final = 10_000  # users who are known without asking the database, while their token says the same
+KNOWN_FOR: Final = timedelta(minutes=1)
+"""For so long a token that says the same is not written down again. Meanwhile another process may have seen another
+token of the same user, and what that one said is kept until this one is asked about again.
+"""
 
 
 class Accounts:
     """Users come into being when their first token is seen; each gets a folder of their own at the root."""
 
-    def __init__(self, database: Database, clock: Clock, *, makes_homes: bool) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        makes_homes: bool,
+        admins: Collection[tuple[str, str]] = (),
+    ) -> None:
+        """``admins``: issuer and subject of those who are administrators whatever their token says."""
         self._database = database
         self._clock = clock
         self._makes_homes = makes_homes
-        self._known: OrderedDict[tuple[str, str], tuple[Identity, UserId]] = OrderedDict()
+        self._admins = frozenset(admins)
+        self._known: OrderedDict[tuple[str, str], tuple[Identity, UserId, datetime]] = OrderedDict()
 
     async def principal_of(
         self, identity: Identity, *, address: Address | None = None, request_id: str | None = None
@@ -39,33 +52,38 @@ class Accounts:
         """The principal behind a verified token, and from where and in which request they ask. Raises: Unavailable."""
         key = (identity.issuer, identity.subject)
         known = self._known.get(key)
-        if known is not None and known[0] == identity:
+        now = self._clock()
+        if known is not None and known[0] == identity and now < known[2] + KNOWN_FOR:
             user_id = known[1]
             self._known.move_to_end(key)
         else:
             user_id = await self._find_or_create(identity)
             if self._known.pop(key, None) is known:  # else another token of theirs came meanwhile: which was kept last?
-                self._known[key] = (identity, user_id)
+                self._known[key] = (identity, user_id, now)
             if len(self._known) > MAX_REMEMBERED:
                 self._known.popitem(last=False)
-        return Principal(
-            user_id=user_id,
-            display_name=identity.display_name,
-            groups=identity.groups,
-            is_admin=identity.is_admin,
-            address=address,
-            request_id=request_id,
-        )
+        return self._principal(user_id, identity, address, request_id)
 
     async def recall(
         self, user_id: UserId, *, address: Address | None = None, request_id: str | None = None
     ) -> Principal | None:
-        """The principal whom this process, or another, has let in before, as their last token told of them; None if
-        there is none. Raises: Unavailable.
-        """
+        """See ``recall_on``. Raises: Unavailable."""
         async with self._database.autocommit() as connection:
-            found = await users.recall_principal(connection, user_id)
-        return None if found is None else replace(found, address=address, request_id=request_id)
+            return await self.recall_on(connection, user_id, address=address, request_id=request_id)
+
+    async def recall_on(
+        self,
+        connection: AsyncConnection,
+        user_id: UserId,
+        *,
+        address: Address | None = None,
+        request_id: str | None = None,
+    ) -> Principal | None:
+        """The principal whom this process, or another, has let in before, as their token told of them that was written
+        down last; None if there is none. Administrators by the settings are those of this process.
+        """
+        identity = await users.recall_identity(connection, user_id)
+        return None if identity is None else self._principal(user_id, identity, address, request_id)
 
     async def find_home(self, principal: Principal) -> FolderId | None:
         """The principal's own folder, if it was given one and has not deleted it."""
@@ -73,6 +91,18 @@ class Accounts:
             return None
         async with self._database.autocommit() as connection:
             return await users.find_home(connection, principal.user_id)
+
+    def _principal(
+        self, user_id: UserId, identity: Identity, address: Address | None, request_id: str | None
+    ) -> Principal:
+        return Principal(
+            user_id=user_id,
+            display_name=identity.display_name,
+            groups=identity.groups,
+            is_admin=identity.is_admin or (identity.issuer, identity.subject) in self._admins,
+            address=address,
+            request_id=request_id,
+        )
 
     async def _find_or_create(self, identity: Identity) -> UserId:
         async with self._database.autocommit() as connection:

@@ -1,12 +1,12 @@
 """Share links as their visitors meet them, who are strangers and hold nothing but the address.
 
 A link that is unknown, expired, revoked, used up, or whose maker may no longer share what it opens: these look all
-alike. What its maker may do is asked at each visit, by what the last token said of them, from the visitor's address.
+alike. What its maker may do is asked at each visit, by what a token said of them last, from the visitor's address.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
 from graphql_api.access.visiting import visitor_standing
-from graphql_api.db import files, folders, share_links, users
+from graphql_api.db import files, folders, share_links
 from graphql_api.db.engine import Database
 from graphql_api.db.scopes import scopes_of_files
 from graphql_api.db.seal import CursorSeal
@@ -28,6 +28,7 @@ from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.principal import ANONYMOUS, Permission, Principal
 from graphql_api.model.rule import is_file
 from graphql_api.model.share import ShareLink, ShareLinkState
+from graphql_api.services.accounts import Accounts
 from graphql_api.services.clock import Clock
 from graphql_api.services.delivery import Delivery
 from graphql_api.services.guesses import Guesses, address_key
@@ -81,6 +82,7 @@ class Visits:
         self,
         database: Database,
         standings: Standings,
+        accounts: Accounts,
         delivery: Delivery,
         revocations: Revocations,
         passwords: Passwords,
@@ -90,6 +92,7 @@ class Visits:
     ) -> None:
         self._database = database
         self._standings = standings
+        self._accounts = accounts
         self._delivery = delivery
         self._revocations = revocations
         self._passwords = passwords
@@ -179,11 +182,11 @@ class Visits:
     ) -> Visit | None:
         if link.state(self._clock()) is not ShareLinkState.OPEN:
             return None
-        maker = await users.recall_principal(connection, link.created_by)
+        maker = await self._accounts.recall_on(connection, link.created_by, address=visitor.address)
         resource = (await find_resources(connection, [link.resource])).get(link.resource)
         if maker is None or resource is None:
             return None
-        makers = await self._standings.of(connection, replace(maker, address=visitor.address))
+        makers = await self._standings.of(connection, maker)
         if not makers.may(Permission.SHARE, resource.shared):
             return None
         standing = visitor_standing(makers, await self._standings.of_anonymous(connection, visitor.address))

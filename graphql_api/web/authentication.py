@@ -63,7 +63,6 @@ class TokenPolicy:
     email_claim: str = "email"
     trusts_email: bool = False  # whether an address counts that the token does not call verified
     admin_role: str | None = None
-    admin_subjects: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.hs256_secret is None and self.jwks_url is None:
@@ -171,14 +170,13 @@ class Authenticator:
         if not _is_name(subject):
             raise Unauthenticated(f"The bearer token lacks a usable claim {policy.subject_claim!r}.")
         name, email = _claim(claims, policy.name_claim), _claim(claims, policy.email_claim)
-        is_admin = subject in policy.admin_subjects or policy.admin_role in _names(claims, policy.roles_claim)
         return Identity(
             issuer=policy.issuer,
             subject=subject,
             display_name=name if _is_name(name) else subject,
             email=email if _is_name(email) and self._is_verified(claims) else None,
             groups=_names(claims, policy.groups_claim),
-            is_admin=is_admin,
+            is_admin=policy.admin_role in _names(claims, policy.roles_claim),
         )
 
     def _is_verified(self, claims: Mapping[str, Any]) -> bool:

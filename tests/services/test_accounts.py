@@ -70,6 +70,31 @@ async def test_a_token_that_says_the_same_costs_no_statement(world: World) -> No
     assert ran == []
 
 
+async def test_of_two_processes_each_writes_down_what_it_sees_a_minute_later_at_most(world: World) -> None:
+    one, two = [Accounts(world.database, world.clock, makes_homes=True) for _ in range(2)]
+    plain = replace(ALICE, is_admin=False, groups=frozenset())
+    user, admin = await one.principal_of(plain), await two.principal_of(ALICE)
+    assert user.user_id is not None
+    world.clock.advance(seconds=59)
+    await one.principal_of(plain)
+    assert await one.recall(user.user_id) == admin
+    world.clock.advance(seconds=1)
+    await one.principal_of(plain)
+    assert await one.recall(user.user_id) == await two.recall(user.user_id) == user
+
+
+async def test_whom_the_settings_appoint_is_an_administrator_as_long_as_they_do(world: World) -> None:
+    plain = replace(ALICE, is_admin=False)
+    appointing = Accounts(world.database, world.clock, makes_homes=True, admins={(ALICE.issuer, ALICE.subject)})
+    admin = await appointing.principal_of(plain)
+    assert admin.is_admin
+    assert admin.user_id is not None
+    assert await appointing.recall(admin.user_id) == admin
+    for others in ({("https://other.test", ALICE.subject)}, {(ALICE.issuer, "bob")}, ()):
+        later = Accounts(world.database, world.clock, makes_homes=True, admins=others)
+        assert await later.recall(admin.user_id) == replace(admin, is_admin=False)
+
+
 async def test_tokens_at_once_that_differ_leave_nothing_stale(world: World) -> None:
     accounts, said = world.services.accounts, None
     one, two = (replace(ALICE, groups=frozenset({name})) for name in "ab")

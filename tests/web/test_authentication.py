@@ -228,11 +228,9 @@ async def test_a_path_that_leads_nowhere_is_an_absent_claim(clock: Clock) -> Non
         ({"admin_role": "keeper"}, {"groups": ["keeper"]}, False),
         ({"admin_role": "keeper"}, {}, False),
         ({}, {"roles": ["admin"]}, False),
-        ({"admin_subjects": frozenset({"ada"})}, {}, True),
-        ({"admin_subjects": frozenset({"bob"})}, {}, False),
     ],
 )
-async def test_admins_are_named_by_role_or_subject(
+async def test_admins_are_named_by_role(
     clock: Clock, policy: dict[str, Any], changes: dict[str, Any], is_admin: bool
 ) -> None:
     identity = await authenticator(clock, **policy).identify(bearer(clock, **changes))
