@@ -28,7 +28,11 @@ FIELDS: Final = ("date", "cs-method", "cs-uri-stem", "sc-status", "sc-bytes", "s
 PROBE_END: Final = "1"
 """Last byte of the range 0-1, by which Apple's players ask whether ranges are answered before they ask for the film."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]+\.\d{4}-\d{2}-\d{2}-\d{2}\.[A-Za-z0-9_-]+(?:\.[a-z0-9]+)*", re.ASCII)
+# What ends otherwise, such as .gz.bak, .part or .1, is a copy of a log, or half of one: read as another log it would be
+# counted again. Parquet is known by its name so that it is refused and told of.
+_NAME: Final = re.compile(
+    r"[A-Za-z0-9_-]+\.\d{4}-\d{2}-\d{2}-\d{2}\.[A-Za-z0-9_-]+(?:\.gz|\.parquet(?:\.gz)?)?", re.ASCII
+)
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _STATUS: Final = re.compile(r"\d{1,3}", re.ASCII)  # 000: the viewer was gone before there was an answer
 _SIZE: Final = re.compile(r"\d{1,16}", re.ASCII)
@@ -40,7 +44,8 @@ class CloudFrontLogs:
     """A ``LogFormat``."""
 
     def name_of(self, key: str) -> str | None:
-        """``<distribution>.YYYY-MM-DD-HH.<unique>``, from the last part of ``key``, whether or not ``.gz`` follows.
+        """``<distribution>.YYYY-MM-DD-HH.<unique>``, from the last part of ``key``, whether or not ``.gz`` follows;
+        nothing else may.
 
         CloudFront gives no name twice, so a copy in another folder or bucket is the same log.
         """

@@ -21,6 +21,7 @@ from tests.edge.logs import LINE, SIGNATURE, as_json, name, packed, values, w3c
 
 TODAY = date(2026, 11, 22)
 KEY = "o/01jd9x2q6c8s5v7e0k3m4n5p6r"
+COPIES: Final = (".gz.bak", ".bak", ".1", ".gz.1", ".part", ".gz.part", ".gz.gz", ".gz.old", ".json", ".", ".gz.", "~")
 WRONG_SIZES: Final[Sequence[object]] = (None, 1.5, True, [], {}, 2**70, -1)
 
 
@@ -288,6 +289,7 @@ def test_nothing_secret_is_in_a_refusal() -> None:
         ("AWSLogs/111122223333/CloudFront/E1.2025-09-23-08.abcdef01.gz", "E1.2025-09-23-08.abcdef01"),
         ("year=2025/E1.2025-09-23-08.abcdef01.parquet", "E1.2025-09-23-08.abcdef01.parquet"),
         ("README.md", None),
+        *((f"EMLARXS9EXAMPLE.2019-11-14-20.RT4KCN4SGK9{end}", None) for end in COPIES),
         (".EMLARXS9EXAMPLE.2019-11-14-20.RT4KCN4SGK9.gz.new", None),
         ("EMLARXS9EXAMPLE.2019-11-14-20.RT4KCN4SGK9.gz/", None),
         ("EMLARXS9EXAMPLE.2019-11-14-20.\n.gz", None),
