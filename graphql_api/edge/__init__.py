@@ -24,6 +24,12 @@ class LogReader(Protocol):
     def malformed(self) -> int:
         """Lines so far that make no sense; they are left out."""
 
+    @property
+    def tells_its_end(self) -> bool:
+        """Whether a file of this form that was cut off is always told from a whole one; plain text is not, between two
+        lines.
+        """
+
     def feed(self, piece: bytes) -> Iterator[LoggedRequest]:
         """The requests that are complete with this piece."""
 

@@ -75,6 +75,11 @@ class CloudFrontLogReader:
         self._days: dict[str, date] = {}
         self.malformed = 0
 
+    @property
+    def tells_its_end(self) -> bool:
+        """See ``LogReader``. Gzip ends with the length (RFC 1952, section 2.3.1)."""
+        return self._lines.is_gzip
+
     def feed(self, piece: bytes) -> Iterator[LoggedRequest]:
         """See ``LogReader``."""
         for line in self._lines.feed(piece):

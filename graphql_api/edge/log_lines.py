@@ -20,7 +20,8 @@ _GZIP_ONLY: Final = 16 + zlib.MAX_WBITS  # zlib's manual, inflateInit2
 class LogLines:
     """The lines of one file, without their ends. Of a line that is too long come its first ``MAX_LINE + 1`` bytes.
 
-    Raises ``UnreadableLog`` for what gzip did not write, or not to the end, and for more than ``max_size`` bytes.
+    Raises ``UnreadableLog`` for what gzip did not write, or not to the end, for plain text whose last line has no end,
+    and for more than ``max_size`` bytes.
     """
 
     def __init__(self, *, max_size: int = MAX_SIZE) -> None:
@@ -47,13 +48,20 @@ class LogLines:
             yield from self._split(chunk)
 
     def finish(self) -> Iterator[bytes]:
-        """The last line, if it has no end."""
+        """The last line, if it has no end. Of plain text nothing else tells that all of it is there."""
         if self._is_gzip is None:
             yield from self._split(self._start)
         elif self._is_gzip and not self._member.eof:
             raise UnreadableLog("it ends too early: not all of it is there")
         if self._is_open:
             yield self._taken()
+            if not self._is_gzip:
+                raise UnreadableLog("it ends too early: its last line has no end")
+
+    @property
+    def is_gzip(self) -> bool:
+        """As far as its first bytes have come."""
+        return bool(self._is_gzip)
 
     def _unpacked(self, packed: bytes) -> Iterator[bytes]:
         while packed:

@@ -28,6 +28,7 @@ MAX_PENDING: Final = 10_000  # keys and days that wait to be told from what view
 MAX_COUNTED: Final = 1_000_000  # files and days of one log; a hundred bytes each
 MAX_KEY_LENGTH: Final = 1_024  # bytes, at S3
 CLOCK_SKEW: Final = timedelta(days=1)
+SETTLED: Final = timedelta(minutes=5)  # after its last change, plain text that ends with a line is taken for whole
 
 
 class LogFate(StrEnum):
@@ -169,6 +170,8 @@ class LogCounting:
             yield request
         if size != entry.size:
             raise UnreadableLog("it is still being written")
+        if not reader.tells_its_end and entry.modified_at > self._clock() - SETTLED:
+            raise UnreadableLog("it is plain text that was written a moment ago: more may come")
         sums.malformed = reader.malformed
 
     async def _tell_apart(

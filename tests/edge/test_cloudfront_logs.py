@@ -187,8 +187,9 @@ def test_other_fields_may_hold_anything() -> None:
 
 
 def test_line_ends_of_windows_blank_lines_and_no_last_end_do_no_harm() -> None:
-    content = w3c(values(), values()).replace(b"\n", b"\r\n\r\n").rstrip()
+    content = w3c(values(), values()).replace(b"\n", b"\r\n\r\n")
     assert len(read(content)[0]) == 2
+    assert len(read(packed(content.rstrip()))[0]) == 2
 
 
 def test_a_second_head_holds_from_there_on() -> None:
@@ -223,6 +224,12 @@ def test_whatever_comes_first_is_read_or_refused(content: bytes) -> None:
 @pytest.mark.parametrize("kept", [3, 10, 100, -8, -1])
 def test_a_gzip_file_that_is_cut_off_is_refused(kept: int) -> None:
     assert refused(packed(LEGACY)[:kept]) == "it ends too early: not all of it is there"
+
+
+@pytest.mark.parametrize("kept", [-1, -2, -10])
+def test_plain_text_that_is_cut_off_within_a_line_is_refused(kept: int) -> None:
+    for content in (w3c(values()), as_json(values())):
+        assert refused(content[:kept]) == "it ends too early: its last line has no end"
 
 
 def test_a_gzip_file_that_is_damaged_is_refused() -> None:

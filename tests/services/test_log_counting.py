@@ -1,10 +1,11 @@
 """Log files are counted exactly once, whoever stops, comes twice or comes at the same time."""
 
 import asyncio
+import os
 import tracemalloc
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from graphql_api.model.ids import new_object_key
 from graphql_api.model.principal import Principal
 from graphql_api.model.stored_object import ListedObject
 from graphql_api.model.traffic import MAX_BYTES, MAX_DOWNLOADS
-from graphql_api.services.log_counting import LogCounting, LogFate, LogReport, Sums
+from graphql_api.services.log_counting import SETTLED, LogCounting, LogFate, LogReport, Sums
 from graphql_api.storage import ObjectReader
 from graphql_api.storage.directory import Directory
 from tests.edge.logs import SIGNATURE, name, packed, values, w3c
@@ -32,13 +33,15 @@ DAY = date(2026, 11, 22)
 class Shelf:
     """An ``ObjectReader`` of what a test lays there."""
 
+    written_at = START - SETTLED
+
     def __init__(self, **files: bytes) -> None:
         self.files = {f"logs/{name(unique)}": content for unique, content in files.items()}
         self.reads: list[str] = []
 
     async def list_objects(self, prefix: str, *, after: str | None, limit: int) -> Sequence[ListedObject]:
         keys = [key for key in sorted(self.files) if key.startswith(prefix) and (after is None or key > after)]
-        return [ListedObject(key, len(self.files[key]), START) for key in keys[:limit]]
+        return [ListedObject(key, len(self.files[key]), self.written_at) for key in keys[:limit]]
 
     async def read(self, key: str) -> AsyncGenerator[bytes, None]:
         self.reads.append(key)
@@ -175,6 +178,23 @@ async def test_a_log_that_cannot_be_read_leaves_nothing_and_is_tried_again(world
     shelf.files[f"logs/{name('A')}"] = whole
     assert [report.fate for report in await counted(world, shelf)] == [LogFate.COUNTED, LogFate.KNOWN]
     assert await traffic_of(world, cat) == {DAY: (4, 2048)}
+
+
+async def test_plain_text_that_was_cut_off_is_left_to_a_run_that_finds_all_of_it(world: World) -> None:
+    cat = await filed(world, await world.principal("ada"))
+    whole = w3c(*[line(cat.object_key)] * 2)
+    after_a_line, within_a_line = whole.rindex(b"\n", 0, -1) + 1, len(whole) - 1
+    shelf = Shelf(A=whole[:after_a_line], B=whole[:within_a_line], C=packed(whole))
+    shelf.written_at = START - SETTLED + timedelta(seconds=1)
+    reports = await counted(world, shelf)
+    assert [report.fate for report in reports] == [LogFate.UNREADABLE, LogFate.UNREADABLE, LogFate.COUNTED]
+    assert reports[0].reason == "it is plain text that was written a moment ago: more may come"
+    assert reports[1].reason == "it ends too early: its last line has no end"
+    world.clock.advance(seconds=1)
+    assert (await counted(world, shelf))[1].fate is LogFate.UNREADABLE
+    shelf.files[f"logs/{name('B')}"] = whole
+    assert [report.fate for report in await counted(world, shelf)] == [LogFate.KNOWN, LogFate.COUNTED, LogFate.KNOWN]
+    assert await traffic_of(world, cat) == {DAY: (5, 5 * 512)}
 
 
 async def test_a_log_that_grows_or_goes_while_it_is_read_is_left_to_the_next_run(world: World) -> None:
@@ -381,7 +401,7 @@ class Endless:
 
     async def list_objects(self, prefix: str, *, after: str | None, limit: int) -> Sequence[ListedObject]:
         size = sum(map(len, self._lines()))
-        return [] if after else [ListedObject(name(), size, datetime.now().astimezone())]
+        return [] if after else [ListedObject(name(), size, START - SETTLED)]
 
     async def read(self, key: str) -> AsyncGenerator[bytes, None]:
         for each in self._lines():
@@ -410,7 +430,9 @@ async def test_a_folder_is_a_source(world: World, tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     (folder / "2026").mkdir(parents=True)
     (folder / "2026" / name("A")).write_bytes(log_of(line(cat.object_key)))
-    (folder / name("B").removesuffix(".gz")).write_bytes(w3c(line(cat.object_key)))
+    plain = folder / name("B").removesuffix(".gz")
+    plain.write_bytes(w3c(line(cat.object_key)))
+    os.utime(plain, times=((START - SETTLED).timestamp(),) * 2)
     (folder / f".{name('C')}.new").write_bytes(b"half")
     fates = sorted(report.fate for report in await counted(world, Directory(folder)))
     assert fates == [LogFate.COUNTED, LogFate.COUNTED, LogFate.FOREIGN]
