@@ -111,9 +111,17 @@ async def list_traffic_of_user(
 
 
 async def list_busiest(
-    connection: AsyncConnection, span: TrafficSpan, order: TrafficOrder, limit: int, owner_id: UserId | None = None
+    connection: AsyncConnection,
+    span: TrafficSpan,
+    order: TrafficOrder,
+    limit: int,
+    owner_id: UserId | None = None,
+    *,
+    skipped: int = 0,
 ) -> Mapping[FileId, Counts]:
-    """The files, of this owner if one is given, that have most in ``span``, the busiest first. Authorised by nobody."""
+    """The files, of this owner if one is given, that have most in ``span``, the busiest first, without the first
+    ``skipped``. Authorised by nobody.
+    """
     downloads = cast(func.sum(FileTrafficRow.downloads), BigInteger)
     delivered = cast(func.sum(FileTrafficRow.delivered_bytes), BigInteger)  # at most 366 times MAX_BYTES
     by = {TrafficOrder.DOWNLOADS: downloads, TrafficOrder.DELIVERED_BYTES: delivered}[order]
@@ -122,7 +130,7 @@ async def list_busiest(
         statement = statement.join(FileRow, FileRow.id == FileTrafficRow.file_id).where(FileRow.owner_id == owner_id)
     statement = statement.where(FileTrafficRow.day >= span.since, FileTrafficRow.day < span.until)
     statement = statement.group_by(FileTrafficRow.file_id).having(by > 0)
-    statement = statement.order_by(by.desc(), FileTrafficRow.file_id).limit(limit)
+    statement = statement.order_by(by.desc(), FileTrafficRow.file_id).limit(limit).offset(skipped)
     rows = await connection.execute(statement)
     return {FileId(row[0]): (min(row[1], MAX_DOWNLOADS), min(row[2], MAX_BYTES)) for row in rows}
 

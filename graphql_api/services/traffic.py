@@ -6,6 +6,7 @@ that user. Which files of all are the busiest: to auditors. Administrators are a
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,7 +14,7 @@ from graphql_api.access.standing import Standing
 from graphql_api.db import files, traffic
 from graphql_api.db.engine import Database
 from graphql_api.errors import Forbidden, InputFault, InvalidInput
-from graphql_api.model.ids import FileId
+from graphql_api.model.ids import FileId, UserId
 from graphql_api.model.page import MAX_PAGE_SIZE
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.traffic import (
@@ -28,6 +29,9 @@ from graphql_api.model.traffic import (
 from graphql_api.services.clock import Clock
 from graphql_api.services.people import sees_everybody
 from graphql_api.services.standings import Standings
+
+BATCH: Final = 1_000  # files that are looked at together, once those that were asked for are not all seen
+MAX_LOOKED_AT: Final = 10_000  # files: beyond, a list of the busiest is short
 
 
 class Traffic:
@@ -81,7 +85,7 @@ class Traffic:
     async def busiest(
         self, principal: Principal, span: TrafficSpan, order: TrafficOrder, limit: int
     ) -> Sequence[BusyFile]:
-        """At most ``limit`` of all files that the principal may see, the busiest first.
+        """At most ``limit`` of all files that the principal may see, the busiest first. Looks at 10,000 at most.
 
         Raises: InvalidInput: more than 100, or none. Forbidden: neither auditor nor administrator. Unavailable.
         """
@@ -90,8 +94,7 @@ class Traffic:
             standing = await self._standings.of(connection, principal)
             if not sees_everybody(standing):
                 raise Forbidden("only auditors may see how busy all files are", required_permission=Permission.AUDIT)
-            counted = await traffic.list_busiest(connection, span, order, limit)
-            return await _seen(connection, standing, counted)
+            return await _busiest_seen(connection, standing, span, order, limit)
 
     async def busiest_own(
         self, principal: Principal, span: TrafficSpan, order: TrafficOrder, limit: int
@@ -102,8 +105,7 @@ class Traffic:
             return ()
         async with self._database.autocommit() as connection:
             standing = await self._standings.of(connection, principal)
-            counted = await traffic.list_busiest(connection, span, order, limit, principal.user_id)
-            return await _seen(connection, standing, counted)
+            return await _busiest_seen(connection, standing, span, order, limit, principal.user_id)
 
 
 def _require_page(limit: int) -> None:
@@ -111,8 +113,24 @@ def _require_page(limit: int) -> None:
         raise InvalidInput(InputFault(f"first must be from 1 to {MAX_PAGE_SIZE}", ("first",)))
 
 
-async def _seen(
-    connection: AsyncConnection, standing: Standing, counted: Mapping[FileId, tuple[int, int]]
+async def _busiest_seen(
+    connection: AsyncConnection,
+    standing: Standing,
+    span: TrafficSpan,
+    order: TrafficOrder,
+    limit: int,
+    owner_id: UserId | None = None,
 ) -> Sequence[BusyFile]:
-    seen = await files.find_files(connection, standing, list(counted))
-    return [BusyFile(seen[id_], *counts) for id_, counts in counted.items() if id_ in seen]
+    """The first ``limit`` that may be seen; of the busiest ``MAX_LOOKED_AT`` at most."""
+    found: dict[FileId, BusyFile] = {}
+    looked_at, batch = 0, limit
+    while True:
+        counted = await traffic.list_busiest(connection, span, order, batch, owner_id, skipped=looked_at)
+        seen = await files.find_files(connection, standing, list(counted))
+        for id_, counts in counted.items():
+            if id_ in seen and len(found) < limit:
+                found.setdefault(id_, BusyFile(seen[id_], *counts))
+        looked_at += len(counted)
+        if len(found) == limit or len(counted) < batch or looked_at >= MAX_LOOKED_AT:
+            return list(found.values())
+        batch = min(BATCH, MAX_LOOKED_AT - looked_at)

@@ -173,6 +173,26 @@ async def test_what_a_rule_hides_from_its_owner_is_not_among_the_busiest(world: 
     assert await named(world, ada, TrafficOrder.DOWNLOADS) == []
 
 
+async def test_files_that_may_not_be_seen_take_no_places_among_the_busiest(world: World) -> None:
+    ada, eve = await world.principal("ada"), await world.principal("eve")
+    await ruled(world, eve, ROOT, Permission.AUDIT)
+    cats = [await filed(world, ada, f"cat {number}") for number in range(7)]
+    await delivered(world, {(cat, TODAY): (10 - number, 1) for number, cat in enumerate(cats)})
+    for number in (2, 4, 6):
+        await ruled(world, eve, cats[number].id, Permission.READ)
+    for number in (0, 1, 3):
+        await denied(world, ada, cats[number].id, Permission.READ)
+    span = world.services.traffic.span(None, None)
+    for limit in range(1, 5):
+        for principal, of in (
+            (eve, world.services.traffic.busiest),
+            (ada, world.services.traffic.busiest_own),
+        ):
+            busiest = await of(principal, span, TrafficOrder.DOWNLOADS, limit)
+            expected = [2, 4, 6] if principal is eve else [2, 4, 5, 6]
+            assert [busy.file.id for busy in busiest] == [cats[number].id for number in expected[:limit]]
+
+
 async def test_the_busiest_of_all_are_for_auditors(world: World) -> None:
     span = world.services.traffic.span(None, None)
     for principal in (await world.principal("ada"), ANONYMOUS):
