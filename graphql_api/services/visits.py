@@ -106,13 +106,14 @@ class Visits:
         """What the token opens to somebody from ``visitor``'s address; who they are does not matter.
 
         Raises: NotFound: nothing, for whatever reason. If it never has, that counts as a guess. RateLimited: too many
-        of these. Unavailable.
+        of these; of many that come at once no more are answered than of as many one after the other. Unavailable.
         """
         keys = address_key(visitor.address), token[:_PREFIX]
         self._require_room(keys)
         async with self._database.autocommit() as connection:
             link = await share_links.find_by_hash(connection, token_hash(token))
             visit = None if link is None else await self._open(connection, link, visitor, keys)
+        self._require_room(keys)  # again: others that came at the same time may have been in vain meanwhile
         if link is None:
             self._count(keys)
         if visit is None:

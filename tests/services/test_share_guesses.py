@@ -33,6 +33,21 @@ async def test_unknown_tokens_are_refused_so_often_and_then_not_even_looked_at(s
     assert await opens(world, made.token, by=guesser)
 
 
+async def test_guesses_that_come_at_once_are_limited_like_those_that_come_one_by_one(sqlite_world: World) -> None:
+    world = sqlite_world
+    ada = await world.principal("ada")
+    made = await shared(world, ada, await filed(world, ada))
+    limit = world.guess_limits.per_address
+    tokens = [f"{number:08}" + "x" * 35 for number in range(limit + 20)]
+    begin = world.services.visits.begin
+    outcomes = await asyncio.gather(*(begin(visitor(), token) for token in tokens), return_exceptions=True)
+    assert sum(isinstance(outcome, NotFound) for outcome in outcomes) == limit
+    assert sum(isinstance(outcome, RateLimited) for outcome in outcomes) == 20
+    world.clock.advance(minutes=10)
+    visits = (begin(visitor(), made.token) for _ in range(limit + 20))
+    assert len(await asyncio.gather(*visits)) == limit + 20  # who finds something does not guess
+
+
 async def test_guesses_that_begin_alike_are_counted_together_wherever_they_come_from(sqlite_world: World) -> None:
     world = sqlite_world
     ada = await world.principal("ada")
