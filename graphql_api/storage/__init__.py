@@ -25,7 +25,8 @@ class ObjectReader(Protocol):
     def read(self, key: str) -> AsyncGenerator[bytes, None]:
         """All bytes, in order and in pieces of at most 256 KiB. Close it when you leave it early.
 
-        Raises: NotFound: nothing is there, which is not the same as an empty object.
+        Raises: NotFound: nothing is there, which is not the same as an empty object. UnreadableLog: from a directory of
+        logs, a file that the operating system refuses.
         """
 
 

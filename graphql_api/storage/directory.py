@@ -1,5 +1,6 @@
 """A directory of this machine, listed and read as if it were a bucket: a file's key is its path below, with slashes."""
 
+import logging
 import os
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from datetime import UTC, datetime
@@ -9,15 +10,19 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from graphql_api.errors import ConfigurationError, NotFound
+from graphql_api.errors import ConfigurationError, NotFound, UnreadableLog
 from graphql_api.model.stored_object import ListedObject
 
 READ_PIECE: Final = 256 * 1024  # bytes
 
+log = logging.getLogger(__name__)
+
 
 class Directory:
-    """An ``ObjectReader``. What is no plain file is not there. Raises ``ConfigurationError`` where the operating system
-    refuses.
+    """An ``ObjectReader`` of logs. What is no plain file is not there.
+
+    Where the operating system refuses the directory itself, listing raises ``ConfigurationError``. What it refuses below
+    is passed over, and the log tells of it; a file that is listed and cannot be read raises ``UnreadableLog``.
     """
 
     def __init__(self, root: Path) -> None:
@@ -30,7 +35,7 @@ class Directory:
         try:
             return await anyio.to_thread.run_sync(self._page, prefix, after, limit)
         except OSError as error:
-            raise _refused(error) from None
+            raise ConfigurationError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
     async def read(self, key: str) -> AsyncGenerator[bytes, None]:
         """See ``ObjectReader``."""
@@ -41,7 +46,7 @@ class Directory:
         except FileNotFoundError:
             raise NotFound("The bytes are not there.") from None
         except OSError as error:
-            raise _refused(error) from None
+            raise UnreadableLog(f"it cannot be read: {error.strerror}") from None
 
     def _page(self, prefix: str, after: str | None, limit: int) -> Sequence[ListedObject]:
         if after is None or after != self._place:
@@ -61,15 +66,17 @@ def _walk(directory: Path, path: str) -> Iterator[ListedObject]:
         entries = {entry.name + ("/" if entry.is_dir(follow_symlinks=False) else ""): entry for entry in scanned}
     for name in sorted(entries):
         entry = entries[name]
-        if name.endswith("/"):
-            yield from _walk(directory / entry.name, path + name)
-        elif entry.is_file():
-            try:
+        try:
+            if name.endswith("/"):
+                below: Iterator[ListedObject] = _walk(directory / entry.name, path + name)
+            elif entry.is_file():
                 status = entry.stat()
-            except FileNotFoundError:  # it has gone meanwhile
+                modified_at = datetime.fromtimestamp(status.st_mtime, UTC)
+                below = iter([ListedObject(path + name, status.st_size, modified_at)])
+            else:
                 continue
-            yield ListedObject(path + name, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
-
-
-def _refused(error: OSError) -> ConfigurationError:
-    return ConfigurationError(f"{error.filename}: cannot be read: {error.strerror}")
+            yield from below
+        except FileNotFoundError:  # it has gone meanwhile
+            continue
+        except OSError as error:
+            log.warning("directory_passed_over path=%r reason=%r", path + name, error.strerror)

@@ -14,7 +14,7 @@ from sqlalchemy import delete, event, func, insert, select
 
 from graphql_api.db.tables import AccessLogRow, Base, FileTrafficRow, UserTrafficRow
 from graphql_api.edge.cloudfront_logs import FIELDS, CloudFrontLogs
-from graphql_api.errors import NotFound, Unavailable
+from graphql_api.errors import NotFound, Unavailable, UnreadableLog
 from graphql_api.model.file import File
 from graphql_api.model.ids import new_object_key
 from graphql_api.model.principal import Principal
@@ -213,6 +213,21 @@ async def test_a_log_that_grows_or_goes_while_it_is_read_is_left_to_the_next_run
     assert reasons == ["it is still being written", "it has gone meanwhile"]
     assert await number_of(world, AccessLogRow) == 0
     assert await traffic_of(world, cat) == {}
+
+
+async def test_a_log_that_the_operating_system_refuses_holds_up_no_other(world: World) -> None:
+    cat = await filed(world, await world.principal("ada"))
+
+    class Refusing(Shelf):
+        async def read(self, key: str) -> AsyncGenerator[bytes, None]:
+            if key.endswith(name("A")):
+                raise UnreadableLog("it cannot be read: Permission denied")
+            async for piece in super().read(key):
+                yield piece
+
+    reports = await counted(world, Refusing(A=log_of(line(cat.object_key)), B=log_of(line(cat.object_key))))
+    assert [report.reason for report in reports] == ["it cannot be read: Permission denied", None]
+    assert await traffic_of(world, cat) == {DAY: (1, 512)}
 
 
 async def test_a_store_that_goes_away_ends_the_run_and_the_next_goes_on(world: World) -> None:
