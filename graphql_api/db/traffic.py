@@ -78,12 +78,14 @@ async def add_traffic(connection: AsyncConnection, counted: Mapping[tuple[FileId
         rows = await connection.execute(_OWNERS, {"ids": ids[start : start + BATCH]})
         owners |= {FileId(row.id): UserId(row.owner_id) for row in rows}
     of_users: dict[tuple[UserId, date], Counts] = {}
-    of_files = [(key, counts) for key, counts in sorted(counted.items()) if key[0] in owners]
-    for (file_id, day), (downloads, delivered) in of_files:
+    for (file_id, day), (downloads, delivered) in counted.items():
+        if file_id not in owners:
+            continue
         before = of_users.get((owners[file_id], day), (0, 0))
         of_users[owners[file_id], day] = (before[0] + downloads, before[1] + delivered)
-    await _add(connection, FileTrafficRow, FileTrafficRow.file_id, of_files)
-    await _add(connection, UserTrafficRow, UserTrafficRow.user_id, sorted(of_users.items()))
+    of_files = sorted(key for key in counted if key[0] in owners)
+    await _add(connection, FileTrafficRow, FileTrafficRow.file_id, of_files, counted)
+    await _add(connection, UserTrafficRow, UserTrafficRow.user_id, sorted(of_users), of_users)
     return owners.keys()
 
 
@@ -136,8 +138,13 @@ async def list_busiest(
 
 
 async def _add(
-    connection: AsyncConnection, row: type[FileTrafficRow] | type[UserTrafficRow], key: Any, counted: Sequence[Any]
+    connection: AsyncConnection,
+    row: type[FileTrafficRow] | type[UserTrafficRow],
+    key: Any,
+    order: Sequence[tuple[Any, date]],
+    counted: Mapping[Any, Counts],
 ) -> None:
+    """The values are made batch by batch: all at once they would be most of what a long log takes."""
     new = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(row)
     statement = new.on_conflict_do_update(
         index_elements=[key, row.day],
@@ -146,17 +153,17 @@ async def _add(
             "delivered_bytes": _sum(row.delivered_bytes, new.excluded.delivered_bytes, MAX_BYTES),
         },
     )
-    values = [
-        {
-            key.key: id_,
-            "day": day,
-            "downloads": min(downloads, MAX_DOWNLOADS),
-            "delivered_bytes": min(delivered, MAX_BYTES),
-        }
-        for (id_, day), (downloads, delivered) in counted
-    ]
-    for start in range(0, len(values), BATCH):
-        await connection.execute(statement, values[start : start + BATCH])
+    for start in range(0, len(order), BATCH):
+        values = [
+            {
+                key.key: id_,
+                "day": day,
+                "downloads": min(counted[id_, day][0], MAX_DOWNLOADS),
+                "delivered_bytes": min(counted[id_, day][1], MAX_BYTES),
+            }
+            for id_, day in order[start : start + BATCH]
+        ]
+        await connection.execute(statement, values)
 
 
 def _sum(old: Any, new: Any, most: int) -> Any:

@@ -25,7 +25,7 @@ from graphql_api.storage import ObjectReader
 
 PAGE: Final = 1_000  # names of one list
 MAX_PENDING: Final = 10_000  # keys and days that wait to be told from what viewers made up
-MAX_COUNTED: Final = 1_000_000  # files and days of one log; a hundred bytes each
+MAX_COUNTED: Final = 200_000  # files and days of one log; some 700 bytes each until they are written
 MAX_KEY_LENGTH: Final = 1_024  # bytes, at S3
 CLOCK_SKEW: Final = timedelta(days=1)
 SETTLED: Final = timedelta(minutes=5)  # after its last change, plain text that ends with a line is taken for whole
@@ -85,6 +85,7 @@ class LogCounting:
         *,
         page: int = PAGE,
         max_pending: int = MAX_PENDING,
+        max_counted: int = MAX_COUNTED,
     ) -> None:
         self._database = database
         self._source = source
@@ -92,6 +93,7 @@ class LogCounting:
         self._clock = clock
         self._page = page
         self._max_pending = max_pending
+        self._max_counted = max_counted
 
     async def run(self, prefix: str = "") -> AsyncGenerator[LogReport, None]:
         """Count every log below ``prefix`` that has not been counted; a report of each file, in order of key.
@@ -190,8 +192,8 @@ class LogCounting:
                 sums.unknown += counts.requests
             else:
                 counted.setdefault((file_id, day), _Counts()).add(counts.requests, counts.downloads, counts.size)
-        if len(counted) > MAX_COUNTED:
-            raise UnreadableLog(f"it tells of more than {MAX_COUNTED} files and days")
+        if len(counted) > self._max_counted:
+            raise UnreadableLog(f"it tells of more than {self._max_counted} files and days")
 
 
 def _known(name: str, size: int, counted_size: int) -> LogReport:

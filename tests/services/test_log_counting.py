@@ -389,6 +389,15 @@ async def test_a_few_keys_at_a_time_are_told_apart(world: World) -> None:
     assert await traffic_of(world, cat) == {DAY: (7, 7 * 512)}
 
 
+async def test_files_and_days_of_one_log_are_bounded(world: World) -> None:
+    ada = await world.principal("ada")
+    files = [await filed(world, ada, f"file {number}") for number in range(3)]
+    shelf = Shelf(A=log_of(*(line(file.object_key) for file in files)), B=log_of(*[line(files[0].object_key)] * 3))
+    reports = await counted(world, shelf, max_pending=1, max_counted=2)
+    assert [report.reason for report in reports] == ["it tells of more than 2 files and days", None]
+    assert await traffic_of_user(world, ada) == {DAY: (3, 1536)}
+
+
 async def test_what_can_be_no_key_is_neither_remembered_nor_looked_up(world: World) -> None:
     cat = await filed(world, await world.principal("ada"))
     costs = []
