@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 class Directory:
     """An ``ObjectReader`` of logs. What is no plain file is not there.
 
-    Where the operating system refuses the directory itself, listing raises ``ConfigurationError``. What it refuses below
-    is passed over, and the log tells of it; a file that is listed and cannot be read raises ``UnreadableLog``.
+    Where the operating system refuses the directory itself, listing raises ``ConfigurationError``. What it refuses
+    below is passed over, and the log tells of it; a file that is listed and cannot be read raises ``UnreadableLog``.
     """
 
     def __init__(self, root: Path) -> None:
