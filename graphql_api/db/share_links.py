@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, and_, bindparam, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Select, and_, bindparam, case, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.among import among, texts
@@ -76,7 +76,11 @@ async def count_living_on(connection: AsyncConnection, resource: Scope, now: dat
 
 
 async def use_link(connection: AsyncConnection, link_id: ShareLinkId, now: datetime) -> bool:
-    """Count one download, if the link still allows one: of many who come at once only so many get True."""
+    """Count one download, if the link still allows one: of many who come at once only so many get True.
+
+    Of several processes, whose clocks differ, or of those who waited, the latest instant is kept.
+    """
+    used_at = ShareLinkRow.last_used_at
     statement = (
         update(ShareLinkRow)
         .where(
@@ -85,7 +89,7 @@ async def use_link(connection: AsyncConnection, link_id: ShareLinkId, now: datet
             ShareLinkRow.expires_at > now,
             ShareLinkRow.downloads < func.coalesce(ShareLinkRow.max_downloads, NO_LIMIT),
         )
-        .values(downloads=ShareLinkRow.downloads + 1, last_used_at=now)
+        .values(downloads=ShareLinkRow.downloads + 1, last_used_at=case((used_at > now, used_at), else_=now))
         .returning(ShareLinkRow.id)
     )
     return await connection.scalar(statement) is not None

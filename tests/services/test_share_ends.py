@@ -136,6 +136,15 @@ async def test_revoking_says_until_when_who_was_sent_on_may_still_fetch(world: W
     assert len(await events_about(world, used.link.id)) == 2  # revoked once
 
 
+async def test_the_last_use_is_the_latest_whoever_comes_last(world: World) -> None:
+    ada = await world.principal("ada")
+    made = await shared(world, ada, await filed(world, ada))
+    for seconds, latest in ((0, 0), (10, 10), (4, 10), (12, 12)):  # of a process whose clock is behind
+        world.clock.now = START + timedelta(seconds=seconds)
+        await fetched(world, made.token)
+        assert (await now_of(world, made.link)).last_used_at == START + timedelta(seconds=latest)
+
+
 async def test_links_go_with_what_they_open(world: World) -> None:
     ada = await world.principal("ada")
     folder = await foldered(world, ada, "photos")
