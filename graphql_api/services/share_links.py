@@ -86,15 +86,14 @@ class ShareLinks:
         wish = self._checked(wish, now)
         async with self._database.autocommit() as connection:  # before any work is done for somebody who may not
             await _require_to_share(connection, await self._standings.of(connection, principal), wish.resource)
+            await self._require_room(connection, wish.resource, now)
         password_hash = None if wish.password is None else await self._passwords.hash(wish.password)
         token = secrets.token_urlsafe(TOKEN_BYTES)
         async with self._database.transaction() as connection:
             await rules.lock_version(connection)  # what is being deleted is waited for, and one link made at a time
             standing = await self._standings.of(connection, principal)
             await _require_to_share(connection, standing, wish.resource)
-            if await share_links.count_living_on(connection, wish.resource, now) >= self._max_on_resource:
-                message = f"at most {self._max_on_resource} links can open one file or folder"
-                raise InvalidInput(InputFault(message, ("resource",)))
+            await self._require_room(connection, wish.resource, now)
             assert principal.user_id is not None, "who is not signed in holds SHARE nowhere"
             link = ShareLink(
                 id=new_share_link_id(now),
@@ -207,6 +206,12 @@ class ShareLinks:
             or link.created_by == standing.user_id
             or (link.resource in resources and resources[link.resource].is_managed_by(standing))
         }
+
+    async def _require_room(self, connection: AsyncConnection, resource: Scope, now: datetime) -> None:
+        """Raises: InvalidInput: there are too many links on it."""
+        if await share_links.count_living_on(connection, resource, now) >= self._max_on_resource:
+            message = f"at most {self._max_on_resource} links can open one file or folder"
+            raise InvalidInput(InputFault(message, ("resource",)))
 
     def _last_redirect(self, link: ShareLink, now: datetime) -> datetime | None:
         if link.last_used_at is None:

@@ -116,6 +116,23 @@ async def test_passwords_are_hashed_beside_the_event_loop() -> None:
     assert threading.current_thread() not in threads
 
 
+async def test_who_chooses_a_password_holds_up_nobody_who_is_asked_for_one() -> None:
+    is_over = threading.Event()
+
+    class Slow(PasswordHasher):
+        def hash(self, *passwords: Any, **more: Any) -> str:
+            assert is_over.wait(timeout=60)
+            return super().hash(*passwords, **more)
+
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    passwords = Passwords(Slow(time_cost=1, memory_cost=8, parallelism=1))
+    making = [asyncio.create_task(passwords.hash("another")) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert await passwords.is_right(cheap.hash("correct horse"), "correct horse")
+    is_over.set()
+    assert len(set(await asyncio.gather(*making))) == 5
+
+
 async def test_a_password_opens_and_wrong_ones_are_counted(sqlite_world: World) -> None:
     world = sqlite_world
     ada = await world.principal("ada")

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import select
 
 from graphql_api.db.tables import Base
@@ -141,6 +142,36 @@ async def test_a_thing_has_so_many_links_and_no_more(world: World) -> None:
     assert sum(isinstance(outcome, InvalidInput) for outcome in outcomes) == 4
     await service.revoke(ada, made[0].link.id)
     await service.create(ada, wish)
+
+
+async def test_no_hash_is_made_for_a_link_that_has_no_room(world: World) -> None:
+    ada = await world.principal("ada")
+    file = await filed(world, ada)
+
+    class Counted(PasswordHasher):
+        made = 0
+
+        def hash(self, *passwords: Any, **more: Any) -> str:
+            self.made += 1
+            return super().hash(*passwords, **more)
+
+    hasher = Counted(time_cost=1, memory_cost=8, parallelism=1)
+    service = ShareLinks(
+        world.database,
+        world.standings,
+        Passwords(hasher),
+        world.clock,
+        public_url=None,
+        max_lifetime=SHARE_MAX_LIFETIME,
+        redirect_lifetime=REDIRECT_LIFETIME,
+        max_on_resource=1,
+    )
+    wish = ShareWish(Scope(file.id), password="correct horse")
+    await service.create(ada, wish)
+    for _ in range(3):
+        with pytest.raises(InvalidInput, match="at most 1 links"):
+            await service.create(ada, wish)
+    assert hasher.made == 1
 
 
 async def test_the_audit_log_tells_of_them_and_of_nothing_that_opens_them(world: World) -> None:
