@@ -29,7 +29,7 @@ from graphql_api.web.passes import Passes
 
 COOKIE: Final = "share_pass"
 PASS_LIFETIME: Final = timedelta(hours=1)  # in which the password of a folder is not asked for again
-MAX_FORM_SIZE: Final = 4_096  # bytes
+MAX_FORM_SIZE: Final = 16 * 1024  # bytes: twelve for each character of the longest password, and room for other fields
 FORM_PATIENCE: Final = timedelta(seconds=10)  # for all of a form, which fits into a packet or two
 METHODS: Final = ("GET", "HEAD", "POST")
 _PURPOSE: Final = "share"
@@ -63,13 +63,15 @@ class ShareView:
     async def link(self, request: Request) -> Response:
         if _is_speculative(request):
             return Response(status_code=204)
-        form: Mapping[str, str] = {}
+        form: Mapping[str, str] | None = {}
         if request.method == "POST":  # before anything is looked up: a visitor sends it as slowly as they like
             try:
                 with anyio.fail_after(self._form_patience.total_seconds()):
                     form = await _form(request)
             except TimeoutError:
-                return _too_slow(request)
+                return _not_taken(request, 408, "REQUEST_TIMEOUT", "The form did not arrive in time.")
+            if form is None:
+                return _not_taken(request, 413, "PAYLOAD_TOO_LARGE", "The form is too large.")
         visit = await self._begin(request)
         if request.method == "HEAD":
             return Response()
@@ -167,21 +169,23 @@ def _own_address(request: Request) -> str:
     return f"/s/{request.path_params['token']}"
 
 
-async def _form(request: Request) -> Mapping[str, str]:
-    """The fields of a form, the first of each name; nothing of a body that is no form."""
+async def _form(request: Request) -> Mapping[str, str] | None:
+    """The fields of a form, the first of each name; nothing of a body that is no form. None: it is too large."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_FORM_SIZE:
-            return {}
+            return None
     fields = parse_qs(body.decode(errors="replace"), keep_blank_values=True)
     return {name: values[0] for name, values in fields.items()}
 
 
-def _too_slow(request: Request) -> Response:
-    """Source: RFC 9110, section 15.5.9: the connection is not used again, for the rest of the form may still come."""
-    told = "The form did not arrive in time."
-    return refusal(request, 408, "REQUEST_TIMEOUT", told, told, {"connection": "close"})
+def _not_taken(request: Request, status: int, code: str, told: str) -> Response:
+    """The connection is not used again, for the rest of the form may still come.
+
+    Source: RFC 9110, sections 15.5.9 and 15.5.14.
+    """
+    return refusal(request, status, code, told, told, {"connection": "close"})
 
 
 def _file_data(file: File) -> dict[str, object]:

@@ -22,7 +22,7 @@ from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator
 from graphql_api.web.logs import configure_logging
 from graphql_api.web.passes import Passes
-from graphql_api.web.share_view import ShareView
+from graphql_api.web.share_view import MAX_FORM_SIZE, ShareView
 from tests.services.sharing import now_of, shared
 from tests.services.stories import denied, filed, foldered, ruled, unruled
 from tests.web.small_app import SCHEMA, client_of
@@ -173,6 +173,23 @@ async def test_head_says_whether_there_is_something_and_neither_counts_nor_sends
         assert (await now_of(world, made.link)).downloads == 0
 
 
+async def test_head_below_a_folder_with_a_password_tells_nothing_without_the_cookie(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    ada = await world.principal("ada")
+    folder = await foldered(world, ada, "photos")
+    file = await filed(world, ada, folder_id=folder.id)
+    path = f"/s/{(await shared(world, ada, folder, password='correct horse')).token}"
+    below = [f"{path}/{id_}" for id_ in (file.id, new_file_id(START))]
+    for address in below:
+        answer = await client.head(address)
+        assert (answer.status_code, answer.headers["location"]) == (303, path)
+    entered = await client.post(path, data={"password": "correct horse"})
+    carried = {"cookie": entered.headers["set-cookie"].split("; ")[0]}
+    client.cookies.clear()
+    assert [(await client.head(address, headers=carried)).status_code for address in below] == [200, 404]
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -273,7 +290,7 @@ async def test_a_password_in_the_query_opens_nothing(world: World, client: httpx
         b"password=",
         b"pass=correct+horse",
         b"\xff\xfe",
-        b"password=" + b"x" * 5_000,
+        b"password=" + b"x" * (MAX_FORM_SIZE - 9),
         b'{"password": "correct horse"}',
         b"&" * 1_000,
         b"password=%00",
@@ -289,6 +306,17 @@ async def test_whatever_comes_instead_of_a_password_is_answered(
     answer = await client.post(f"/s/{made.token}", content=body, headers=PAGE)
     check_page(answer)
     assert answer.status_code in (200, 403)
+
+
+async def test_a_form_that_is_too_large_is_refused(world: World, client: httpx.AsyncClient) -> None:
+    ada = await world.principal("ada")
+    made = await shared(world, ada, await filed(world, ada), password="correct horse")
+    form = b"password=correct+horse&x="
+    for size, status in ((MAX_FORM_SIZE, 303), (MAX_FORM_SIZE + 1, 413)):
+        answer = await client.post(f"/s/{made.token}", content=form.ljust(size, b"x"), headers=DATA)
+        check_manners(answer)
+        assert answer.status_code == status
+    assert answer.json()["errors"][0]["extensions"]["code"] == "PAYLOAD_TOO_LARGE"
 
 
 async def test_rights_that_go_while_a_form_is_sent_are_gone(world: World, client: httpx.AsyncClient) -> None:
