@@ -1,7 +1,7 @@
 """Share links: what one is, where they are listed, and the two writes."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 from strawberry import Parent
@@ -23,6 +23,12 @@ from graphql_api.schema.scalars import Url
 from graphql_api.schema.types import File, Folder
 
 SharedThing = Annotated[File | Folder, strawberry.union("SharedThing", description="What a share link opens.")]
+
+
+def _secret(field: Any) -> Any:
+    """The field, which no ``repr`` shows: those end in logs and reports of errors. Strawberry has no option for it."""
+    field.repr = False
+    return field
 
 
 @strawberry.type(
@@ -84,8 +90,10 @@ class CreateShareLinkInput:
     max_downloads: int | None = strawberry.field(
         description="How many downloads it allows, 1 to 1,000,000; no limit if absent.", default=ABSENT
     )
-    password: str | None = strawberry.field(
-        description="What visitors are asked for, 8 to 200 characters; nothing if absent.", default=ABSENT
+    password: str | None = _secret(
+        strawberry.field(
+            description="What visitors are asked for, 8 to 200 characters; nothing if absent.", default=ABSENT
+        )
     )
 
     def wish(self) -> ShareWish:
@@ -103,12 +111,16 @@ class CreateShareLinkPayload(Payload):
     share_link: nouns.ShareLink | None = strawberry.field(
         description="The link; null on error.", default=None, graphql_type=ShareLink | None
     )
-    url: Url | None = strawberry.field(
-        description="The address to hand on; null on error, or if the service does not know its own: then it is `/s/` "
-        "and the token at this service.",
-        default=None,
+    url: Url | None = _secret(
+        strawberry.field(
+            description="The address to hand on; null on error, or if the service does not know its own: then it is "
+            "`/s/` and the token at this service.",
+            default=None,
+        )
     )
-    token: str | None = strawberry.field(description="What the address ends with; null on error.", default=None)
+    token: str | None = _secret(
+        strawberry.field(description="What the address ends with; null on error.", default=None)
+    )
 
 
 @strawberry.input(description="Which share link to revoke.")

@@ -146,7 +146,7 @@ class Visits:
             ancestry = await folders.list_ancestry(connection, {file.folder_id for file in page.nodes})
         return SharedFiles(page, {file.id: _path(file, ancestry, visit.thing.id) for file in page.nodes})
 
-    async def find_file(self, visit: Visit, file_id: FileId) -> File:
+    async def get_file(self, visit: Visit, file_id: FileId) -> File:
         """A file in the shared folder or below. Raises: NotFound: there is none that visitors may read. Unavailable."""
         async with self._database.autocommit() as connection:
             found = None if isinstance(visit.thing, File) else await _opened_file(connection, visit, file_id)

@@ -63,15 +63,16 @@ class ShareView:
     async def link(self, request: Request) -> Response:
         if _is_speculative(request):
             return Response(status_code=204)
-        form: Mapping[str, str] | None = {}
+        form: Mapping[str, str] = {}
         if request.method == "POST":  # before anything is looked up: a visitor sends it as slowly as they like
             try:
                 with anyio.fail_after(self._form_patience.total_seconds()):
-                    form = await _form(request)
+                    sent = await _form(request)
             except TimeoutError:
                 return _not_taken(request, 408, "REQUEST_TIMEOUT", "The form did not arrive in time.")
-            if form is None:
+            if sent is None:
                 return _not_taken(request, 413, "PAYLOAD_TOO_LARGE", "The form is too large.")
+            form = sent
         visit = await self._begin(request)
         if request.method == "HEAD":
             return Response()
@@ -97,7 +98,7 @@ class ShareView:
             raise NotFound("no such file")
         if visit.link.has_password and not self._has_pass(request, visit):
             return redirect(303, _own_address(request))  # whether there is such a file or not
-        file = await self._visits.find_file(visit, FileId(well_formed(request.path_params["file_id"], FILE_PREFIX)))
+        file = await self._visits.get_file(visit, FileId(well_formed(request.path_params["file_id"], FILE_PREFIX)))
         return Response() if request.method == "HEAD" else await self._file(request, visit, file)
 
     async def _begin(self, request: Request) -> Visit:

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from graphql_api.model.principal import ANONYMOUS, Permission, Principal
+from graphql_api.schema.scalars import Url
+from graphql_api.schema.share_links import CreateShareLinkInput, CreateShareLinkPayload, SharedThingInput
 from tests.services.sharing import fetched, opens
 from tests.services.stories import denied, filed, foldered, ruled, statements
 from tests.world import World
@@ -148,3 +150,11 @@ async def test_a_link_to_what_its_maker_sees_no_longer_shows_no_thing(world: Wor
     assert not await opens(world, made["token"])
     revoked = await done(world, bob, REVOKE, shareLinkId=made["shareLink"]["id"])
     assert revoked["userErrors"] == []
+
+
+def test_what_opens_a_link_is_in_no_repr() -> None:
+    wish = CreateShareLinkInput(resource=SharedThingInput(), label="for bob", password="correct horse")
+    made = CreateShareLinkPayload(token="T0KEN", url=Url("https://files.test/s/T0KEN"))
+    assert "for bob" in repr(wish)
+    for secret in ("correct horse", "T0KEN"):
+        assert secret not in repr(wish) + repr(wish.wish()) + repr(made)

@@ -31,7 +31,7 @@ async def fetched(world: World, token: str, *, of: str | None = None, by: Princi
     if of is None:
         assert isinstance(visit.thing, File)
         return await visits.fetch(visit, visit.thing)
-    return await visits.fetch(visit, await visits.find_file(visit, of))  # type: ignore[arg-type]  # any text
+    return await visits.fetch(visit, await visits.get_file(visit, of))  # type: ignore[arg-type]  # any text
 
 
 async def opens(world: World, token: str, **how: Any) -> bool:

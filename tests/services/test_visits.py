@@ -174,7 +174,7 @@ async def test_a_file_that_is_moved_out_is_opened_no_longer_and_one_moved_in_is(
     visit = await world.services.visits.begin(visitor(), to_folder.token)
     await world.services.files.move(ada, file.id, beside.id)
     with pytest.raises(NotFound):
-        await world.services.visits.find_file(visit, file.id)
+        await world.services.visits.get_file(visit, file.id)
     assert not await opens(world, to_folder.token, of=file.id)
     assert await opens(world, to_file.token)  # which goes with the file
     await world.services.files.move(ada, file.id, folder.id)

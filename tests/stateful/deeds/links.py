@@ -82,7 +82,7 @@ class Visit:
         visits = stage.world.services.visits
         visit = await visits.begin(visitor(), stage.links[self.number].token)
         thing = visit.thing
-        file = thing if isinstance(thing, File) else await visits.find_file(visit, stage.file_id(self.file))
+        file = thing if isinstance(thing, File) else await visits.get_file(visit, stage.file_id(self.file))
         link = await visits.fetch(visit, file)
         keys = {upload.object_key: number for number, upload in stage.uploads.items()}
         return keys[urlsplit(link.url).path.removeprefix("/")]
