@@ -8,7 +8,6 @@ from graphql_api.model.delivery import LinkWish
 from graphql_api.model.file import File, Folder
 from graphql_api.model.ids import FileId, FolderId
 from graphql_api.model.principal import Principal
-from graphql_api.model.revocation import Markable
 from graphql_api.services.outbox import Outbox
 from graphql_api.services.revocation_telling import BACKOFF, MAX_ATTEMPTS, RevocationTelling
 from graphql_api.services.revocations import JOB
@@ -49,9 +48,8 @@ async def link(world: World, principal: Principal, file: File, wish: LinkWish | 
     seen = (await services.files.find(principal, [FileId(file.id)]))[file.id]
     grant = services.delivery.grant(seen)
     assert grant is not None
-    key = Markable(seen.id, seen.folder_id, grant.terms.personal_links)
-    by = (await services.revocations.parameters(principal, [key]))[key]
-    [made] = services.delivery.sign([services.delivery.revocable(grant, by)], wish or LinkWish(timedelta(hours=1)))
+    named = await services.revocations.named(principal, grant)
+    [made] = services.delivery.sign([named], wish or LinkWish(timedelta(hours=1)))
     return made.url
 
 

@@ -4,12 +4,14 @@ from datetime import timedelta
 
 import pytest
 
+from graphql_api.db.engine import Database
 from graphql_api.errors import Forbidden, NotFound
 from graphql_api.model.file import Folder
 from graphql_api.model.ids import ROOT_FOLDER_ID, new_file_id
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import ANONYMOUS, Identity, Permission
 from graphql_api.model.rule import ANYONE, ROOT, SIGNED_IN, Obligations
+from tests.services.revoking import Edge
 from tests.services.sharing import fetched, now_of, opens, shared, visitor
 from tests.services.stories import denied, filed, foldered, ruled, unruled
 from tests.world import ISSUER, START, World
@@ -222,3 +224,17 @@ async def test_downloads_from_a_folder_are_counted_together(world: World) -> Non
     assert await opens(world, made.token, of=one.id)
     assert await opens(world, made.token, of=two.id)
     assert not await opens(world, made.token, of=one.id)
+
+
+async def test_what_a_share_link_has_led_to_is_revoked_with_its_folder(database: Database) -> None:
+    world = World(database, revokes=True)
+    edge, ada = Edge(world), await world.principal("ada")
+    folder = await foldered(world, ada, "photos")
+    file = await filed(world, ada, folder_id=folder.id)
+    made = await shared(world, ada, file)
+    before = (await fetched(world, made.token)).url
+    assert not edge.store.refuses(before)
+    await world.services.revocations.revoke_folder(ada, folder.id)
+    await edge.told()
+    after = (await fetched(world, made.token)).url
+    assert [edge.store.refuses(url) for url in (before, after)] == [True, False]

@@ -1,12 +1,14 @@
 """``/f/{id}`` and its session: a lasting address for those who may read a file, and nothing for others to learn."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, cast
 
 import httpx
 import pytest
 
+from graphql_api.db.engine import Database
 from graphql_api.model.file import File
 from graphql_api.model.ids import new_file_id, new_user_id
 from graphql_api.model.principal import Identity, Permission, Principal
@@ -15,6 +17,7 @@ from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator
 from graphql_api.web.file_view import FileView
 from graphql_api.web.passes import Passes
+from tests.services.revoking import Edge
 from tests.services.stories import denied, filed, foldered, ruled
 from tests.web.small_app import SCHEMA, client_of
 from tests.web.tokens import ISSUER, bearer, secret_policy
@@ -30,13 +33,19 @@ def world(sqlite_world: World) -> World:
     return sqlite_world
 
 
-@pytest.fixture
-async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
+@asynccontextmanager
+async def client_for(world: World) -> AsyncIterator[httpx.AsyncClient]:
     services = world.services
     authenticator = Authenticator(secret_policy(admin_role="admin"), clock=world.clock)
     view = FileView(services, authenticator, PASSES, world.clock, session_lifetime=LIFETIME)
     app = create_app(services, SCHEMA, authenticator, doors=view.routes(), cors_origins=[PAGES])
     async with client_of(app) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_for(world) as client:
         yield client
 
 
@@ -79,6 +88,22 @@ async def test_a_viewer_is_sent_on_by_token_and_by_cookie(world: World, client: 
             check_sent_on(answer, file)
     expires = int(httpx.URL(answer.headers["location"]).params["Expires"])
     assert START.timestamp() < expires <= (START + REDIRECT_LIFETIME).timestamp()
+
+
+async def test_where_links_can_be_revoked_an_address_leads_to_one_that_can(database: Database) -> None:
+    world = World(database, revokes=True)
+    edge, ada = Edge(world), await ada_of(world)
+    file = await filed(world, ada)
+    async with client_for(world) as client:
+        urls = []
+        for _ in range(2):
+            answer = await client.get(f"/f/{file.id}", headers=token(world.clock))
+            check_sent_on(answer, file)
+            urls.append(answer.headers["location"])
+            await world.services.revocations.revoke_file(ada, file.id)
+            await edge.told()
+        assert [edge.store.refuses(url) for url in urls] == [True, True]
+        assert urls[0] != urls[1]
 
 
 async def test_the_cookie_is_for_this_place_only(world: World, client: httpx.AsyncClient) -> None:
