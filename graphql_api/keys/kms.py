@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
@@ -61,9 +62,12 @@ class KmsKeys:
             return client.get_public_key(KeyId=name)
 
         found = await self._access.ask(name, look)
-        public = load_der_public_key(found["PublicKey"])
+        try:
+            public = load_der_public_key(found["PublicKey"])
+        except (ValueError, UnsupportedAlgorithm):
+            public = None  # of a kind that is none of ours
         is_rsa_2048 = isinstance(public, RSAPublicKey) and public.key_size == RSA_BITS
-        if not is_rsa_2048 or "RSASSA_PKCS1_V1_5_SHA_256" not in found.get("SigningAlgorithms", ()):
+        if public is None or not is_rsa_2048 or "RSASSA_PKCS1_V1_5_SHA_256" not in found.get("SigningAlgorithms", ()):
             raise ConfigurationError(f"the key {name} cannot sign links: they need RSA_2048 for SIGN_VERIFY")
         pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
         return KmsKey(name, pem, self._access)

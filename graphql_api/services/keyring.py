@@ -85,8 +85,11 @@ class Keyring:
         Raises: ConfigurationError: the settings hold no key that the CDN could use. Unavailable.
         """
         async with self._database.autocommit() as connection:
-            if await signing_keys.find_key(connection, self._configured.key_pair_id) is not None:
-                return
+            known = await signing_keys.find_key(connection, self._configured.key_pair_id)
+        if known is not None:
+            if known.hash_algorithm is not self._configured.hash_algorithm:
+                log.warning("signing_key_hash_kept key=%s hash=%s", known.key_pair_id, known.hash_algorithm)
+            return
         key_pair_id, hash_algorithm = self._configured.key_pair_id, self._configured.hash_algorithm
         loaded = await self._loader.load(key_pair_id, FROM_SETTINGS, hash_algorithm)
         now = self._clock()
@@ -147,6 +150,8 @@ class Keyring:
                 log.info("signing_key_in_use key=%s", active.key_pair_id)
             until = int(read_at.timestamp()) + self._longest + int(TRUST.total_seconds())
             self._in_use.use(loaded.signer, until=until)
+        elif self._in_use.key_pair_id not in {entry.key_pair_id for entry in entries}:
+            self._in_use.stop()  # it may have leaked, and what it signs does not open any more
         for entry in entries:
             if entry.status is KeyStatus.PENDING:  # so that the log tells before it has to sign
                 await self._load(entry, read_at, is_first=False)

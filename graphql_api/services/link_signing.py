@@ -58,6 +58,10 @@ class SignerInUse:
             self.here, self.elsewhere, self.key_pair_id = signer, None, signer.key_pair_id
         self.until = until
 
+    def stop(self) -> None:
+        """No key signs from now on, until another is used."""
+        self.here, self.elsewhere, self.key_pair_id, self.until = None, None, "", None
+
     def signer(self) -> UrlSigner:
         """That of a key that is here. Raises: Unavailable: there is none."""
         if self.here is None:

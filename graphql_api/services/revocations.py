@@ -75,7 +75,10 @@ class Revocations:
         """What links to these files say for the principal, in one statement for a whole page. Raises: Unavailable."""
         person = principal.user_id or ANYONE
         if not self.is_on:  # whoever turns it on finds the links that are personal already named so
-            return {each: parameter_of(0, [mark_of(person)] if each.is_personal else []) for each in wanted}
+            async with self._database.autocommit() as connection:
+                _, numbers = await revocations.find_numbers(connection, (), (person,))
+            number = numbers.get(person, 0)  # of when it was on, or of a process where it is on already
+            return {each: parameter_of(number, [mark_of(person)] if each.is_personal else []) for each in wanted}
         others = {str(each.file_id) for each in wanted}
         if any(each.is_personal for each in wanted):
             others.add(person)
@@ -182,7 +185,7 @@ class Revocations:
         await revocations.put_revocations(connection, target, relays or (), number=number, now=now, links_end_by=end)
         in_force = await revocations.count_in_force(connection, most=self._max_in_force + 1)
         if in_force > self._max_in_force:  # what was written goes with the transaction
-            raise Conflict("too many things are revoked at the moment: revoke a folder above them instead")
+            raise Conflict("too many things are revoked at the moment: try again when some have ended")
         event = audit_event(
             principal,
             AuditAction.LINKS_REVOKED,

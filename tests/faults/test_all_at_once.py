@@ -1,6 +1,7 @@
 """Two completions, an abort, the store's event and upkeep at once, on one upload: one of them wins, many times over."""
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.workers.running import worker
 from tests.world import World
 
 ROUNDS, MANY, PROCESS_ROUNDS = 10, 300, 60
+PAUSES = (0, 0, 0.005, 0.02, 0.1)  # seconds: to give up takes less than to complete, and would nearly always be first
 
 
 async def brought(world: World, alice: Principal, method: UploadMethod) -> Upload:
@@ -46,6 +48,11 @@ async def outcome(work: Awaitable[object]) -> object:
         return error
 
 
+async def later(work: Awaitable[object], seconds: float) -> object:
+    await asyncio.sleep(seconds)
+    return await work
+
+
 async def one_round(world: World, alice: Principal, method: UploadMethod, random: Random) -> UploadStatus:
     upload, services = await brought(world, alice, method), world.services
     works: dict[str, Awaitable[object]] = {
@@ -57,7 +64,9 @@ async def one_round(world: World, alice: Principal, method: UploadMethod, random
         "sweep": services.upkeep.turn(),
     }
     names = random.sample(list(works), len(works))
-    done = dict(zip(names, await asyncio.gather(*(outcome(works[name]) for name in names)), strict=True))
+    pauses = [random.choice(PAUSES) for _ in names]
+    begun = (outcome(later(works[name], pause)) for name, pause in zip(names, pauses, strict=True))
+    done = dict(zip(names, await asyncio.gather(*begun), strict=True))
     status = (await services.uploads.get(alice, upload.id)).status
     file = (await services.files.find(alice, [upload.file_id])).get(upload.file_id)
     if status is UploadStatus.COMPLETED:
@@ -112,6 +121,7 @@ def test_one_of_all_wins_between_processes(place: Place, tmp_path: Path) -> None
         for turn in range(PROCESS_ROUNDS):
             upload_id = ada.sent(("PUT", "MULTIPART")[turn % 2])
             completions = [threads.submit(each.complete, upload_id) for each in (ada, same, ada)]
+            time.sleep(PAUSES[turn % len(PAUSES)])
             aborted = threads.submit(same.abort, upload_id).result(60)
             completed = [each.result(60) for each in completions]
             status = ada.look(upload_id)["status"]

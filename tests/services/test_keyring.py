@@ -204,6 +204,44 @@ async def test_the_same_link_after_an_immediate_rotation_and_the_removal_from_th
     assert house.world.edge.judge(link.url).code == "InvalidKey"
 
 
+@pytest.mark.parametrize("is_immediate", [False, True])
+async def test_who_cannot_have_the_new_key_signs_with_the_old_one_only_while_it_is_retiring(
+    house: House, is_immediate: bool
+) -> None:
+    in_use = SignerInUse()
+    other = house.process(in_use)
+    await other.start()
+    await house.add()
+    await house.rotate(is_immediate=is_immediate)
+    kept = house.world.key_places.kept.pop("/K2.pem")
+    await other.refresh()
+    if is_immediate:
+        with pytest.raises(Unavailable):
+            in_use.signer()
+    else:
+        assert in_use.key_pair_id == "K1"
+    house.world.key_places.kept["/K2.pem"] = kept
+    house.world.clock.advance(minutes=5)
+    await other.refresh()
+    assert in_use.key_pair_id == "K2"
+
+
+async def test_a_hash_that_is_changed_in_the_settings_is_said_not_to_count(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = house.world
+    changed = Keyring(
+        world.database,
+        world.clock,
+        world.loader,
+        SignerInUse(),
+        ConfiguredId("K1", HashAlgorithm.SHA1),
+        longest_lifetime=DAY,
+    )
+    await changed.start()
+    assert "signing_key_hash_kept key=K1 hash=SHA256" in caplog.messages
+
+
 @pytest.mark.parametrize("is_known", [False, True])
 async def test_a_key_that_the_edge_refuses_stays_pending(house: House, is_known: bool) -> None:
     await house.add()

@@ -221,6 +221,17 @@ async def test_without_the_function_a_personal_link_is_personal_and_others_say_n
     assert not world.services.revocations.is_named((await world.services.files.find(alice, [file.id]))[file.id].terms)  # type: ignore[arg-type]  # alice may read it
 
 
+async def test_without_the_function_a_personal_link_says_the_number_that_its_person_has(database: Database) -> None:
+    on, off = World(database, revokes=True), World(database)
+    alice, bob = await on.principal("alice"), await on.principal("bob")
+    file = await filed(on, alice)
+    await ruled(on, bob, file.id, READ, obligations=Obligations(personal_links=True))
+    assert bob.user_id is not None
+    _, revoked = await on.services.revocations.revoke_user(bob, bob.user_id)
+    assert revoked is not None
+    assert said(await link(off, bob, file)) == [str(revoked.number), mark_of(bob.user_id)]
+
+
 async def test_without_the_function_nothing_is_revoked_or_said_to_be(database: Database) -> None:
     world = World(database)
     alice = await world.principal("alice")
@@ -306,7 +317,7 @@ async def test_so_much_is_revoked_at_a_time_and_no_more(world: World) -> None:
     few = Revocations(world.database, world.standings, world.clock, is_on=True, link_max_lifetime=DAY, max_in_force=2)
     for file in files[:2]:
         await few.revoke_file(alice, file.id)
-    with pytest.raises(Conflict, match="folder above"):
+    with pytest.raises(Conflict, match="some have ended"):
         await few.revoke_file(alice, files[2].id)
     await few.revoke_file(alice, files[0].id)  # it has its place already
 
