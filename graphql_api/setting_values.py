@@ -5,21 +5,13 @@ No message quotes the value, which may be a secret that was put under the wrong 
 
 import re
 from datetime import timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, SecretStr
 
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, section 6.3
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+from graphql_api.model.hosts import is_loopback
 
 
 def _parts(url: str) -> SplitResult:
@@ -49,7 +41,7 @@ def origin(text: str) -> str:
 
 def encrypted_unless_local(text: str) -> str:
     parts = _web_address(text)
-    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise ValueError("should start with https:// (plain http is for this machine only)")
     return text
 

@@ -13,7 +13,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "client": set(),
     "model": {"errors"},
-    "setting_values": set(),
+    "setting_values": {"model"},
     "settings": {"errors", "setting_values"},
     "access": NOUNS,
     "signing": NOUNS,

@@ -4,13 +4,11 @@ The credentials need ``sqs:ReceiveMessage``, ``sqs:DeleteMessage`` and ``sqs:Cha
 boto3 runs in threads.
 """
 
-import ipaddress
 import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Final, TypeVar
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -21,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from graphql_api.errors import ConfigurationError, Unavailable
 from graphql_api.events import Delivery
 from graphql_api.events.s3_messages import UnreadableMessage, read_message
+from graphql_api.model.hosts import is_on_this_machine
 from graphql_api.model.store_event import StoreEvent
 
 if TYPE_CHECKING:  # stubs are installed for the checks only
@@ -167,7 +166,7 @@ class SqsEventSource:
                         retries={"mode": "standard", "total_max_attempts": TOTAL_ATTEMPTS},
                         max_pool_connections=MAX_CONNECTIONS,
                         # A queue on this machine is never behind a proxy, whatever HTTP_PROXY says.
-                        proxies={} if _is_on_this_machine(self._endpoint_url) else None,
+                        proxies={} if is_on_this_machine(self._endpoint_url) else None,
                     ),
                 )
             return self._client
@@ -185,11 +184,3 @@ def _seconds(span: timedelta) -> int:
 def _note_failures(operation: str, failures: "Sequence[BatchResultErrorEntryTypeDef]") -> None:
     if failures:  # such as a receipt that has run out: the message will be, or has been, handed out again
         log.info("queue_refused operation=%s messages=%d error=%s", operation, len(failures), failures[0].get("Code"))
-
-
-def _is_on_this_machine(endpoint_url: str | None) -> bool:
-    host = urlsplit(endpoint_url or "").hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return f".{host}".endswith(".localhost")

@@ -1,11 +1,9 @@
 """What the keys at AWS have in common: whose credentials are used, one client for each region, boto3 in threads."""
 
-import ipaddress
 import logging
 from collections.abc import Callable
 from threading import Lock
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -14,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from graphql_api.errors import ConfigurationError, DeliveryError, Unavailable
+from graphql_api.model.hosts import is_on_this_machine
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +89,7 @@ class AwsAccess:
                         retries={"mode": "standard", "total_max_attempts": TOTAL_ATTEMPTS},
                         max_pool_connections=AT_ONCE,
                         # What answers on this machine is never behind a proxy, whatever HTTP_PROXY says.
-                        proxies={} if _is_on_this_machine(self._endpoint_url) else None,
+                        proxies={} if is_on_this_machine(self._endpoint_url) else None,
                     ),
                 )
             return self._clients[service, region]
@@ -106,11 +105,3 @@ def _translated(arn: str, error: Exception) -> DeliveryError:
         return ConfigurationError(f"the signing key {arn} cannot be used: {code}")
     log.warning("key_source_unavailable key=%s error=%s", arn, code)
     return Unavailable("key source")
-
-
-def _is_on_this_machine(endpoint_url: str | None) -> bool:
-    host = urlsplit(endpoint_url or "").hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return f".{host}".endswith(".localhost")

@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from graphql_api.errors import ConfigurationError
+from graphql_api.model.hosts import is_on_this_machine
 from graphql_api.storage.credentials import CredentialSource
 from graphql_api.storage.s3_failures import FAILURES, unavailable
 
@@ -83,7 +84,7 @@ class S3Connection:
                         retries={"mode": "standard", "total_max_attempts": TOTAL_ATTEMPTS},
                         max_pool_connections=MAX_CONNECTIONS,
                         # A store on this machine is never behind a proxy, whatever HTTP_PROXY says.
-                        proxies={} if _is_on_this_machine(self._endpoint_url) else None,
+                        proxies={} if is_on_this_machine(self._endpoint_url) else None,
                         # Stores other than Amazon's may not know the checksums that boto adds of its own accord.
                         request_checksum_calculation="when_required",
                         response_checksum_validation="when_required",
@@ -102,11 +103,6 @@ def _ip_address(endpoint_url: str) -> ipaddress.IPv4Address | ipaddress.IPv6Addr
         return ipaddress.ip_address(urlsplit(endpoint_url).hostname or "")
     except ValueError:
         return None
-
-
-def _is_on_this_machine(endpoint_url: str) -> bool:
-    address = _ip_address(endpoint_url)
-    return address.is_loopback if address else f".{urlsplit(endpoint_url).hostname}".endswith(".localhost")
 
 
 def _effective_style(style: AddressingStyle, bucket: str, endpoint_url: str) -> AddressingStyle:
