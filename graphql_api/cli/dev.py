@@ -165,7 +165,6 @@ async def _serve(
     settings: Settings, store: SeaweedStore, apps: Mapping[socket.socket, ASGIApp], said_when_ready: str
 ) -> None:
     """Until a signal, or until a part ends by itself. Raises: ConfigurationError: it did."""
-    await _migrate(settings)
     servers = {_server(app): bound for bound, app in apps.items()}
     told_to_stop, told_again = asyncio.Event(), asyncio.Event()
 
@@ -175,6 +174,7 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, tell)
+    await _migrate(settings)  # to its end: cut off, the driver's thread would find its loop closed
     serving = [asyncio.create_task(server.serve([bound])) for server, bound in servers.items()]
     ends = [asyncio.create_task(told_to_stop.wait()), asyncio.create_task(_until_ended(store))]
     started = asyncio.create_task(_until_started(servers))
