@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,8 +16,9 @@ from typing import Any, Self, TypeVar
 import httpx
 import pytest
 
+from tests.cli.warm import MODULE, start
+
 PATIENCE = 60.0  # seconds until a test gives up on what must come
-MODULE = (sys.executable, "-m", "graphql_api")
 REPOSITORY = Path(__file__).parent.parent.parent
 
 # Ends itself, as kill -9 would, when it is about to send a statement of this kind.
@@ -107,13 +107,12 @@ class Program:
         number = next(numbers)
         self._out, self._err = folder / f"{number}.out", folder / f"{number}.err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
-            self.process = subprocess.Popen(
+            self.process = start(
                 [str(part) for part in command],
-                cwd=cwd,
-                env=dict(environ if environ is not None else clean_environment()),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
+                cwd,
+                environ if environ is not None else clean_environment(),
+                out.fileno(),
+                err.fileno(),
             )
 
     @property

@@ -19,7 +19,6 @@ import pytest
 
 from graphql_api.localcloud.store import NOT_INSTALLED
 from tests.cli.program import (
-    MODULE,
     REPOSITORY,
     DevStack,
     Program,
@@ -30,6 +29,7 @@ from tests.cli.program import (
     running_dev,
     wait_for,
 )
+from tests.cli.warm import MODULE
 from tests.e2e.client import Client
 from tests.web.conftest import missing
 

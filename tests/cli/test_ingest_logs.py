@@ -18,7 +18,8 @@ from graphql_api.db.engine import Database
 from graphql_api.db.tables import AccessLogRow, FileRow, FileTrafficRow, FileVersionRow, UserRow
 from graphql_api.localcloud.store import SeaweedStore, connect
 from graphql_api.model.ids import ROOT_FOLDER_ID, new_file_id, new_object_key, new_user_id, new_version_id
-from tests.cli.program import DIES, MODULE, Outcome, Program, clean_environment, numbers, outcome, refusal
+from tests.cli.program import DIES, Outcome, Program, clean_environment, numbers, outcome, refusal
+from tests.cli.warm import MODULE
 from tests.edge.logs import SIGNATURE, as_json, name, packed, values, w3c
 from tests.postgres import PostgresCluster
 from tests.world import START

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from tests.cli.program import MODULE, Outcome, clean_environment, outcome, refusal
+from tests.cli.program import Outcome, clean_environment, outcome, refusal
+from tests.cli.warm import MODULE
 from tests.signing.conftest import pem_of
 
 

@@ -12,7 +12,8 @@ from sqlalchemy import func, select
 from graphql_api.db.engine import Database
 from graphql_api.db.tables import AccessRuleRow, AuditEventRow, GroupMemberRow, GroupRow, PolicyStateRow, UserRow
 from graphql_api.policyfile import MAX_BYTES
-from tests.cli.program import DIES, MODULE, Outcome, Program, clean_environment, outcome, refusal
+from tests.cli.program import DIES, Outcome, Program, clean_environment, outcome, refusal
+from tests.cli.warm import MODULE
 
 ISSUER = "https://issuer.test"
 FILE = """\

@@ -31,7 +31,8 @@ from graphql_api.services.upload_wishes import UploadWish
 from graphql_api.settings import Settings
 from graphql_api.storage.bucket import lifecycle_rules, upload_cors_rule
 from tests.agreement import assert_in_agreement
-from tests.cli.program import MODULE, Program, outcome, refusal
+from tests.cli.program import Program, outcome, refusal
+from tests.cli.warm import MODULE
 from tests.e2e.service import Surroundings
 from tests.faults import Answer, FaultyProxy, Hold, Request
 from tests.store import free_port

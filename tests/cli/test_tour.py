@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 from graphql_api.cli.tour import tour
-from tests.cli.program import MODULE, DevStack, Program, clean_environment
+from tests.cli.program import DevStack, Program, clean_environment
+from tests.cli.warm import MODULE
 from tests.web.conftest import missing
 
 

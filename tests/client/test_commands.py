@@ -17,7 +17,8 @@ import pytest
 from graphql_api.cli.transfer import Shown
 from graphql_api.model.finding import Finding
 from tests.agreement import disagreements
-from tests.cli.program import MODULE, DevStack, refusal
+from tests.cli.program import DevStack, refusal
+from tests.cli.warm import MODULE
 from tests.client.conftest import FilesOf, Shell
 from tests.client.test_upload import MIB, SIZE, content, part_numbers
 from tests.e2e.inside import inside

@@ -3,7 +3,8 @@
 import signal
 from pathlib import Path
 
-from tests.cli.program import MODULE, Program, clean_environment
+from tests.cli.program import Program, clean_environment
+from tests.cli.warm import MODULE
 from tests.faults import Hold
 from tests.faults.place import Place, of
 from tests.faults.sender import LARGE, sender

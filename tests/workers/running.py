@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cli.program import MODULE, Program, wait_for
+from tests.cli.program import Program, wait_for
+from tests.cli.warm import MODULE
 from tests.e2e.service import Surroundings
 
 

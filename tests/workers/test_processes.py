@@ -24,7 +24,8 @@ from graphql_api.services.turns import Turn
 from graphql_api.services.upkeep import LEASE as SWEEP_LEASE
 from graphql_api.services.upkeep import Upkeep
 from graphql_api.storage.s3 import S3Store
-from tests.cli.program import MODULE, REPOSITORY, Program, outcome, refusal, wait_for
+from tests.cli.program import REPOSITORY, Program, outcome, refusal, wait_for
+from tests.cli.warm import MODULE
 from tests.contracts.queues import watched
 from tests.contracts.samples import SAMPLES
 from tests.e2e.service import Surroundings
