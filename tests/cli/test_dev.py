@@ -29,7 +29,7 @@ from tests.cli.program import (
     running_dev,
     wait_for,
 )
-from tests.cli.warm import MODULE
+from tests.cli.warm import FROM_NOTHING, MODULE
 from tests.e2e.client import Client
 from tests.web.conftest import missing
 
@@ -303,7 +303,7 @@ def test_a_signal_while_it_starts_is_a_clean_end_too(tmp_path: Path, number: sig
 @needs_proc
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_it_is_loaded_is_a_clean_end_too(tmp_path: Path, number: signal.Signals) -> None:
-    with Program([*MODULE, "dev", "--data", "data", "--port", "0"], tmp_path, cwd=tmp_path) as program:
+    with Program([*FROM_NOTHING, "dev", "--data", "data", "--port", "0"], tmp_path, cwd=tmp_path) as program:
         wait_for(lambda: "cryptography" in Path(f"/proc/{program.pid}/maps").read_text())
         program.tell(number)
         assert program.end() == 0

@@ -24,6 +24,7 @@ from threading import Lock
 from typing import Final, Protocol
 
 MODULE: Final = (sys.executable, "-m", "graphql_api")
+FROM_NOTHING: Final = (sys.executable, "-u", "-m", "graphql_api")  # the same, but never as a fork
 PROGRAM: Final = str(Path(sys.executable).with_name("graphql-api"))
 
 MAX_MESSAGE: Final = 200_000  # bytes: arguments, a folder and an environment
