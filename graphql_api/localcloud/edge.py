@@ -1,7 +1,6 @@
 """A CloudFront distribution on loopback: lets a viewer through only with a valid signature, then fetches and streams.
 
-It caches nothing. One behaviour for all paths: GET and HEAD, a trusted key group, a private S3 origin, the managed
-policy SimpleCORS, and ``response-content-disposition`` and ``-type`` forwarded.
+It caches nothing. All behaviours have GET and HEAD, a private S3 origin and the managed policy SimpleCORS.
 """
 
 import secrets
@@ -19,6 +18,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_api.errors import Unavailable
+from graphql_api.localcloud.behaviours import Behaviour, behaviour_of
 from graphql_api.localcloud.function import EdgeFunction, FunctionFailed
 from graphql_api.localcloud.origin import Origin, OriginBody, OriginRequest, OriginResponse
 from graphql_api.localcloud.refusal import Refusal
@@ -27,7 +27,6 @@ from graphql_api.localcloud.signature import KeyGroup, SignatureVerifier, Viewer
 MAX_URL_LENGTH: Final = 8192  # bytes; CloudFront's quota, which answers 413
 CHUNK_SIZE: Final = 256 * 1024  # bytes; what one download holds in memory, give or take a socket buffer
 
-FORWARDED_QUERY: Final = ("response-content-disposition", "response-content-type")
 _CACHEABLE_METHODS: Final = ("GET", "HEAD")
 _OTHER_METHODS: Final = ("DELETE", "OPTIONS", "PATCH", "POST", "PUT")  # known, but not allowed here
 
@@ -146,32 +145,49 @@ class Edge:
             )
         if method not in _CACHEABLE_METHODS:
             return page(405, "Bad request.")
+        behaviour = behaviour_of(request.path)
+        if behaviour.is_private and (refused := self._refusal(request, headers, method, page)) is not None:
+            return refused
+        try:
+            return _from_origin(await self._fetch(behaviour, request, headers, method), headers, request_id)
+        except Unavailable:
+            return page(502, "CloudFront wasn't able to connect to the origin.")
+
+    def _refusal(
+        self, request: ViewerRequest, headers: Headers, method: str, page: Callable[[int, str], _Answer]
+    ) -> _Answer | None:
+        """What a viewer is told who may not pass. Each request is asked for its signature, cached or not."""
         try:
             self._verifier.verify(request, self._clock())
         except Refusal as refusal:
             return _Answer(403, _EDGE_ERROR, refusal.body)
-        if self._function is not None:
-            try:
-                response = self._function(request, method, dict(headers.items()))
-            except FunctionFailed:
-                return page(503, "The CloudFront function associated with the CloudFront distribution is invalid.")
-            if response is not None:
-                return _Answer(response.status, (*_FROM_FUNCTION, *response.headers), response.body)
+        if self._function is None:
+            return None
         try:
-            return _from_origin(await self._fetch(request, headers, method), headers, request_id)
-        except Unavailable:
-            return page(502, "CloudFront wasn't able to connect to the origin.")
+            response = self._function(request, method, dict(headers.items()))
+        except FunctionFailed:
+            return page(503, "The CloudFront function associated with the CloudFront distribution is invalid.")
+        return (
+            None if response is None else _Answer(response.status, (*_FROM_FUNCTION, *response.headers), response.body)
+        )
 
-    async def _fetch(self, request: ViewerRequest, headers: Headers, method: str) -> OriginResponse:
+    async def _fetch(
+        self, behaviour: Behaviour, request: ViewerRequest, headers: Headers, method: str
+    ) -> OriginResponse:
         try:
             key = unquote(request.path.removeprefix("/"), errors="strict")
         except UnicodeDecodeError:  # a key is UTF-8 text, so this one cannot be there
-            return OriginResponse(403, (), error_code="AccessDenied")
-        query = {name: value for name, value in parse_qsl(request.url.query) if name in FORWARDED_QUERY}
+            return _NO_SUCH_KEY
+        # S3 takes a key as it comes; other stores, and what carries the request to them, walk up the tree at dots, and
+        # would leave the part of it that this behaviour is about.
+        if not {"", ".", ".."}.isdisjoint(key.split("/")):
+            return _NO_SUCH_KEY
+        query = {name: value for name, value in parse_qsl(request.url.query) if name in behaviour.forwarded_query}
         origin_request = OriginRequest(key, dict(headers.items()), query, is_head=method == "HEAD")
         return await anyio.to_thread.run_sync(self._origin.fetch, origin_request)
 
 
+_NO_SUCH_KEY: Final = OriginResponse(403, (), error_code="AccessDenied")
 _FROM_FUNCTION: Final = (("server", "CloudFront"), ("x-cache", "FunctionGeneratedResponse from cloudfront"))
 _EDGE_ERROR: Final = (
     ("server", "CloudFront"),

@@ -21,8 +21,7 @@ EventId = NewType("EventId", str)
 VersionId = NewType("VersionId", str)
 ShareLinkId = NewType("ShareLinkId", str)
 SigningKeyId = NewType("SigningKeyId", str)
-
-
+BundleId = NewType("BundleId", str)
 JobId = NewType("JobId", str)
 
 USER_PREFIX: Final = "user_"
@@ -35,8 +34,7 @@ EVENT_PREFIX: Final = "event_"
 VERSION_PREFIX: Final = "version_"
 SHARE_LINK_PREFIX: Final = "share_"
 SIGNING_KEY_PREFIX: Final = "key_"
-
-
+BUNDLE_PREFIX: Final = "bundle_"
 JOB_PREFIX: Final = "job_"
 
 ROOT_FOLDER_ID: Final = FolderId("folder_" + "0" * 26)
@@ -45,7 +43,10 @@ ROOT_FOLDER_ID: Final = FolderId("folder_" + "0" * 26)
 MAX_ID_LENGTH: Final = 40  # characters; the longest prefix and 26
 
 OBJECT_PREFIX: Final = "o/"
-"""All objects of this product have keys below it; what else a bucket holds is not ours."""
+"""Objects of this product have keys below it; those of bundles below ``BUNDLES_PREFIX``. What else a bucket holds is
+not ours.
+"""
+BUNDLES_PREFIX: Final = "b/"
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _ID: Final = re.compile(rf"[a-z]+_[{_ALPHABET}]+")
@@ -100,6 +101,15 @@ def new_signing_key_id(now: datetime) -> SigningKeyId:
 
 def new_job_id(now: datetime) -> JobId:
     return JobId(JOB_PREFIX + new_ulid(now))
+
+
+def new_bundle_id(now: datetime) -> BundleId:
+    return BundleId(BUNDLE_PREFIX + new_ulid(now))
+
+
+def bundle_prefix(bundle_id: BundleId) -> str:
+    """What the keys of a bundle's objects begin with, and what a grant of it opens: ``b/<ULID>/``."""
+    return f"{BUNDLES_PREFIX}{bundle_id.removeprefix(BUNDLE_PREFIX)}/"
 
 
 def new_object_key(now: datetime) -> str:
