@@ -4,10 +4,14 @@
 // A link says rv=<number>.<mark>.<mark>, with up to 16 marks, inside what is signed. The store has a number for each
 // mark that was revoked; the link is dead if one of these is larger than its own. A link without rv was signed by a
 // service that could not revoke; one whose rv makes no sense was not signed at all.
+//
+// A bundle is opened by one signature for /b/<id>/*, which binds no parameter. Its mark is the end of its id, and as
+// long as the store has it, nothing of the bundle is let through.
 import cf from 'cloudfront';
 
 const FAILURE = 'refuse'; // what becomes of a link when the store cannot be read: 'refuse' or 'allow'
 const RV = /^(0|[1-9][0-9]{0,15})((?:\.[A-Za-z0-9_-]{12}){1,16})$/;
+const BUNDLE = /^\/b\/[0-9a-z]{14}([0-9a-z]{12})\//;
 const NUMBER = /^[1-9][0-9]{0,15}$/;
 
 function refusal(status, why) {
@@ -24,25 +28,33 @@ function refusal(status, why) {
     };
 }
 
-async function handler(event) {
-    const request = event.request;
+// What this request can be revoked by, and the number that its marks may have; null if it cannot have been signed.
+function named(request) {
+    if (request.uri.startsWith('/b/')) {
+        const bundle = BUNDLE.exec(request.uri);
+        return bundle === null ? null : { own: 0, marks: [bundle[1]] };
+    }
     const rv = request.querystring.rv;
     if (rv === undefined) {
-        return request;
+        return { own: 0, marks: [] };
     }
     const said = rv.multiValue === undefined ? RV.exec(rv.value) : null;
+    return said === null ? null : { own: Number(said[1]), marks: said[2].slice(1).split('.') };
+}
+
+async function handler(event) {
+    const request = event.request;
+    const said = named(request);
     if (said === null) {
         return refusal(403, 'LinkRevoked');
     }
-    const own = Number(said[1]);
-    const marks = said[2].slice(1).split('.');
     try {
         const store = cf.kvs();
-        for (let i = 0; i < marks.length; i++) { // one after the other, as CloudFront advises
-            const isThere = await store.exists(marks[i]); // getting what is not there would be an error
+        for (let i = 0; i < said.marks.length; i++) { // one after the other, as CloudFront advises
+            const isThere = await store.exists(said.marks[i]); // getting what is not there would be an error
             if (isThere) {
-                const number = await store.get(marks[i]);
-                if (!NUMBER.test(number) || Number(number) > own) {
+                const number = await store.get(said.marks[i]);
+                if (!NUMBER.test(number) || Number(number) > said.own) {
                     return refusal(403, 'LinkRevoked');
                 }
             }

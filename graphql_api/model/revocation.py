@@ -12,7 +12,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple, NewType
 
-from graphql_api.model.ids import FileId, FolderId, UserId
+from graphql_api.model.ids import BundleId, FileId, FolderId, UserId
 
 Mark = NewType("Mark", str)
 """A thing's name at the edge: 12 characters of ``A-Za-z0-9-_``."""
@@ -34,6 +34,11 @@ MAX_IN_FORCE: Final = 100_000
 def mark_of(id_: str) -> Mark:
     """72 bits of the id's hash: short, never that of two things, and nothing to those who do not know the id."""
     return Mark(urlsafe_b64encode(blake2b(id_.encode(), digest_size=9).digest()).decode())
+
+
+def bundle_mark(bundle_id: BundleId) -> Mark:
+    """The last 60 bits of the id, which the edge reads from the path: what opens a bundle binds no parameter."""
+    return Mark(bundle_id[-12:])
 
 
 class Markable(NamedTuple):

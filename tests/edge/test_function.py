@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
@@ -13,8 +14,8 @@ from graphql_api.edge.function import MAX_SIZE, revocation_function
 from graphql_api.errors import ConfigurationError, Unavailable
 from graphql_api.localcloud.function import EdgeFunction, FunctionFailed, event_of
 from graphql_api.localcloud.signature import ViewerRequest
-from graphql_api.model.ids import FileId, FolderId
-from graphql_api.model.revocation import MAX_MARKS, mark_of, parameter_of
+from graphql_api.model.ids import FileId, FolderId, bundle_prefix, new_bundle_id
+from graphql_api.model.revocation import MAX_MARKS, bundle_mark, mark_of, parameter_of
 from tests.web.conftest import tool
 
 FILE, FOLDER, PERSON = mark_of("file_1"), mark_of("folder_1"), mark_of("user_1")
@@ -35,8 +36,24 @@ class Store:
         return self._items.get(key)
 
 
-# query string, store, status; 200: the request goes on
+BUNDLE = new_bundle_id(datetime(2026, 12, 1, tzinfo=UTC))
+INDEX = f"/{bundle_prefix(BUNDLE)}index.m3u8"
+BUNDLES: Final[Mapping[str, tuple[str, dict[str, str], int]]] = {
+    "a bundle": (INDEX, {}, 200),
+    "a bundle beside one that is revoked": (INDEX, {bundle_mark(BUNDLE)[:-1] + "~": "1"}, 200),
+    "a bundle that is revoked": (INDEX, {bundle_mark(BUNDLE): "1"}, 403),
+    "a bundle's segment": (f"/{bundle_prefix(BUNDLE)}video/1.m4s", {bundle_mark(BUNDLE): "1"}, 403),
+    "a bundle says it is newer": (f"{INDEX}?rv=9.{FILE}", {bundle_mark(BUNDLE): "1"}, 403),
+    "a bundle says what it is not": (f"{INDEX}?rv=9", {}, 200),
+    "no bundle": ("/b/x/index.m3u8", {}, 403),
+    "a bundle's parent": (f"/{bundle_prefix(BUNDLE)}"[:-1], {}, 403),
+    "a bundle in capitals": (INDEX.upper().replace("/B/", "/b/"), {}, 403),
+    "the store cannot be read for a bundle": (INDEX, {BROKEN: bundle_mark(BUNDLE)}, 503),
+}
+
+# address or query string, store, status; 200: the request goes on
 CASES: Final[Mapping[str, tuple[str, dict[str, str], int]]] = {
+    **BUNDLES,
     "nothing is revoked": (f"rv=0.{FILE}.{FOLDER}", {}, 200),
     "something else is": (f"rv=0.{FILE}.{FOLDER}", {mark_of("file_2"): "9"}, 200),
     "the file is": (f"rv=0.{FILE}.{FOLDER}", {FILE: "1"}, 403),
@@ -71,11 +88,14 @@ CASES: Final[Mapping[str, tuple[str, dict[str, str], int]]] = {
     "the store cannot be read": (f"rv=7.{FILE}", {BROKEN: FILE}, 503),
     "the store fails after a revoked mark": (f"rv=0.{FILE}.{FOLDER}", {FILE: "1", BROKEN: FOLDER}, 403),
 }
-FIXED = {"the store cannot be read": 200}  # where the operator prefers that links open
+FIXED = dict.fromkeys(
+    ["the store cannot be read", "the store cannot be read for a bundle"], 200
+)  # where the operator prefers that links open
 
 
 def request_of(query: str) -> ViewerRequest:
-    return ViewerRequest("https", "cdn.test", "/o/1", query, "a=1", "192.0.2.7")
+    path, _, query = query.partition("?") if query.startswith("/") else ("/o/1", "", query)
+    return ViewerRequest("https", "cdn.test", path, query, "a=1", "192.0.2.7")
 
 
 @pytest.mark.parametrize("failure", ["refuse", "allow"])
