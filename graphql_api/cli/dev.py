@@ -23,11 +23,11 @@ from graphql_api.cli.state import Kept, kept_secrets, key_group, state_folder, w
 from graphql_api.cli.tour import tour
 from graphql_api.db.engine import Database
 from graphql_api.db.migration import migrate
-from graphql_api.edge.function import revocation_function
+from graphql_api.edge.function import presentation_function, revocation_function
 from graphql_api.errors import ConfigurationError
 from graphql_api.localcloud.access_log import AccessLog, LoggedEdge
 from graphql_api.localcloud.edge import create_edge
-from graphql_api.localcloud.function import EdgeFunction
+from graphql_api.localcloud.function import EdgeFunction, ResponseFunction
 from graphql_api.localcloud.key_group import KeyGroupFolder
 from graphql_api.localcloud.key_value_store import KeyValueStore, create_key_value_store_api
 from graphql_api.localcloud.origin import S3Origin
@@ -126,7 +126,9 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
         group = KeyGroupFolder(key_group(folder, key.key_id, key.public_pem()))
         revoked = KeyValueStore(folder / "revocations.json")
         function = EdgeFunction(revocation_function(failure=settings.edge_store_failure), revoked)
-        edge = LoggedEdge(create_edge(settings.cdn_base_url, group, origin, utc_now, function), access_log)
+        presentation = ResponseFunction(presentation_function())
+        distribution = create_edge(settings.cdn_base_url, group, origin, utc_now, function, presentation)
+        edge = LoggedEdge(distribution, access_log)
         control = create_key_value_store_api(revoked, EDGE_STORE_ARN, control_key)
         ready = Run(
             graphql=f"{_address(api_socket)}/graphql",

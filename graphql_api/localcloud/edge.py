@@ -1,11 +1,12 @@
 """A CloudFront distribution on loopback: lets a viewer through only with a valid signature, then fetches and streams.
 
-It caches nothing. All behaviours have GET and HEAD, a private S3 origin and the managed policy SimpleCORS.
+All behaviours have GET and HEAD, a private S3 origin, the cache, the managed policy SimpleCORS, and the function for
+viewer responses.
 """
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -19,7 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_api.errors import Unavailable
 from graphql_api.localcloud.behaviours import Behaviour, behaviour_of
-from graphql_api.localcloud.function import EdgeFunction, FunctionFailed
+from graphql_api.localcloud.cache import MAX_OBJECT, Cache, CacheKey
+from graphql_api.localcloud.function import EdgeFunction, FunctionFailed, ResponseFunction
 from graphql_api.localcloud.origin import Origin, OriginBody, OriginRequest, OriginResponse
 from graphql_api.localcloud.refusal import Refusal
 from graphql_api.localcloud.signature import KeyGroup, SignatureVerifier, ViewerRequest
@@ -68,18 +70,24 @@ def create_edge(
     origin: Origin,
     clock: Callable[[], datetime],
     function: EdgeFunction | None = None,
+    presentation: ResponseFunction | None = None,
+    cache: Cache | None = None,
 ) -> ASGIApp:
     """The edge as an ASGI app for a server at ``base_url`` (scheme, host and port as viewers write them).
 
     ``trusted_keys`` maps key id to SPKI PEM, or is a group that may change; ``clock`` gives aware time. The viewer's
     address is the socket's peer. ``function``: run for each request that a signature lets through. Run uvicorn with
     ``server_header=False``, or there are two, and with ``proxy_headers=False``, or a viewer on this machine can pass
-    for any address by sending ``X-Forwarded-For``.
+    for any address by sending ``X-Forwarded-For``. ``presentation``: run for each answer that holds a
+    file, or says that it is the same; ``cache``: one of its own if None.
 
     Raises: ConfigurationError: a key that CloudFront would not take.
     """
     url = urlsplit(base_url)
-    return Edge(url.scheme, url.netloc, SignatureVerifier(trusted_keys), origin, clock, function)
+    verifier = SignatureVerifier(trusted_keys)
+    return Edge(
+        url.scheme, url.netloc, verifier, origin, clock, function, presentation, Cache() if cache is None else cache
+    )
 
 
 class Edge:
@@ -92,7 +100,9 @@ class Edge:
         verifier: SignatureVerifier,
         origin: Origin,
         clock: Callable[[], datetime],
-        function: EdgeFunction | None = None,
+        function: EdgeFunction | None,
+        presentation: ResponseFunction | None,
+        cache: Cache,
     ) -> None:
         self._scheme = scheme
         self._host = host
@@ -100,6 +110,8 @@ class Edge:
         self._origin = origin
         self._clock = clock
         self._function = function
+        self._presentation = presentation
+        self._cache = cache
         self._via = f"1.1 {secrets.token_hex(16)}.cloudfront.net (CloudFront)"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,7 +123,7 @@ class Edge:
         answer = await self._answer(scope, headers, request_id)
         sent = [*answer.headers, ("via", self._via), ("x-amz-cf-id", request_id)]
         is_head = scope["method"] == "HEAD"
-        if isinstance(answer.body, bytes) and answer.body:
+        if isinstance(answer.body, bytes) and answer.body and not any(name == "content-length" for name, _ in sent):
             sent.append(("content-length", str(len(answer.body))))
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent]
         start = {"type": "http.response.start", "status": answer.status, "headers": raw}
@@ -149,9 +161,16 @@ class Edge:
         if behaviour.is_private and (refused := self._refusal(request, headers, method, page)) is not None:
             return refused
         try:
-            return _from_origin(await self._fetch(behaviour, request, headers, method), headers, request_id)
+            answer = await self._fetch(behaviour, request, headers, method, request_id)
         except Unavailable:
             return page(502, "CloudFront wasn't able to connect to the origin.")
+        if self._presentation is None or answer.status >= 400:  # for which CloudFront runs no function
+            return answer
+        try:
+            presented = self._presentation(request, method, dict(headers.items()), answer.status, answer.headers)
+        except FunctionFailed:
+            return page(503, "The CloudFront function associated with the CloudFront distribution is invalid.")
+        return replace(answer, headers=presented)
 
     def _refusal(
         self, request: ViewerRequest, headers: Headers, method: str, page: Callable[[int, str], _Answer]
@@ -172,19 +191,63 @@ class Edge:
         )
 
     async def _fetch(
-        self, behaviour: Behaviour, request: ViewerRequest, headers: Headers, method: str
-    ) -> OriginResponse:
-        try:
-            key = unquote(request.path.removeprefix("/"), errors="strict")
-        except UnicodeDecodeError:  # a key is UTF-8 text, so this one cannot be there
-            return _NO_SUCH_KEY
-        # S3 takes a key as it comes; other stores, and what carries the request to them, walk up the tree at dots, and
-        # would leave the part of it that this behaviour is about.
-        if not {"", ".", ".."}.isdisjoint(key.split("/")):
-            return _NO_SUCH_KEY
-        query = {name: value for name, value in parse_qsl(request.url.query) if name in behaviour.forwarded_query}
+        self, behaviour: Behaviour, request: ViewerRequest, headers: Headers, method: str, request_id: str
+    ) -> _Answer:
+        asked = dict(parse_qsl(request.url.query))
+        query = {name: asked[name] for name in behaviour.forwarded_query if name in asked}
+        cache_key = CacheKey(request.path, tuple(query.items()))
+        cached = self._cache.find(cache_key, method, headers, self._clock())
+        if cached is not None:
+            response = OriginResponse(cached.status, cached.headers, error_code=cached.error_code)
+            answer = _from_origin(response, headers, request_id, "Hit from cloudfront")
+            return answer if cached.error_code else replace(answer, body=cached.body)
+        key = _key(request.path)
+        if key is None:
+            return _from_origin(_NO_SUCH_KEY, headers, request_id)
         origin_request = OriginRequest(key, dict(headers.items()), query, is_head=method == "HEAD")
-        return await anyio.to_thread.run_sync(self._origin.fetch, origin_request)
+        response = await anyio.to_thread.run_sync(self._origin.fetch, origin_request)
+        answer = _from_origin(response, headers, request_id)
+        length = dict(response.headers).get("content-length", "")
+        if response.status != 200 or response.body is None or not length or int(length) > MAX_OBJECT:
+            return answer
+        keep = partial(self._cache.put, cache_key, response, now=self._clock())
+        return replace(answer, body=_Recorded(response.body, int(length), keep))
+
+
+def _key(path: str) -> str | None:
+    """The object's; None: none can have it."""
+    try:
+        key = unquote(path.removeprefix("/"), errors="strict")
+    except UnicodeDecodeError:  # a key is UTF-8 text
+        return None
+    # S3 takes a key as it comes; other stores, and what carries the request to them, walk up the tree at dots, and
+    # would leave the part of it that the behaviour is about.
+    return None if not {"", ".", ".."}.isdisjoint(key.split("/")) else key
+
+
+class _Recorded:
+    """A body that is kept once it is whole."""
+
+    def __init__(self, body: OriginBody, length: int, keep: Callable[[bytes], None]) -> None:
+        self._body = body
+        self._length = length
+        self._keep = keep
+        self._read = bytearray()
+
+    def read(self, size: int) -> bytes:
+        """See ``OriginBody.read``."""
+        chunk = self._body.read(size)
+        self._read += chunk
+        return chunk
+
+    def close(self) -> None:
+        """See ``OriginBody.close``."""
+        self._body.close()
+
+    def keep_if_whole(self) -> None:
+        """To be asked before the last bytes are sent: whoever has them may ask again at once."""
+        if len(self._read) == self._length:
+            self._keep(bytes(self._read))
 
 
 _NO_SUCH_KEY: Final = OriginResponse(403, (), error_code="AccessDenied")
@@ -201,8 +264,11 @@ def _page(request_id: str, status: int, reason: str) -> _Answer:
     return _Answer(status, headers, _PAGE.format(status=status, reason=reason, request_id=request_id).encode())
 
 
-def _from_origin(response: OriginResponse, headers: Headers, request_id: str) -> _Answer:
-    cache = "Miss from cloudfront" if response.error_code is None else "Error from cloudfront"
+def _from_origin(
+    response: OriginResponse, headers: Headers, request_id: str, cache: str = "Miss from cloudfront"
+) -> _Answer:
+    if response.error_code is not None:
+        cache = "Error from cloudfront"
     added = [("server", "AmazonS3"), ("x-cache", cache)]
     if "origin" in headers:  # the managed response headers policy SimpleCORS
         added.append(("access-control-allow-origin", "*"))
@@ -232,6 +298,8 @@ async def _stream(start: dict[str, object], body: OriginBody, receive: Receive, 
         try:
             await send(start)
             while chunk := await anyio.to_thread.run_sync(body.read, CHUNK_SIZE):
+                if isinstance(body, _Recorded):
+                    body.keep_if_whole()
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         finally:

@@ -1,4 +1,4 @@
-"""CloudFront Functions: the text that would be deployed, run in a JavaScript engine for each viewer's request.
+"""CloudFront Functions: the text that would be deployed, run in a JavaScript engine for each request or response.
 
 The engine is QuickJS, which knows more of the language than ``cloudfront-js-2.0``; a test looks that the text does not
 use it. The module ``cloudfront`` is a stand-in with the three methods of a key value store that the guide has.
@@ -42,10 +42,13 @@ _CLOUDFRONT: Final = """{
 }"""
 _RUN: Final = """(handler, event) => {
     outcome = null;
-    handler(JSON.parse(event)).then(
+    Promise.resolve(handler(JSON.parse(event))).then(
         (value) => { outcome = JSON.stringify({ value: value }); },
         (error) => { outcome = JSON.stringify({ error: String(error) }); });
 }"""
+
+
+Pairs = tuple[tuple[str, str], ...]
 
 
 class KeyValues(Protocol):
@@ -64,7 +67,7 @@ class FunctionResponse:
     """What the function answers itself."""
 
     status: int
-    headers: tuple[tuple[str, str], ...]
+    headers: Pairs
     body: bytes
 
 
@@ -73,12 +76,54 @@ class EdgeFunction:
 
     def __init__(self, text: str, store: KeyValues) -> None:
         """Raises: ConfigurationError: it is not the text of a function."""
+        self._deployed = _Deployed(text, store)
+
+    def __call__(self, request: ViewerRequest, method: str, headers: Mapping[str, str]) -> FunctionResponse | None:
+        """The function's own answer; None: the request goes on. Raises: FunctionFailed."""
+        event = event_of(request, method, headers)
+        value = self._deployed.run(event)
+        if value == event["request"]:
+            return None
+        if not isinstance(value, dict) or not isinstance(value.get("statusCode"), int):
+            raise FunctionFailed("it returned neither the request nor a response")
+        return FunctionResponse(value["statusCode"], _pairs(value), str(value.get("body", "")).encode())
+
+
+class ResponseFunction:
+    """A viewer response function, which changes headers. Not for several threads."""
+
+    def __init__(self, text: str) -> None:
+        """Raises: ConfigurationError: it is not the text of a function."""
+        self._deployed = _Deployed(text)
+
+    def __call__(
+        self, request: ViewerRequest, method: str, headers: Mapping[str, str], status: int, sent: Pairs
+    ) -> Pairs:
+        """The headers to send instead of ``sent``. Raises: FunctionFailed."""
+        event = event_of(request, method, headers)
+        event["context"]["eventType"] = "viewer-response"
+        event["response"] = {
+            "statusCode": status,
+            "headers": {name.lower(): {"value": value} for name, value in sent},
+            "cookies": {},
+        }
+        value = self._deployed.run(event)
+        if not isinstance(value, dict) or value.get("statusCode") != status or "body" in value:
+            raise FunctionFailed("it returned another response")
+        return _pairs(value)
+
+
+class _Deployed:
+    """A function's text in an engine of its own; with a store it has to import what reads it."""
+
+    def __init__(self, text: str, store: KeyValues | None = None) -> None:
         head, imported, body = text.partition(IMPORT)
         self._context = quickjs.Context()
-        self._context.add_callable("read", lambda key: _read(store, key))
         try:
-            if not imported:
-                raise quickjs.JSException("it does not import cloudfront")
+            if bool(imported) is not (store is not None):
+                raise quickjs.JSException("it does not import cloudfront" if store else "it has no store to import")
+            if store is not None:
+                self._context.add_callable("read", lambda key: _read(store, key))
             self._context.eval("var outcome, console = { log: () => undefined }")
             # A function's text is a module, of which QuickJS would have to load the import from somewhere.
             deployed = self._context.eval(f"(cf) => {{ 'use strict'; {head}{body}\nreturn handler; }}")
@@ -87,9 +132,8 @@ class EdgeFunction:
         except quickjs.JSException as error:
             raise ConfigurationError(f"The edge's function cannot be run: {error}") from None
 
-    def __call__(self, request: ViewerRequest, method: str, headers: Mapping[str, str]) -> FunctionResponse | None:
-        """The function's own answer; None: the request goes on. Raises: FunctionFailed."""
-        event = event_of(request, method, headers)
+    def run(self, event: Mapping[str, Any]) -> Any:
+        """What it returns. Raises: FunctionFailed."""
         try:
             self._run(self._handler, json.dumps(event))
             while self._context.execute_pending_job():
@@ -99,13 +143,11 @@ class EdgeFunction:
         outcome = json.loads(self._context.get("outcome") or "{}")
         if "value" not in outcome:
             raise FunctionFailed(outcome.get("error", "it did not come to an end"))
-        value = outcome["value"]
-        if value == event["request"]:
-            return None
-        if not isinstance(value, dict) or not isinstance(value.get("statusCode"), int):
-            raise FunctionFailed("it returned neither the request nor a response")
-        sent = tuple((name, str(header["value"])) for name, header in value.get("headers", {}).items())
-        return FunctionResponse(value["statusCode"], sent, str(value.get("body", "")).encode())
+        return outcome["value"]
+
+
+def _pairs(response: Mapping[str, Any]) -> Pairs:
+    return tuple((name, str(header["value"])) for name, header in response.get("headers", {}).items())
 
 
 def _read(store: KeyValues, key: str) -> str | Literal[False] | None:

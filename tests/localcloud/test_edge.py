@@ -127,7 +127,7 @@ async def test_conditions(viewer: httpx.AsyncClient) -> None:
         again = await viewer.get(SIGNER.canned(URL), headers=header)
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["ETag"] == first.headers["ETag"]
-        assert again.headers["X-Cache"] == "Miss from cloudfront"
+        assert again.headers["X-Cache"] == "Hit from cloudfront"
     changed = await viewer.get(SIGNER.canned(URL), headers={"If-Match": '"another"'})
     assert changed.status_code == 412
     assert (await viewer.get(SIGNER.canned(URL), headers={"If-Modified-Since": "lately"})).status_code == 200
