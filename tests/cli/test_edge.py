@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from graphql_api.edge.function import revocation_function
+from graphql_api.edge.function import presentation_function, revocation_function
 from tests.cli.program import clean_environment, outcome
 
 
@@ -27,3 +27,8 @@ def test_another_way_is_a_fault_in_one_line(tmp_path: Path, value: str) -> None:
     status, out, err = printed(tmp_path, GRAPHQL_API_EDGE_STORE_FAILURE=value)
     assert (status, out) == (1, "")
     assert err == "graphql-api: GRAPHQL_API_EDGE_STORE_FAILURE: should be 'refuse' or 'allow'\n"
+
+
+def test_the_one_for_responses_needs_no_settings(tmp_path: Path) -> None:
+    done = outcome(["edge", "function", "--response"], tmp_path, environ=clean_environment())
+    assert (done.status, done.out, done.err) == (0, presentation_function(), "")

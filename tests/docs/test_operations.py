@@ -16,7 +16,8 @@ from botocore.validate import ParamValidator
 
 from graphql_api.edge.cloudfront_logs import FIELDS as LOG_FIELDS
 from graphql_api.localcloud.access_log import MAX_WAIT
-from graphql_api.localcloud.edge import FORWARDED_QUERY
+from graphql_api.localcloud.behaviours import BEHAVIOURS
+from graphql_api.localcloud.cache import DEFAULT_TTL, MAX_TTL, MIN_TTL
 from graphql_api.scanning.clamd import TIMEOUT
 from graphql_api.services.sniffing import SNIFFED_BYTES
 from graphql_api.settings import Settings
@@ -115,8 +116,10 @@ def test_the_lifecycle_is_the_one_of_the_local_bucket() -> None:
 
 
 def test_the_cache_key_has_what_links_carry() -> None:
-    parameters = json.loads(JSON["cache-policy.json"])["ParametersInCacheKeyAndForwardedToOrigin"]
-    assert parameters["QueryStringsConfig"]["QueryStrings"]["Items"] == list(FORWARDED_QUERY)
+    policy = json.loads(JSON["cache-policy.json"])
+    parameters = policy["ParametersInCacheKeyAndForwardedToOrigin"]
+    assert parameters["QueryStringsConfig"]["QueryStrings"]["Items"] == list(BEHAVIOURS[-1].forwarded_query)
+    assert (policy["MinTTL"], policy["DefaultTTL"], policy["MaxTTL"]) == (MIN_TTL, DEFAULT_TTL, MAX_TTL)
 
 
 def test_both_policies_cover_the_keys_that_objects_have() -> None:

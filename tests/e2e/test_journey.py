@@ -211,16 +211,18 @@ def slow_put(target: Target) -> socket.socket:
     return connection
 
 
-def test_what_is_deleted_is_gone_for_old_links_too(alice: Client) -> None:
+def test_what_is_deleted_is_gone_for_old_links_too_but_for_what_the_edge_has_kept(alice: Client) -> None:
     file = alice.upload("deleted.txt", "text/plain", b"deleted")
     url = file["signedUrl"]["url"]
-    assert alice.get(url).status_code == 200
+    as_another = alice.link(file["id"], filename="another.txt")
+    assert alice.get(as_another).status_code == 200
     deleted = alice.ask(
         "mutation ($id: ID!) { deleteFiles(input: {fileIds: [$id]}) { results { deletedFileId } } }", id=file["id"]
     )
     assert deleted["deleteFiles"]["results"] == [{"deletedFileId": file["id"]}]
 
     def refused() -> bool:
-        return alice.get(url).status_code == 403
+        return alice.plain.head(url).status_code == 403  # of which the edge keeps nothing
 
     wait_for(refused)
+    assert alice.get(as_another).headers["X-Cache"] == "Hit from cloudfront"

@@ -1,4 +1,4 @@
-"""The function file, run over a table of requests in the local edge's engine and in Node. What ships is what is run."""
+"""The functions' files, run over tables of requests in the local edge's engine and in Node. What ships is run."""
 
 import json
 import re
@@ -10,11 +10,12 @@ from typing import Final, Literal
 
 import pytest
 
-from graphql_api.edge.function import MAX_SIZE, revocation_function
+from graphql_api.edge.function import MAX_SIZE, presentation_function, revocation_function
 from graphql_api.errors import ConfigurationError, Unavailable
-from graphql_api.localcloud.function import EdgeFunction, FunctionFailed, event_of
+from graphql_api.localcloud.function import EdgeFunction, FunctionFailed, ResponseFunction, event_of
 from graphql_api.localcloud.signature import ViewerRequest
 from graphql_api.model.ids import FileId, FolderId, bundle_prefix, new_bundle_id
+from graphql_api.model.media_type import is_active
 from graphql_api.model.revocation import MAX_MARKS, bundle_mark, mark_of, parameter_of
 from tests.web.conftest import tool
 
@@ -155,8 +156,9 @@ def test_it_asks_for_each_mark_once_and_for_nothing_else() -> None:
 
 
 def test_it_is_small_enough() -> None:
-    assert len(revocation_function(failure="refuse").encode()) <= MAX_SIZE
-    assert revocation_function(failure="refuse").isascii()
+    for text in (revocation_function(failure="refuse"), presentation_function()):
+        assert len(text.encode()) <= MAX_SIZE
+        assert text.isascii()
 
 
 def test_the_setting_is_filled_in() -> None:
@@ -185,8 +187,9 @@ NOT_IN_THE_RUNTIME: Final = {
 @pytest.mark.parametrize("feature", NOT_IN_THE_RUNTIME)
 def test_it_uses_nothing_that_the_runtime_has_not(feature: str) -> None:
     """Source: CloudFront developer guide, "JavaScript runtime 2.0 features for CloudFront Functions"."""
-    code = re.sub(r"(^|\s)//.*", "", revocation_function(failure="refuse"))
-    assert not re.search(NOT_IN_THE_RUNTIME[feature], code, re.MULTILINE)
+    for text in (revocation_function(failure="refuse"), presentation_function()):
+        code = re.sub(r"(^|\s)//.*", "", text)
+        assert not re.search(NOT_IN_THE_RUNTIME[feature], code, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -212,6 +215,67 @@ def test_a_function_that_does_what_ours_must_not_has_failed(body: str) -> None:
     text = f"import cf from 'cloudfront';\nasync function handler(event) {{ {body}; }}"
     with pytest.raises(FunctionFailed):
         EdgeFunction(text, Store({}))(request_of(""), "GET", {})
+
+
+KEPT: Final = {"cache-control": "private, max-age=86400, immutable", "x-content-type-options": "nosniff"}
+SANDBOX: Final = {"content-security-policy": "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"}
+# what the store says, what is said besides
+PRESENTED: Final[Mapping[str, tuple[dict[str, str], dict[str, str]]]] = {
+    "a picture": ({"content-type": "image/png", "etag": '"1"'}, KEPT),
+    "a document": ({"content-type": "application/pdf"}, KEPT),
+    "no type": ({}, KEPT),
+    "what says it itself": ({"cache-control": "no-store"}, {"x-content-type-options": "nosniff"}),
+    "a page": ({"content-type": "text/html"}, KEPT | SANDBOX),
+    "a page in capitals": ({"content-type": "Text/HTML ; charset=utf-8"}, KEPT | SANDBOX),
+    "a drawing": ({"content-type": "image/svg+xml"}, KEPT | SANDBOX),
+    "XML": ({"content-type": "application/xml"}, KEPT | SANDBOX),
+    "XML as text": ({"content-type": "text/xml;charset=x"}, KEPT | SANDBOX),
+    "a feed": ({"content-type": "application/atom+xml"}, KEPT | SANDBOX),
+    "a type that has xml in its parameters": ({"content-type": "text/plain; a=b+xml"}, KEPT),
+    "a page whose text has a policy": (
+        {"content-type": "text/html", "content-security-policy": "default-src *"},
+        KEPT | SANDBOX,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PRESENTED)
+@pytest.mark.parametrize("status", [200, 206, 304])
+def test_files_are_presented_so_that_nothing_in_them_runs(case: str, status: int) -> None:
+    sent, added = PRESENTED[case]
+    presented = ResponseFunction(presentation_function())(request_of(""), "GET", {}, status, tuple(sent.items()))
+    assert dict(presented) == sent | added
+    assert is_active(sent.get("content-type", "").lower()) is ("content-security-policy" in added)
+
+
+def test_node_presents_them_in_the_same_way(tmp_path: Path) -> None:
+    (tmp_path / "function.mjs").write_text(presentation_function() + "export { handler };\n")
+    events = []
+    for sent, _ in PRESENTED.values():
+        event = event_of(request_of(""), "GET", {})
+        event["response"] = {"statusCode": 200, "headers": {name: {"value": value} for name, value in sent.items()}}
+        events.append([event, {}])
+    command = [tool("node"), str(Path(__file__).parent / "run_function.mjs"), str(tmp_path / "function.mjs")]
+    ran = subprocess.run(command, input=json.dumps(events), capture_output=True, text=True, timeout=60, check=True)
+    for (case, (sent, added)), outcome in zip(PRESENTED.items(), json.loads(ran.stdout), strict=True):
+        headers = outcome["value"]["headers"]
+        assert {name: header["value"] for name, header in headers.items()} == sent | added, case
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["throw new Error('no')", "return null", "event.response.statusCode = 500; return event.response"],
+    ids=["throws", "returns nothing", "changes the status"],
+)
+def test_a_response_function_that_does_what_ours_must_not_has_failed(body: str) -> None:
+    function = ResponseFunction(f"function handler(event) {{ {body}; }}")
+    with pytest.raises(FunctionFailed):
+        function(request_of(""), "GET", {}, 200, ())
+
+
+def test_a_response_function_has_no_store() -> None:
+    with pytest.raises(ConfigurationError, match="cannot be run"):
+        ResponseFunction(revocation_function(failure="refuse"))
 
 
 def test_links_are_written_as_it_reads_them() -> None:
