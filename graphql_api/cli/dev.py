@@ -127,7 +127,9 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
         revoked = KeyValueStore(folder / "revocations.json")
         function = EdgeFunction(revocation_function(failure=settings.edge_store_failure), revoked)
         presentation = ResponseFunction(presentation_function())
-        distribution = create_edge(settings.cdn_base_url, group, origin, utc_now, function, presentation)
+        distribution = create_edge(
+            settings.cdn_base_url, group, origin, utc_now, function, presentation, cookie_origins=settings.cors_origins
+        )
         edge = LoggedEdge(distribution, access_log)
         control = create_key_value_store_api(revoked, EDGE_STORE_ARN, control_key)
         ready = Run(
