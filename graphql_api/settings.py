@@ -257,6 +257,12 @@ class Settings(BaseSettings):
     """Address ranges whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`; comma list."""
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(setting_values.cors_origin)], ...], CommaList] = ()
     """Web origins whose pages may call the API, such as `https://app.example.com`; comma list."""
+    operation_time_limit: Annotated[timedelta, _seconds(1, 600)] = Field(
+        default=timedelta(seconds=30), alias=f"{PREFIX}OPERATION_SECONDS"
+    )
+    """After how long a query or mutation is given up and answered with 503; 1 to 600."""
+    graphql_http_edition: Literal["2025", "2026"] = "2025"
+    """Which statuses GraphQL over HTTP has: those that clients know, or those of its first edition (September 2026)."""
     graphiql: bool = True
     """Whether a browser that opens the GraphQL address is shown GraphiQL."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)] = "INFO"
