@@ -17,6 +17,7 @@ from graphql_api.services import Services
 from graphql_api.services.accounts import Accounts
 from graphql_api.services.admission import Admission
 from graphql_api.services.audit_log import AuditLog
+from graphql_api.services.bundles import Bundles
 from graphql_api.services.clock import Clock, utc_now
 from graphql_api.services.completion import Completion
 from graphql_api.services.count_comparison import CountCheck
@@ -154,6 +155,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
     services = Services(
         accounts=accounts,
         audit_log=AuditLog(database, standings, clock, retention=settings.audit_retention or None),
+        bundles=Bundles(database, standings, accounts, clock, limits, admission),
         completion=completion,
         delivery=delivery,
         files=Files(database, standings, upkeep, clock, cursor_seal, admission),

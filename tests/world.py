@@ -24,6 +24,7 @@ from graphql_api.services import Services
 from graphql_api.services.accounts import Accounts
 from graphql_api.services.admission import Admission
 from graphql_api.services.audit_log import AuditLog
+from graphql_api.services.bundles import Bundles
 from graphql_api.services.canary import Canary
 from graphql_api.services.completion import Completion
 from graphql_api.services.delivery import Delivery
@@ -186,6 +187,7 @@ class World:
         self.services = Services(
             accounts=accounts,
             audit_log=AuditLog(self.database, self.standings, self.clock, retention=timedelta(days=400)),
+            bundles=Bundles(self.database, self.standings, accounts, self.clock, limits, admission),
             completion=completion,
             delivery=delivery,
             files=Files(self.database, self.standings, upkeep, self.clock, CURSOR_SEAL, admission),

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
 from graphql_api.db.among import among, texts
+from graphql_api.db.bundles import delete_bundles
 from graphql_api.db.listing import count_files, list_files
 from graphql_api.db.notes import insert_words, replace_words
 from graphql_api.db.pages import COLUMNS
@@ -204,5 +205,6 @@ async def delete_files(connection: AsyncConnection, ids: Collection[FileId]) -> 
     (``usage.of_going``), and given up uploads of further ones. The caller holds their locks.
     """
     gone = await delete_rules_on(connection, ids)
+    await delete_bundles(connection, ids)
     await connection.execute(delete(FileRow).where(among(FileRow.id, texts("ids"))), {"ids": list(ids)})
     return gone

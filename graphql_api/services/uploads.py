@@ -179,11 +179,13 @@ class Uploads:
 
     async def abort(self, principal: Principal, upload_id: UploadId) -> Upload:
         """Give up an upload; its bytes are removed. Idempotent; an upload that failed or expired is returned as it is.
+        With an entry of a bundle the whole bundle is given up, as long as it is not a file.
 
         Raises: NotFound. UploadStateConflict: it has become a file, or its bytes are being judged. Unavailable.
         """
         upload = await self.get(principal, upload_id)
-        if upload.status is UploadStatus.PENDING:
+        is_entry = upload.status is UploadStatus.PROCESSING and upload.bundle_id is not None
+        if upload.status is UploadStatus.PENDING or is_entry:
             ended = await self._upkeep.end(upload, UploadStatus.ABORTED)
             upload = ended or await self.get(principal, upload_id)
         if upload.status in (UploadStatus.COMPLETED, UploadStatus.PROCESSING):
