@@ -41,7 +41,10 @@ class UploadFingerprint:
 class Upload(Node, Timestamped):
     status: UploadStatus = strawberry.field(description="Where it stands.")
     method: UploadMethod = strawberry.field(description="How the bytes are to be sent.")
-    filename: str = strawberry.field(description="Name the file will have; one that gets a new version keeps its own.")
+    filename: str = strawberry.field(
+        description="Name the file will have; one that gets a new version keeps its own. Of an entry of a bundle, its "
+        "path."
+    )
     size: ByteSize = strawberry.field(description="Announced length.")
     content_type: str = strawberry.field(description="Announced media type.")
     part_size: ByteSize | None = strawberry.field(

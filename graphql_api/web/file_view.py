@@ -12,13 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from graphql_api.errors import NotFound, Unauthenticated
+from graphql_api.errors import Conflict, NotFound, Unauthenticated
+from graphql_api.model.bundle import is_bundle_key
+from graphql_api.model.delivery import LinkWish
 from graphql_api.model.ids import FILE_PREFIX, FileId, UserId, well_formed
 from graphql_api.model.principal import ANONYMOUS, Principal
 from graphql_api.services import Services
 from graphql_api.services.clock import Clock
 from graphql_api.web.answers import JsonAnswer
 from graphql_api.web.authentication import Authenticator
+from graphql_api.web.bundle_cookies import set_cookies
 from graphql_api.web.doors import address_of, door, redirect
 from graphql_api.web.passes import Passes
 from graphql_api.web.viewers import authorization_header
@@ -65,8 +68,23 @@ class FileView:
             raise Unauthenticated("Sign in to see whether there is such a file.")
         if grant is None:
             raise NotFound("no such file")
+        if is_bundle_key(grant.file.object_key):
+            return await self._bundle(viewer, file_id)
         grant = await self._services.revocations.named(viewer, grant)
         return redirect(302, (await self._services.delivery.sign_briefly(grant)).url)
+
+    async def _bundle(self, viewer: Principal, file_id: FileId) -> Response:
+        """Its main entry, with cookies for all others: a player asks for them without the query of the first. They live
+        as long as a film may take.
+        """
+        links = self._services.bundle_links
+        try:
+            _, link = await links.sign(viewer, file_id, LinkWish(self._session_lifetime))
+        except Conflict as refusal:
+            raise NotFound(refusal.message) from None
+        answer = redirect(302, link.url)
+        set_cookies(answer, link, links.cookies)
+        return answer
 
     @door
     async def session(self, request: Request) -> Response:
