@@ -213,7 +213,7 @@ class Settings(BaseSettings):
     """Memory of each process for links to be given again, about 1200 bytes each; 0 signs every link anew."""
 
     cookie_domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")] | None = None
-    """Domain that holds this service and the CDN, such as `example.com`, for the cookies that open a bundle."""
+    """Domain that holds this service and the CDN, such as `example.com`, for cookies that open a bundle."""
     cookie_same_site: Literal["strict", "lax", "none"] = "lax"
     """From which pages browsers send these cookies; `none` where the pages are of another site than the CDN."""
 
