@@ -12,7 +12,7 @@ from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
 from graphql_api.db.tables import BundleEntryRow, BundleRow, FileRow, FileScopeRow
 from graphql_api.model.bundle import Bundle, BundleEntry, BundleStatus, bundle_of
 from graphql_api.model.file import ChecksumAlgorithm, FileVersion
-from graphql_api.model.ids import BundleId, FileId, FolderId, UserId
+from graphql_api.model.ids import BUNDLES_PREFIX, BundleId, FileId, FolderId, UserId
 from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.upload import OnConflict, file_of
 
@@ -150,7 +150,7 @@ async def list_below(connection: AsyncConnection, folder_id: FolderId, *, most: 
     statement = (
         select(FileRow.id)
         .join(FileScopeRow, FileScopeRow.file_id == FileRow.id)
-        .where(FileScopeRow.scope == folder_id, FileRow.object_key.startswith("b/", autoescape=True))
+        .where(FileScopeRow.scope == folder_id, FileRow.object_key.startswith(BUNDLES_PREFIX, autoescape=True))
         .limit(most)
     )
     return {bundle_of(FileId(id_)) for id_ in await connection.scalars(statement)}

@@ -18,7 +18,7 @@ from graphql_api.db.rules import delete_rules_on
 from graphql_api.db.scopes import SCOPES, insert_scopes, scopes_in, scopes_of_files
 from graphql_api.db.tables import FileRow, FolderRow
 from graphql_api.model.file import File, FileVersion
-from graphql_api.model.ids import FileId, FolderId
+from graphql_api.model.ids import BUNDLES_PREFIX, FileId, FolderId
 from graphql_api.model.names import name_key
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import AccessRule
@@ -77,8 +77,11 @@ async def find_file_in(connection: AsyncConnection, standing: Standing, folder_i
 
 
 async def newest_object_key(connection: AsyncConnection) -> str | None:
-    """Of a file with bytes, of which nobody has found that they are others than were uploaded."""
-    statement = select(FileRow.object_key).where(FileRow.size > 0, FileRow.altered_at.is_(None))
+    """Of a file with bytes, of which nobody has found that they are others than were uploaded. No bundle's: the edge
+    may let nothing of that through.
+    """
+    is_single = ~FileRow.object_key.startswith(BUNDLES_PREFIX, autoescape=True)
+    statement = select(FileRow.object_key).where(FileRow.size > 0, FileRow.altered_at.is_(None), is_single)
     return await connection.scalar(statement.order_by(FileRow.id.desc()).limit(1))
 
 

@@ -117,6 +117,11 @@ class Upload:
         return self.replaces or self.file_id
 
     @property
+    def bundle_file_id(self) -> FileId | None:
+        """The file that its bundle is once it is whole; None of an upload that stands alone."""
+        return None if self.bundle_id is None else file_of(self.bundle_id)
+
+    @property
     def promise(self) -> PromisedObject:
         """What the store is to hold in the end."""
         return PromisedObject(self.object_key, self.size, self.content_type, self.sha256)

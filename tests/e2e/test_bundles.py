@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.cli.program import DevStack
+from tests.cli.program import DevStack, wait_for
 from tests.e2e.client import Client
 from tests.e2e.inside import inside
 
@@ -31,6 +31,7 @@ query ($id: ID!) {
   file(by: {id: $id}) { name size signedUrl { url } bundle { entryCount signedPrefix { baseUrl query } } }
 }
 """
+REVOKE = "mutation ($id: ID!) { revokeLinks(input: {fileId: $id}) { revocation { linksEndBy } } }"
 DELETE = "mutation ($id: ID!) { deleteFiles(input: {fileIds: [$id]}) { results { deletedFileId } } }"
 
 
@@ -96,6 +97,13 @@ def test_a_bundle_is_opened_by_its_own_cookies_and_leaves_nothing(
         assert answer.content == ENTRIES["index.m3u8"]
         assert browser.get(base + "low/0.ts").content == b"zero"
         assert browser.get(other_base + "low/0.ts").status_code == 403
+
+    alice.ask(REVOKE, id=other_id)  # by the function that ships, which reads the bundle from the path
+    wait_for(lambda: status(alice, other_base + "low/0.ts", other_cookies) == 403)
+    assert alice.get(base + "low/0.ts", cookie=header).status_code == 200
+    assert alice.ask(COOKIES, id=other_id)["createSignedCookies"]["userErrors"] == [
+        {"code": "CONFLICT", "path": ["input", "fileId"]}
+    ]
 
     alice.ask(DELETE, id=file_id)
     assert asyncio.run(stored(dev_stack, base)) == []

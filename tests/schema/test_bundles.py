@@ -10,7 +10,7 @@ from tests.world import CDN, World
 CREATE = """mutation($bundle: CreateBundleInput, $uploads: [CreateUploadInput!]) {
   createUploads(input: {bundle: $bundle, uploads: $uploads}) {
     bundleFileId
-    results { upload { id filename status target { ... on PutUploadTarget { url } } } userErrors { path } }
+    results { upload { id filename status bundleFileId target { ... on PutUploadTarget { url } } } userErrors { path } }
     userErrors { code path } } }"""
 COMPLETE = """mutation($id: ID!) { completeUpload(input: {uploadId: $id}) { upload { status } file { id } } }"""
 SHOW = """query($id: ID!, $after: String) { node(id: $id) { ... on File { size signedUrl { url } bundle {
@@ -40,6 +40,7 @@ async def test_a_bundle_from_promise_to_cookies(world: World) -> None:
     uploads = [result["upload"] for result in made["results"]]
     assert [upload["filename"] for upload in uploads] == list(PATHS)
     for upload in uploads:
+        assert upload["bundleFileId"] == made["bundleFileId"]
         prefix = f"b/{made['bundleFileId'].removeprefix('file_')}/"
         assert prefix + upload["filename"] in upload["target"]["url"]
         noun = (await world.services.uploads.find(alice, [upload["id"]]))[upload["id"]]

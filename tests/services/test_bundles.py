@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from graphql_api.db import recorded_objects
+from graphql_api.db import files, recorded_objects
 from graphql_api.db.traffic import find_files_of_keys
 from graphql_api.errors import Conflict, Forbidden, InvalidInput, NotFound, QuotaExceeded, UploadMismatch
-from graphql_api.model.bundle import MAX_ENTRIES, entry_key
+from graphql_api.model.bundle import MAX_ENTRIES, entry_key, may_be_entry_key
 from graphql_api.model.ids import bundle_prefix
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import ANONYMOUS, Permission
@@ -292,6 +292,22 @@ async def test_a_gate_that_came_later_ends_the_whole_bundle(world: World) -> Non
         await world.services.completion.complete(alice, uploads[2].id)
     assert world.store.objects == {}
     assert await taken(world, alice) == (0, 0)
+
+
+async def test_keys_of_bundles_are_ours_and_are_not_what_a_key_is_tried_on(sqlite_world: World) -> None:
+    alice = await sqlite_world.principal("alice")
+    plain, bundle = await filed(sqlite_world, alice), await bundled(sqlite_world, alice)
+    async with sqlite_world.database.autocommit() as connection:
+        assert await files.newest_object_key(connection) == plain.object_key
+    assert may_be_entry_key(bundle.object_key)
+    for key in (
+        bundle.object_key.upper(),
+        bundle.object_key + "/../x",
+        "b/x/y",
+        plain.object_key,
+        bundle.object_key[:-11],
+    ):
+        assert not may_be_entry_key(key)
 
 
 async def test_one_entry_with_other_bytes_withholds_the_bundle_until_it_is_right(world: World) -> None:
