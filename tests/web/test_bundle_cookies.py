@@ -11,18 +11,18 @@ from starlette.responses import Response
 from graphql_api.model.delivery import CookieScope, LinkWish, SameSite
 from graphql_api.model.principal import Identity, Permission, Principal
 from graphql_api.model.rule import Obligations
-from graphql_api.schema import build_schema
 from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator
 from graphql_api.web.bundle_cookies import set_cookies
 from graphql_api.web.file_view import FileView
 from graphql_api.web.passes import Passes
 from tests.services.bundled import bundled
-from tests.services.stories import ruled
+from tests.services.stories import filed, ruled
 from tests.web.small_app import client_of
 from tests.web.tokens import ISSUER, bearer, secret_policy
-from tests.world import World
+from tests.world import SCHEMA, World
 
+PAGES = "https://app.example.com"
 MUTATION = """mutation($id: ID!) { createSignedCookies(input: {fileId: $id}) {
   cookies { name value path } userErrors { code } } }"""
 
@@ -62,10 +62,9 @@ async def test_the_mutation_and_the_lasting_address_set_them(sqlite_world: World
     world = sqlite_world
     ada, authenticator = await ada_of(world), Authenticator(secret_policy(admin_role="admin"), clock=world.clock)
     file = await bundled(world, ada)
-    view = FileView(
-        world.services, authenticator, Passes(b"a secret"), world.clock, session_lifetime=timedelta(hours=1)
-    )
-    app = create_app(world.services, build_schema(), authenticator, doors=view.routes())
+    passes = Passes(b"a secret")
+    view = FileView(world.services, authenticator, passes, world.clock, session_lifetime=timedelta(hours=1))
+    app = create_app(world.services, SCHEMA, authenticator, doors=view.routes(), cors_origins=[PAGES])
     headers = {"authorization": bearer(cast("Any", world.clock))}
     async with client_of(app) as client:
         body = {"query": MUTATION, "variables": {"id": file.id}}
@@ -77,6 +76,23 @@ async def test_the_mutation_and_the_lasting_address_set_them(sqlite_world: World
         refused = await client.post("/graphql", json=body)
         assert refused.json()["data"]["createSignedCookies"]["userErrors"] == [{"code": "NOT_FOUND"}]
         assert "set-cookie" not in refused.headers
+
+        client.cookies.clear()
+        page = {**headers, "origin": PAGES}
+        answer = await client.post(f"/f/{file.id}/cookies", headers=page)
+        assert (answer.status_code, len(cookies_of(answer))) == (200, 4)
+        assert answer.json()["mainUrl"].endswith(f"/{file.object_key}")
+        assert answer.headers["access-control-allow-origin"] == PAGES
+        assert answer.headers["access-control-allow-credentials"] == "true"
+        session = {
+            "cookie": "file_session="
+            + passes.issue("files", str(ada.user_id), expires_at=world.clock.now + timedelta(hours=1))
+        }
+        for stranger in ({}, session):  # a page of any site can have a browser send cookies
+            assert (await client.post(f"/f/{file.id}/cookies", headers=stranger)).status_code == 401
+        plain = await filed(world, ada)
+        for absent in (plain.id, "file_x", file.id[:-1] + "0"):
+            assert (await client.post(f"/f/{absent}/cookies", headers=page)).status_code == 404
 
         client.cookies.clear()
         answer = await client.get(f"/f/{file.id}", headers=headers)
