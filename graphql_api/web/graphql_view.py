@@ -245,7 +245,9 @@ class GraphQLView(GraphQL[Context, None]):
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         content = self.encode_json(response_data)
-        return Response(content, sub_response.status_code, _VARY, media_type=sub_response.media_type)
+        answer = Response(content, sub_response.status_code, _VARY, media_type=sub_response.media_type)
+        answer.raw_headers += [header for header in sub_response.raw_headers if header[0] == b"set-cookie"]
+        return answer
 
     def _streamed(self, request: Request, context: Context, data: GraphQLRequestData) -> "_Streamed":
         return _Streamed(
