@@ -11,12 +11,15 @@ from graphql_api.db.seal import CursorSeal
 from graphql_api.edge.key_value_store import CloudFrontKeyValueStore
 from graphql_api.events.sqs import SqsEventSource
 from graphql_api.key_wiring import KeyParts, wire_keys
+from graphql_api.model.delivery import CookieScope, SameSite
 from graphql_api.model.scan import Judge
 from graphql_api.scanning.clamd import ClamdScanner
 from graphql_api.services import Services
 from graphql_api.services.accounts import Accounts
 from graphql_api.services.admission import Admission
 from graphql_api.services.audit_log import AuditLog
+from graphql_api.services.bundle_links import BundleLinks
+from graphql_api.services.bundles import Bundles
 from graphql_api.services.clock import Clock, utc_now
 from graphql_api.services.completion import Completion
 from graphql_api.services.count_comparison import CountCheck
@@ -151,12 +154,20 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         link_max_lifetime=settings.link_max_lifetime,
     )
     passwords = Passwords()
+    files = Files(database, standings, upkeep, clock, cursor_seal, admission)
+    cookies = CookieScope(
+        settings.cookie_domain,
+        SameSite(settings.cookie_same_site.upper()),
+        is_secure=str(settings.cdn_base_url).startswith("https://"),  # else it is on this machine
+    )
     services = Services(
         accounts=accounts,
         audit_log=AuditLog(database, standings, clock, retention=settings.audit_retention or None),
+        bundle_links=BundleLinks(files, delivery, revocations, cookies=cookies),
+        bundles=Bundles(database, standings, accounts, clock, limits, admission),
         completion=completion,
         delivery=delivery,
-        files=Files(database, standings, upkeep, clock, cursor_seal, admission),
+        files=files,
         folders=Folders(database, standings, upkeep, clock, admission),
         groups=Groups(database, standings, clock),
         health=Health(database, store),

@@ -212,6 +212,11 @@ class Settings(BaseSettings):
     link_memo_bytes: int = Field(default=32 * MIB, ge=0, le=MAX_BYTES)
     """Memory of each process for links to be given again, about 1200 bytes each; 0 signs every link anew."""
 
+    cookie_domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")] | None = None
+    """Domain that holds this service and the CDN, such as `example.com`, for cookies that open a bundle."""
+    cookie_same_site: Literal["strict", "lax", "none"] = "lax"
+    """From which pages browsers send these cookies; `none` where the pages are of another site than the CDN."""
+
     public_url: Annotated[Origin, LocalOrEncrypted] | None = None
     """Where browsers reach this service: `https://` and a host, without a path. Share links begin with it."""
     share_max_lifetime: Annotated[timedelta, _seconds(60, 315_360_000)] = Field(

@@ -14,6 +14,7 @@ from graphql_api.db.engine import Database
 from graphql_api.db.seal import CursorSeal
 from graphql_api.errors import Unavailable
 from graphql_api.key_wiring import cloudfront_signer_of
+from graphql_api.model.delivery import CookieScope, SameSite
 from graphql_api.model.parts import MAX_OBJECT_SIZE, MIB
 from graphql_api.model.principal import ANONYMOUS, Identity, Principal
 from graphql_api.model.scan import Judge, ScanResult, ScanVerdict
@@ -24,6 +25,8 @@ from graphql_api.services import Services
 from graphql_api.services.accounts import Accounts
 from graphql_api.services.admission import Admission
 from graphql_api.services.audit_log import AuditLog
+from graphql_api.services.bundle_links import BundleLinks
+from graphql_api.services.bundles import Bundles
 from graphql_api.services.canary import Canary
 from graphql_api.services.completion import Completion
 from graphql_api.services.delivery import Delivery
@@ -70,6 +73,7 @@ ISSUER = "https://issuer.test"
 SCAN_PATIENCE = timedelta(days=1)
 MAX_VERSIONS = 5  # of a file
 SHARE_MAX_LIFETIME = timedelta(days=90)
+COOKIES = CookieScope("test", SameSite.LAX, is_secure=True)
 REDIRECT_LIFETIME = timedelta(seconds=60)
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # to make, and to guess at
 GUESS_LIMITS = GuessLimits(per_address=50, per_link=20, window=timedelta(minutes=10))
@@ -183,12 +187,15 @@ class World:
             link_max_lifetime=timedelta(days=1),
         )
         passwords = Passwords(QUICK)
+        files = Files(self.database, self.standings, upkeep, self.clock, CURSOR_SEAL, admission)
         self.services = Services(
             accounts=accounts,
             audit_log=AuditLog(self.database, self.standings, self.clock, retention=timedelta(days=400)),
+            bundle_links=BundleLinks(files, delivery, revocations, cookies=COOKIES),
+            bundles=Bundles(self.database, self.standings, accounts, self.clock, limits, admission),
             completion=completion,
             delivery=delivery,
-            files=Files(self.database, self.standings, upkeep, self.clock, CURSOR_SEAL, admission),
+            files=files,
             folders=Folders(self.database, self.standings, upkeep, self.clock, admission),
             groups=Groups(self.database, self.standings, self.clock),
             health=Health(self.database, self.store),

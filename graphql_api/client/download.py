@@ -51,6 +51,8 @@ class Downloader:
 
         Raises: TransferFailed, ServiceGone.
         """
+        if file.is_bundle:
+            raise TransferFailed("is a bundle of many objects, which this command does not fetch")
         place = folder / local_name(file.name)
         try:
             if place.is_file():

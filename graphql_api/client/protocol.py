@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-FILE: Final = "id name path size sha256 integrity { algorithm value }"
+FILE: Final = "id name path size sha256 integrity { algorithm value } bundle { entryCount }"
 TARGET: Final = (
     "target { __typename ... on PutUploadTarget { url headers { name value } }"
     " ... on MultipartUploadTarget { partSize partCount } }"
@@ -73,6 +73,7 @@ class RemoteFile:
     size: int  # bytes
     sha256: str | None
     crc64nvme: str | None
+    is_bundle: bool = False  # many objects: no link leads to all of its bytes
 
     @property
     def has_checksum(self) -> bool:
@@ -90,6 +91,7 @@ class RemoteFile:
             size=found["size"],
             sha256=found["sha256"] or proven.get("SHA256"),
             crc64nvme=proven.get("CRC64NVME"),
+            is_bundle=found["bundle"] is not None,
         )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
 from graphql_api.db.among import among, texts
+from graphql_api.db.bundles import delete_bundles
 from graphql_api.db.listing import count_files, list_files
 from graphql_api.db.notes import insert_words, replace_words
 from graphql_api.db.pages import COLUMNS
@@ -17,7 +18,7 @@ from graphql_api.db.rules import delete_rules_on
 from graphql_api.db.scopes import SCOPES, insert_scopes, scopes_in, scopes_of_files
 from graphql_api.db.tables import FileRow, FolderRow
 from graphql_api.model.file import File, FileVersion
-from graphql_api.model.ids import FileId, FolderId
+from graphql_api.model.ids import BUNDLES_PREFIX, FileId, FolderId
 from graphql_api.model.names import name_key
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import AccessRule
@@ -76,8 +77,11 @@ async def find_file_in(connection: AsyncConnection, standing: Standing, folder_i
 
 
 async def newest_object_key(connection: AsyncConnection) -> str | None:
-    """Of a file with bytes, of which nobody has found that they are others than were uploaded."""
-    statement = select(FileRow.object_key).where(FileRow.size > 0, FileRow.altered_at.is_(None))
+    """Of a file with bytes, of which nobody has found that they are others than were uploaded. No bundle's: the edge
+    may let nothing of that through.
+    """
+    is_single = ~FileRow.object_key.startswith(BUNDLES_PREFIX, autoescape=True)
+    statement = select(FileRow.object_key).where(FileRow.size > 0, FileRow.altered_at.is_(None), is_single)
     return await connection.scalar(statement.order_by(FileRow.id.desc()).limit(1))
 
 
@@ -204,5 +208,6 @@ async def delete_files(connection: AsyncConnection, ids: Collection[FileId]) -> 
     (``usage.of_going``), and given up uploads of further ones. The caller holds their locks.
     """
     gone = await delete_rules_on(connection, ids)
+    await delete_bundles(connection, ids)
     await connection.execute(delete(FileRow).where(among(FileRow.id, texts("ids"))), {"ids": list(ids)})
     return gone

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import null, or_, select, union_all, update
+from sqlalchemy import func, literal, null, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.among import among, texts
-from graphql_api.db.tables import FileRow, FileVersionRow, ObjectDeletionRow, UploadRow
-from graphql_api.model.ids import FileId, FolderId
+from graphql_api.db.tables import BundleEntryRow, BundleRow, FileRow, FileVersionRow, ObjectDeletionRow, UploadRow
+from graphql_api.model.bundle import BundleStatus, bundle_of_key
+from graphql_api.model.ids import BUNDLE_PREFIX, FILE_PREFIX, BundleId, FileId, FolderId
 from graphql_api.model.stored_object import RecordedObject
-from graphql_api.model.upload import UNFINISHED, UploadStatus
+from graphql_api.model.upload import UNFINISHED, UploadStatus, file_of
 
 _OF_VERSIONS: Final = (
     FileVersionRow.object_key,
@@ -37,11 +38,22 @@ _OF_FILES: Final = (  # by a program of an earlier version, which may still be r
     null(),
     FileRow.altered_at,
 )
-_SOURCES: Final[tuple[tuple[Any, ...], ...]] = (_OF_VERSIONS, _OF_FILES)
+_OF_ENTRIES: Final = (  # of bundles that are files; the version and the file repeat what they are together
+    BundleEntryRow.object_key,
+    literal(FILE_PREFIX) + func.substr(BundleEntryRow.bundle_id, len(BUNDLE_PREFIX) + 1),
+    BundleEntryRow.size,
+    BundleEntryRow.content_type,
+    BundleEntryRow.sha256,
+    BundleEntryRow.crc64nvme,
+    BundleEntryRow.etag,
+    BundleEntryRow.altered_at,
+)
+_SOURCES: Final[tuple[tuple[Any, ...], ...]] = (_OF_ENTRIES, _OF_VERSIONS, _OF_FILES)
 
 _KNOWN: Final = union_all(
     select(FileVersionRow.object_key).where(among(FileVersionRow.object_key, texts("keys"))),
     select(FileRow.object_key).where(among(FileRow.object_key, texts("keys"))),
+    select(BundleEntryRow.object_key).where(among(BundleEntryRow.object_key, texts("keys"))),
     select(UploadRow.object_key).where(among(UploadRow.object_key, texts("keys")), UploadRow.status.in_(UNFINISHED)),
     select(ObjectDeletionRow.object_key).where(among(ObjectDeletionRow.object_key, texts("keys"))),
 )
@@ -67,7 +79,7 @@ async def list_recorded(
     bounds: list[str] = []
     for columns in _SOURCES:
         key = columns[0]
-        statement = select(*columns).where(key >= prefix, key < end).order_by(key).limit(limit)
+        statement = _of(columns).where(key >= prefix, key < end).order_by(key).limit(limit)
         if after is not None:
             statement = statement.where(key > after)
         rows = (await connection.execute(statement)).all()
@@ -84,10 +96,19 @@ async def find_recorded(connection: AsyncConnection, keys: Collection[str]) -> M
     """What those of ``keys`` should be that files or their versions have."""
     found: dict[str, RecordedObject] = {}
     for columns in _SOURCES:
-        rows = await connection.execute(select(*columns).where(among(columns[0], texts("keys"))), {"keys": list(keys)})
+        rows = await connection.execute(_of(columns).where(among(columns[0], texts("keys"))), {"keys": list(keys)})
         for row in rows:
             found.setdefault(row[0], _recorded(row))
     return found
+
+
+def _of(columns: tuple[Any, ...]) -> Any:
+    statement = select(*columns)
+    if columns is not _OF_ENTRIES:
+        return statement
+    return statement.join(BundleRow, BundleRow.id == BundleEntryRow.bundle_id).where(
+        BundleRow.status == BundleStatus.COMPLETED
+    )
 
 
 def _recorded(row: Any) -> RecordedObject:
@@ -126,6 +147,8 @@ async def mark_infected(connection: AsyncConnection, key: str, *, now: datetime)
 
 async def _mark(connection: AsyncConnection, key: str, name: str, value: datetime | None) -> Marked | None:
     """The file is locked first, as by all others, so that it gets no other bytes meanwhile."""
+    if (bundle_id := bundle_of_key(key)) is not None:
+        return await _mark_entry(connection, bundle_id, key, name, value)
     of_versions = select(FileVersionRow.file_id).where(FileVersionRow.object_key == key)
     has_them = or_(FileRow.object_key == key, FileRow.id.in_(of_versions))
     locked = select(FileRow.id, FileRow.folder_id).where(has_them).with_for_update()
@@ -139,3 +162,23 @@ async def _mark(connection: AsyncConnection, key: str, name: str, value: datetim
         statement = update(table).where(table.object_key == key, is_news).values({name: value})
         changed += (await connection.execute(statement)).rowcount
     return Marked(FileId(file.id), FolderId(file.folder_id)) if changed else None
+
+
+async def _mark_entry(
+    connection: AsyncConnection, bundle_id: BundleId, key: str, name: str, value: datetime | None
+) -> Marked | None:
+    """One entry withholds the whole bundle: a link to it opens them all."""
+    file_id = file_of(bundle_id)
+    locked = select(FileRow.id, FileRow.folder_id).where(FileRow.id == file_id).with_for_update()
+    file = (await connection.execute(locked)).one_or_none()
+    if file is None:
+        return None
+    column = getattr(BundleEntryRow, name)
+    is_news = column.is_not(None) if value is None else column.is_(None)
+    changed = update(BundleEntryRow).where(BundleEntryRow.object_key == key, is_news).values({name: value})
+    if not (await connection.execute(changed)).rowcount:
+        return None
+    first = await connection.scalar(select(func.min(column)).where(BundleEntryRow.bundle_id == bundle_id))
+    await connection.execute(update(FileRow).where(FileRow.id == file_id).values({name: first}))
+    await connection.execute(update(FileVersionRow).where(FileVersionRow.file_id == file_id).values({name: first}))
+    return Marked(FileId(file.id), FolderId(file.folder_id))

@@ -1,5 +1,6 @@
 """Uploads are written down, and the room for their bytes is reserved."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -143,8 +144,13 @@ async def reserve_at_once(
 
 async def insert_upload(connection: AsyncConnection, upload: Upload, *, look_at: datetime) -> None:
     """Record a PENDING upload whose place the caller has checked and holds. The caller counts it."""
+    await insert_uploads(connection, [upload], look_at=look_at)
+
+
+async def insert_uploads(connection: AsyncConnection, uploads: Sequence[Upload], *, look_at: datetime) -> None:
+    """The same for many, at least one."""
     values = {column.key: bindparam(f"new_{column.key}", type_=column.type) for column in _RESERVED}
-    await connection.execute(insert(UploadRow).values(**values), _new(upload, look_at))
+    await connection.execute(insert(UploadRow).values(**values), [_new(upload, look_at) for upload in uploads])
 
 
 def _new(upload: Upload, look_at: datetime) -> dict[str, object]:

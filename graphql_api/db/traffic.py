@@ -4,14 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, bindparam, case, cast, func, select
+from sqlalchemy import BigInteger, bindparam, case, cast, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.among import among, texts
 from graphql_api.db.inserts import insert_unless_taken
-from graphql_api.db.tables import AccessLogRow, FileRow, FileTrafficRow, FileVersionRow, UserTrafficRow
-from graphql_api.model.ids import FileId, UserId
+from graphql_api.db.tables import AccessLogRow, BundleEntryRow, FileRow, FileTrafficRow, FileVersionRow, UserTrafficRow
+from graphql_api.model.ids import BUNDLE_PREFIX, FILE_PREFIX, FileId, UserId
 from graphql_api.model.traffic import (
     MAX_BYTES,
     MAX_DOWNLOADS,
@@ -26,11 +26,17 @@ BATCH: Final = 1_000  # rows of one statement
 Counts = tuple[int, int]  # downloads, bytes delivered
 
 _SIZES: Final = select(AccessLogRow.name, AccessLogRow.size).where(among(AccessLogRow.name, texts("names")))
+_FILE_OF_ENTRY: Final = literal(FILE_PREFIX) + func.substr(BundleEntryRow.bundle_id, len(BUNDLE_PREFIX) + 1)
 _FILES_OF_KEYS: Final = (
     select(FileVersionRow.object_key, FileVersionRow.file_id)
     .where(among(FileVersionRow.object_key, texts("keys")))
     # A process of an earlier release writes down no version of what it makes.
-    .union(select(FileRow.object_key, FileRow.id).where(among(FileRow.object_key, texts("keys"))))
+    .union(
+        select(FileRow.object_key, FileRow.id).where(among(FileRow.object_key, texts("keys"))),
+        select(BundleEntryRow.object_key, FileRow.id)
+        .join(FileRow, FileRow.id == _FILE_OF_ENTRY)
+        .where(among(BundleEntryRow.object_key, texts("keys"))),
+    )
 )
 _OWNERS: Final = (
     select(FileRow.id, FileRow.owner_id)

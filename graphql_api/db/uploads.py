@@ -8,12 +8,13 @@ from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
+from graphql_api.db.bundles import abort_bundles_into
 from graphql_api.db.folders import release_names
 from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
 from graphql_api.db.tables import UploadRow
 from graphql_api.db.upload_parts import forget_promises
 from graphql_api.model.file import Evidence
-from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
+from graphql_api.model.ids import BundleId, FileId, FolderId, UploadId, UserId
 from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.parts import Remains
 from graphql_api.model.upload import (
@@ -53,6 +54,7 @@ COLUMNS: tuple[Any, ...] = (
     UploadRow.expires_at,
     UploadRow.evidence,
     UploadRow.clean_etag,
+    UploadRow.bundle_id,
 )
 
 
@@ -85,6 +87,7 @@ def upload_of(row: Any) -> Upload:
         expires_at=row.expires_at,
         evidence=None if row.evidence is None else Evidence(row.evidence),
         clean_etag=row.clean_etag,
+        bundle_id=None if row.bundle_id is None else BundleId(row.bundle_id),
     )
 
 
@@ -157,6 +160,32 @@ async def move_upload(
     return upload_of(row)
 
 
+async def find_entry_uploads(connection: AsyncConnection, bundle_id: BundleId) -> Sequence[Upload]:
+    """Those of the entries of a bundle. Authorised by nobody."""
+    rows = await connection.execute(select(*COLUMNS).where(UploadRow.bundle_id == bundle_id))
+    return [upload_of(row) for row in rows]
+
+
+async def complete_entries(connection: AsyncConnection, bundle_id: BundleId, *, now: datetime) -> Sequence[UploadId]:
+    """All entries of the bundle are in: so are their uploads. The caller holds the bundle."""
+    statement = (
+        update(UploadRow)
+        .where(UploadRow.bundle_id == bundle_id, UploadRow.status == UploadStatus.PROCESSING)
+        .values(status=UploadStatus.COMPLETED, updated_at=now)
+        .returning(UploadRow.id)
+    )
+    return [UploadId(id_) for id_ in await connection.scalars(statement)]
+
+
+async def abort_entries(
+    connection: AsyncConnection, bundle_id: BundleId, *, now: datetime
+) -> Mapping[UploadId, Remains]:
+    """One entry of the bundle cannot be, so no other is wanted; the rest as for ``abort_uploads_into``. The caller
+    holds the bundle.
+    """
+    return await _abort(connection, UploadRow.bundle_id == bundle_id, now)
+
+
 async def rename_upload(connection: AsyncConnection, upload_id: UploadId, filename: str) -> None:
     """What becomes of it has another name than was asked for."""
     await connection.execute(update(UploadRow).where(UploadRow.id == upload_id).values(filename=filename))
@@ -168,6 +197,7 @@ async def abort_uploads_into(
     """Give up all uploads into these folders that have not become a file; what they leave at the store. What they had
     reserved the caller releases (``usage.of_ended``).
     """
+    await abort_bundles_into(connection, folder_ids)
     return await _abort(connection, UploadRow.folder_id.in_(folder_ids), now)
 
 
@@ -207,9 +237,9 @@ async def refile_uploads_for(connection: AsyncConnection, file_id: FileId, folde
 
 
 async def await_verdict(
-    connection: AsyncConnection, upload_id: UploadId, *, evidence: Evidence | None, look_at: datetime
+    connection: AsyncConnection, upload_id: UploadId, *, evidence: Evidence | None, look_at: datetime | None
 ) -> None:
-    """What is to be known of a PROCESSING upload until it has its verdict."""
+    """What is to be known of a PROCESSING upload until it has its verdict; then ``look_at`` is None."""
     statement = update(UploadRow).where(UploadRow.id == upload_id)
     await connection.execute(statement.values(evidence=evidence, look_at=look_at))
 

@@ -69,3 +69,40 @@ class SignedCookie:
 
     name: str
     value: str
+
+
+class SameSite(StrEnum):
+    """From which pages browsers send a cookie (RFC 6265bis)."""
+
+    STRICT = "STRICT"
+    LAX = "LAX"
+    NONE = "NONE"
+
+
+@dataclass(frozen=True, slots=True)
+class CookieScope:
+    """``domain``: with all hosts below; None for the host that sets the cookies."""
+
+    domain: str | None
+    same_site: SameSite
+    is_secure: bool  # sent over https only
+
+
+@dataclass(frozen=True, slots=True)
+class BundleLink:
+    """Opens every entry of a bundle: ``base_url`` with a path of the bundle and ``?`` with ``query``; or ``cookies``,
+    which browsers send below ``path``. ``url`` is the main entry's. ``refresh_after``: when to ask for the next one.
+    """
+
+    base_url: str
+    path: str
+    url: str
+    query: str
+    expires_at: datetime
+    refresh_after: datetime
+
+    @property
+    def cookies(self) -> tuple[SignedCookie, ...]:
+        """The signature is the same: cookies take the policy of a link as it is, since it names a whole address."""
+        parameters = (part.partition("=") for part in self.query.split("&"))
+        return tuple(SignedCookie(f"CloudFront-{name}", value) for name, _, value in parameters)

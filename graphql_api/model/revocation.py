@@ -12,7 +12,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple, NewType
 
-from graphql_api.model.ids import BundleId, FileId, FolderId, UserId
+from graphql_api.model.ids import BUNDLE_PREFIX, BundleId, FileId, FolderId, UserId
 
 Mark = NewType("Mark", str)
 """A thing's name at the edge: 12 characters of ``A-Za-z0-9-_``."""
@@ -32,7 +32,11 @@ MAX_IN_FORCE: Final = 100_000
 
 @lru_cache(maxsize=100_000)
 def mark_of(id_: str) -> Mark:
-    """72 bits of the id's hash: short, never that of two things, and nothing to those who do not know the id."""
+    """72 bits of the id's hash: short, never that of two things, and nothing to those who do not know the id. Of a
+    bundle as ``bundle_mark`` has it.
+    """
+    if id_.startswith(BUNDLE_PREFIX):
+        return bundle_mark(BundleId(id_))
     return Mark(urlsafe_b64encode(blake2b(id_.encode(), digest_size=9).digest()).decode())
 
 
@@ -42,17 +46,23 @@ def bundle_mark(bundle_id: BundleId) -> Mark:
 
 
 class Markable(NamedTuple):
-    """A file whose link is to be signed; ``is_personal``: for one person only."""
+    """A file whose link is to be signed; ``is_personal``: for one person only; ``is_bundle``: the link names nothing,
+    and there is none as long as the bundle is revoked.
+    """
 
     file_id: FileId
     folder_id: FolderId
     is_personal: bool
+    is_bundle: bool = False
 
 
 def parameter_of(number: int, marks: Iterable[Mark]) -> str:
     """The value of ``rv``; it needs no escaping in an address. ``number``: the highest that one of them has."""
     return ".".join((str(number), *marks))
 
+
+REVOKED: Final = ""
+"""In the place of a parameter: no link to this bundle works at the moment."""
 
 Revocable = FileId | FolderId | UserId
 

@@ -6,14 +6,15 @@ from enum import StrEnum
 from typing import Final
 
 from graphql_api.model.file import Evidence
-from graphql_api.model.ids import FileId, FolderId, UploadId, UserId
+from graphql_api.model.ids import BUNDLE_PREFIX, FILE_PREFIX, BundleId, FileId, FolderId, UploadId, UserId
 from graphql_api.model.parts import PartPlan, Remains, StoreUpload
 from graphql_api.model.stored_object import PromisedObject
 
 
 class UploadStatus(StrEnum):
     """PENDING → PROCESSING → COMPLETED, or PENDING → COMPLETED where nothing is scanned; FAILED and ABORTED from either
-    of the first two, EXPIRED from PENDING only. Every move is a conditional UPDATE, and none goes back.
+    of the first two, EXPIRED from PENDING only. Every move is a conditional UPDATE, and none goes back. An entry of a
+    bundle is PROCESSING until all others are in.
     """
 
     PENDING = "PENDING"
@@ -52,6 +53,11 @@ class OnConflict(StrEnum):
 
     FAIL = "FAIL"
     RENAME = "RENAME"
+
+
+def file_of(bundle_id: BundleId) -> FileId:
+    """The file that the bundle is once it is whole; it has the same ULID."""
+    return FileId(FILE_PREFIX + bundle_id.removeprefix(BUNDLE_PREFIX))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +107,19 @@ class Upload:
     expires_at: datetime
     evidence: Evidence | None = None  # for the CRC-64/NVME of the whole, once PROCESSING
     clean_etag: str | None = None  # of the bytes that were called clean; they become a file once PROCESSING
+    bundle_id: BundleId | None = None  # it brings an entry of that, and its filename is the path there
 
     @property
     def result_id(self) -> FileId:
         """The file that has the bytes once the upload is COMPLETED."""
+        if self.bundle_id is not None:
+            return file_of(self.bundle_id)
         return self.replaces or self.file_id
+
+    @property
+    def bundle_file_id(self) -> FileId | None:
+        """The file that its bundle is once it is whole; None of an upload that stands alone."""
+        return None if self.bundle_id is None else file_of(self.bundle_id)
 
     @property
     def promise(self) -> PromisedObject:

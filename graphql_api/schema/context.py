@@ -9,8 +9,9 @@ import strawberry
 from strawberry.dataloader import DataLoader
 
 from graphql_api.errors import InvalidInput
+from graphql_api.model.bundle import Bundle
 from graphql_api.model.decision import AccessDecision
-from graphql_api.model.delivery import Link, LinkWish, ReadGrant
+from graphql_api.model.delivery import BundleLink, Link, LinkWish, ReadGrant
 from graphql_api.model.file import File, FileVersion, Folder, Integrity
 from graphql_api.model.group import Group, User
 from graphql_api.model.ids import FileId, FolderId, GroupId, UserId
@@ -46,6 +47,9 @@ class Context:
     named: dict[Markable, str] = field(default_factory=dict)
     """By what links to the files of pages can be revoked, where that was read with the page."""
 
+    cookies: list[BundleLink] = field(default_factory=list)
+    """What the answer sets as cookies besides telling it, where it can."""
+
     def for_mutation(self) -> "Context":
         """This context with nothing loaded: an operation's mutations run in turn, and each changes what is true."""
         self.forget()
@@ -60,6 +64,10 @@ class Context:
     @cached_property
     def files(self) -> DataLoader[FileId, File | None]:
         return self._loader(self.services.files.find, None)
+
+    @cached_property
+    def bundles(self) -> DataLoader[FileId, Bundle | None]:
+        return self._loader(self.services.bundles.find, None)
 
     @cached_property
     def folders(self) -> DataLoader[FolderId, Folder | None]:

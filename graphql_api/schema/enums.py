@@ -6,7 +6,7 @@ import strawberry
 
 from graphql_api.model.audit import AuditAction
 from graphql_api.model.decision import Ground, Verdict
-from graphql_api.model.delivery import ContentDisposition
+from graphql_api.model.delivery import ContentDisposition, SameSite
 from graphql_api.model.file import ChecksumAlgorithm, Evidence
 from graphql_api.model.listing import FileOrderField, OrderDirection
 from graphql_api.model.preview import Direction
@@ -108,6 +108,13 @@ _describe(
     "What to do when the name is taken in the folder.",
     FAIL="Return a ConflictError.",
     RENAME="Take a numbered name, such as `report (2).pdf`.",
+)
+_describe(
+    SameSite,
+    "From which pages a browser sends a cookie.",
+    STRICT="Pages of the same site.",
+    LAX="The same, and links from other sites.",
+    NONE="All pages.",
 )
 _describe(
     ContentDisposition,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from graphql_api.schema.bundle_mutations import BundleMutations
 from graphql_api.schema.context import Info
 from graphql_api.schema.errors import UserError, attempt, too_many, user_errors
 from graphql_api.schema.ids import file_id, folder_id
@@ -53,6 +54,7 @@ def _at(index: int, errors: list[UserError]) -> list[UserError]:
     description="Writes. Each takes one `input` and returns its own payload; expected failures are in `userErrors`."
 )
 class Mutation(
+    BundleMutations,
     PeopleMutations,
     QuotaMutations,
     RevocationMutations,

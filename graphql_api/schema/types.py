@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 from strawberry import Parent
 
+from graphql_api.model import bundle as bundles
 from graphql_api.model import file as nouns
 from graphql_api.model import group as people
 from graphql_api.model import revocation
@@ -20,6 +21,7 @@ from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import Scope
 from graphql_api.model.traffic import TrafficBucket, TrafficInterval
+from graphql_api.schema.bundles import Bundle
 from graphql_api.schema.connections import (
     AccessRuleConnection,
     FileConnection,
@@ -111,7 +113,8 @@ class File(Node, Timestamped):
 
     @strawberry.field(
         description="A signed CDN address; null if the viewer may not download it (`access` tells why), or if "
-        "`alteredAt` or `infectedAt` is set. Never cache it past `expiresAt`.",
+        "`alteredAt` or `infectedAt` is set. Of a bundle it opens the main entry, and what it has after the `?` opens "
+        "all others; null as well if `bundle` has a `linkFault`. Never cache it past `expiresAt`.",
         graphql_type=SignedUrl | None,
     )
     def signed_url(
@@ -123,8 +126,14 @@ class File(Node, Timestamped):
         disposition: Disposition = ContentDisposition.INLINE,
         filename: Filename = ABSENT,
         ip_address: IpAddress = ABSENT,
-    ) -> Link | Awaitable[Link] | None:
+    ) -> Link | Awaitable[Link | None] | None:
         return link_to(parent, info.context, expires_in, starts_at, disposition, filename, ip_address)
+
+    @strawberry.field(
+        description="What it is made of if it is a bundle; null if it is one object.", graphql_type=Bundle | None
+    )
+    async def bundle(self, parent: Parent[nouns.File], info: Info) -> bundles.Bundle | None:
+        return await info.context.bundles.load(parent.id) if bundles.is_bundle_key(parent.object_key) else None
 
     @strawberry.field(
         description="The last time that its links were revoked, while links from before could be alive; null if they "

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import strawberry
 
+from graphql_api.errors import InputFault, InvalidInput
+from graphql_api.model.upload import file_of
 from graphql_api.schema.context import Info
 from graphql_api.schema.errors import attempt, too_many, user_errors
 from graphql_api.schema.ids import upload_id
@@ -34,16 +36,30 @@ class UploadMutations:
         return CreateUploadPayload(upload=upload, user_errors=errors)
 
     @strawberry.mutation(
-        description="The same for up to 100 files; each stands alone, the results are in the order asked."
+        description="The same for up to 100 files, of which each stands alone, or for the entries of one bundle, which "
+        "is there when all are and fails with each of them. The results are in the order asked."
     )
     async def create_uploads(
         self, info: Info, input: Annotated[CreateUploadsInput, INPUT]
     ) -> CreateUploadsPayload | None:
-        if (fault := too_many("uploads", input.uploads, MAX_BULK)) is not None:
+        wished, bundle = given(input.uploads), given(input.bundle)
+        if (wished is None) == (bundle is None):
+            fault = InvalidInput(InputFault("give uploads or bundle", ("uploads",)))
             return CreateUploadsPayload(user_errors=user_errors(fault))
         context = info.context.for_mutation()
+        if bundle is not None:
+            made, errors = await attempt(context.services.bundles.create(context.principal, bundle.wish()), "bundle")
+            if made is None:
+                return CreateUploadsPayload(user_errors=errors)
+            return CreateUploadsPayload(
+                results=[CreateUploadPayload(upload=upload) for upload in made[1]],
+                bundle_file_id=strawberry.ID(file_of(made[0])),
+            )
+        uploads = wished or []
+        if (many := too_many("uploads", uploads, MAX_BULK)) is not None:
+            return CreateUploadsPayload(user_errors=user_errors(many))
         results = []
-        for index, wanted in enumerate(input.uploads):
+        for index, wanted in enumerate(uploads):
             work = context.services.uploads.create(context.principal, wanted.wish())
             upload, errors = await attempt(work, "uploads", str(index))
             results.append(CreateUploadPayload(upload=upload, user_errors=errors))

@@ -8,6 +8,7 @@ from graphql_api.model.stored_object import SignedStoreRequest as SignedStoreReq
 from graphql_api.model.stored_object import StoreRequestKind
 from graphql_api.model.upload import OnConflict, UploadMethod
 from graphql_api.model.upload import Upload as UploadNoun
+from graphql_api.schema.bundle_inputs import CreateBundleInput
 from graphql_api.schema.ids import file_id, folder_id
 from graphql_api.schema.inputs import ABSENT, given
 from graphql_api.schema.payloads import Payload
@@ -75,14 +76,21 @@ class CreateUploadPayload(Payload):
     )
 
 
-@strawberry.input(description="Several uploads.")
+@strawberry.input(description="Several uploads: exactly one of the fields.")
 class CreateUploadsInput:
-    uploads: list[CreateUploadInput] = strawberry.field(description="1-100 of them.")
+    uploads: list[CreateUploadInput] | None = strawberry.field(description="1-100 of them.", default=ABSENT)
+    bundle: CreateBundleInput | None = strawberry.field(
+        description="The entries of one file, in the place of `uploads`.", default=ABSENT
+    )
 
 
 @strawberry.type(description="One result for each upload asked for.")
 class CreateUploadsPayload(Payload):
     results: list[CreateUploadPayload] = strawberry.field(description="In the order asked.", default_factory=list)
+    bundle_file_id: strawberry.ID | None = strawberry.field(
+        description="The file that the bundle is once all of its entries are in; null if none was asked for.",
+        default=None,
+    )
 
 
 @strawberry.input(description="A part that will be sent.")

@@ -41,7 +41,13 @@ class UploadFingerprint:
 class Upload(Node, Timestamped):
     status: UploadStatus = strawberry.field(description="Where it stands.")
     method: UploadMethod = strawberry.field(description="How the bytes are to be sent.")
-    filename: str = strawberry.field(description="Name the file will have; one that gets a new version keeps its own.")
+    filename: str = strawberry.field(
+        description="Name the file will have; one that gets a new version keeps its own. Of an entry of a bundle, its "
+        "path."
+    )
+    bundle_file_id: strawberry.ID | None = strawberry.field(
+        description="The file of which it brings an entry, once all entries are in; null if it stands alone."
+    )
     size: ByteSize = strawberry.field(description="Announced length.")
     content_type: str = strawberry.field(description="Announced media type.")
     part_size: ByteSize | None = strawberry.field(

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from graphql_api.services.accounts import Accounts
 from graphql_api.services.audit_log import AuditLog
+from graphql_api.services.bundle_links import BundleLinks
+from graphql_api.services.bundles import Bundles
 from graphql_api.services.completion import Completion
 from graphql_api.services.delivery import Delivery
 from graphql_api.services.files import Files
@@ -35,6 +37,8 @@ class Services:
 
     accounts: Accounts
     audit_log: AuditLog
+    bundle_links: BundleLinks
+    bundles: Bundles
     completion: Completion
     delivery: Delivery
     files: Files

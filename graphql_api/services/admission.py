@@ -12,6 +12,7 @@ from graphql_api.access.standing import Standing
 from graphql_api.db import folders, gates, uploads, usage, usage_sums, versions
 from graphql_api.db.usage import Counted
 from graphql_api.errors import InputFault, InvalidInput, QuotaExceeded
+from graphql_api.model.bundle import Bundle
 from graphql_api.model.file import File
 from graphql_api.model.ids import FolderId, UserId
 from graphql_api.model.quota import Gate, Quota, smallest_size
@@ -44,6 +45,24 @@ class Admission:
             if faults:
                 raise InvalidInput(*faults)
         await self._require_room(connection, standing, found, change, "size")
+
+    async def reserve_bundle(
+        self, connection: AsyncConnection, standing: Standing, bundle: Bundle, promised: Sequence[Upload]
+    ) -> None:
+        """The same for the entries of a bundle: gates take it by its whole size and by the type of each entry.
+
+        Raises: InvalidInput, QuotaExceeded.
+        """
+        change = usage.Change(bundle.owner_id, bundle.folder_id, reserved=bundle.size)
+        found = await usage.count(connection, change)
+        if bundle.folder_id is not None and any(each.has_gates for each in found):
+            above = list((await gates.list_above(connection, bundle.folder_id)).values())
+            faults = _faults(above, bundle.size, bundle.content_type, ("entries",), ("entries",))
+            for index, upload in enumerate(promised):
+                faults += _type_faults(above, upload.content_type, ("entries", str(index), "contentType"))
+            if faults:
+                raise InvalidInput(*faults)
+        await self._require_room(connection, standing, found, change, "entries")
 
     async def failure(
         self, connection: AsyncConnection, folder_id: FolderId, size: int, content_type: str

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from graphql_api.access import read_grant, revocable, shortened
 from graphql_api.errors import InputFault, InvalidInput, Unavailable
+from graphql_api.model.bundle import bundle_of, is_bundle_key
 from graphql_api.model.delivery import ContentDisposition, Link, LinkWish, ReadGrant, SignedUrl
 from graphql_api.model.file import File
+from graphql_api.model.ids import bundle_prefix
 from graphql_api.model.media_type import is_active
 from graphql_api.model.revocation import PARAMETER
 from graphql_api.model.rule import ReadTerms
@@ -20,10 +22,24 @@ from graphql_api.services.windows import LinkTimes, Windows
 from graphql_api.signing import UnsignedUrl
 
 
+def bundle_fault(terms: ReadTerms, file: File) -> str | None:
+    """Why no link can be made to a bundle on these terms; None for other files. Its links open all of its entries, with
+    any query: they cannot say there how a file is presented, nor for whom they were made.
+    """
+    if not is_bundle_key(file.object_key):
+        return None
+    if terms.forces_download:
+        return "The rule that allows it has the obligation forcesDownload, to which links to a bundle cannot be bound."
+    if terms.personal_links:
+        return "The rule that allows it has the obligation personalLinks, to which links to a bundle cannot be bound."
+    return None
+
+
 class _Draft(NamedTuple):
-    """A link before its key: what is to be signed, and what is said of the result."""
+    """A link before its key: what is to be signed, and what is said of the result. ``below``: of a bundle."""
 
     path: str
+    below: str | None
     query: list[tuple[str, str]]
     times: LinkTimes
     ip_range: str | None
@@ -61,8 +77,11 @@ class Delivery:
         return self._in_use.elsewhere is None
 
     def grant(self, file: File) -> ReadGrant | None:
-        """The proof that the one for whom ``file`` was found may download it, or None."""
-        return read_grant(file)
+        """The proof that the one for whom ``file`` was found may download it, or None. There is none to a bundle on
+        terms that no link to it can keep, as ``bundle_fault`` tells.
+        """
+        grant = read_grant(file)
+        return None if grant is not None and bundle_fault(grant.terms, file) is not None else grant
 
     def revocable(self, grant: ReadGrant, by: str) -> ReadGrant:
         """The grant for a link that says it can be revoked ``by`` that; ``Revocations`` tells what it is."""
@@ -142,6 +161,7 @@ class Delivery:
                         expires_at=_moment(draft.times.expires_at),
                         starts_at=wish.starts_at,
                         ip_range=draft.ip_range,
+                        below=draft.below,
                     )
                     drafts[key] = draft, unsigned
             except InvalidInput as fault:
@@ -186,6 +206,7 @@ class Delivery:
             expires_at=_moment(draft.times.expires_at),
             starts_at=wish.starts_at,
             ip_range=draft.ip_range,
+            below=draft.below,
         )
         return _kept(draft, signed, now)
 
@@ -204,6 +225,11 @@ class Delivery:
             until=self._until(_second(terms.until), now),
             file_id=file.id,
         )
+        ip_range = wish.ip_range if terms.ip_range is None else _within(terms.ip_range, wish.ip_range)
+        path, cache_key = "/" + file.object_key, f"{file.id}/{file.object_key}"
+        if is_bundle_key(file.object_key):
+            # Nothing binds a query, so the edge forwards none, and nothing is said in it.
+            return _Draft(path, "/" + bundle_prefix(bundle_of(file.id)), [], times, ip_range, cache_key)
         saves = terms.forces_download or is_active(file.content_type)  # scripts of a file run nowhere
         disposition = ContentDisposition.ATTACHMENT if saves else wish.disposition
         query = [("response-content-disposition", content_disposition(disposition, wish.filename or file.name))]
@@ -211,8 +237,7 @@ class Delivery:
             query.append(("response-content-type", file.content_type))
         if grant.revocable_by is not None:
             query.append((PARAMETER, grant.revocable_by))
-        ip_range = wish.ip_range if terms.ip_range is None else _within(terms.ip_range, wish.ip_range)
-        return _Draft("/" + file.object_key, query, times, ip_range, f"{file.id}/{file.object_key}")
+        return _Draft(path, None, query, times, ip_range, cache_key)
 
     def _until(self, of_terms: int | None, now: int) -> int | None:
         """When the terms end, or the key may be taken away. Raises: Unavailable: it may have been."""

@@ -12,6 +12,7 @@ from graphql_api.db.rulebooks import chains_of
 from graphql_api.db.seal import CursorSeal
 from graphql_api.errors import Conflict, Forbidden, InputFault, InvalidInput, NotFound
 from graphql_api.model.audit import AuditAction, AuditEvent, audit_event
+from graphql_api.model.bundle import is_bundle_key
 from graphql_api.model.file import File, Integrity
 from graphql_api.model.ids import FileId, FolderId
 from graphql_api.model.listing import FileFilter, FileOrder
@@ -94,8 +95,8 @@ class Files:
         the bytes: other versions of the file keep theirs.
 
         Raises: InvalidInput: a bad name or type, or a type that the file's first bytes contradict or a gate above it
-        does not take. NotFound. Forbidden: WRITE is missing. Conflict: the name is taken, or the file changed after
-        ``if_unmodified_since``. Unavailable.
+        does not take. NotFound. Forbidden: WRITE is missing. Conflict: the name is taken, the file changed after
+        ``if_unmodified_since``, or it is a bundle, which has many types. Unavailable.
         """
         faults: list[InputFault] = []
         if name is not None:
@@ -116,6 +117,9 @@ class Files:
                 raise Conflict("the file has changed since", conflicting_id=file.id, path=("ifUnmodifiedSince",))
             if content_type is not None and contradicts(content_type, locked.detected_content_type):
                 raise InvalidInput(InputFault(f"the content is {locked.detected_content_type}", ("contentType",)))
+            if content_type is not None and content_type != file.content_type and is_bundle_key(file.object_key):
+                message = "the entries of a bundle are delivered as the types that they were uploaded with"
+                raise Conflict(message, conflicting_id=file.id, path=("contentType",))
             changes = {}
             if name is not None and name != file.name:
                 await folders.release_names(connection, [file.id])

@@ -9,6 +9,7 @@ import anyio
 
 from graphql_api.db import deletions, recorded_objects
 from graphql_api.db.engine import Database
+from graphql_api.model.bundle import may_be_entry_key
 from graphql_api.model.finding import Finding, FindingKind, Remedy
 from graphql_api.model.ids import is_object_key
 from graphql_api.model.parts import Remains, StoreUpload
@@ -86,7 +87,8 @@ class ObjectCheck:
                 detail += f", which the store refuses to remove since {_at(refused[one.key])}"
                 findings.append(Finding(FindingKind.REFUSED, one.key, detail))
             elif one.key not in known:
-                kind = FindingKind.ORPHAN if is_object_key(one.key) else FindingKind.FOREIGN
+                is_ours = is_object_key(one.key) or may_be_entry_key(one.key)
+                kind = FindingKind.ORPHAN if is_ours else FindingKind.FOREIGN
                 findings.append(Finding(kind, one.key, detail))
         return findings
 

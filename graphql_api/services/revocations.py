@@ -8,18 +8,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access import revocable
 from graphql_api.access.standing import Standing
-from graphql_api.db import audit, files, folders, jobs, revocations, users
+from graphql_api.db import audit, bundles, files, folders, jobs, revocations, users
 from graphql_api.db.engine import Database
 from graphql_api.errors import Conflict, Forbidden, NotFound
 from graphql_api.model.audit import AuditAction, audit_event
+from graphql_api.model.bundle import bundle_of, is_bundle_key
 from graphql_api.model.delivery import ReadGrant
 from graphql_api.model.file import File, Folder
 from graphql_api.model.group import User
-from graphql_api.model.ids import FileId, FolderId, UserId
+from graphql_api.model.ids import BundleId, FileId, FolderId, UserId
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.revocation import (
     FOLDERS_NAMED,
     MAX_IN_FORCE,
+    REVOKED,
     LinkRevocation,
     Markable,
     Revocable,
@@ -79,24 +81,34 @@ class Revocations:
                 _, numbers = await revocations.find_numbers(connection, (), (person,))
             number = numbers.get(person, 0)  # of when it was on, or of a process where it is on already
             return {each: parameter_of(number, [mark_of(person)] if each.is_personal else []) for each in wanted}
-        others = {str(each.file_id) for each in wanted}
+        others = {bundle_of(each.file_id) if each.is_bundle else str(each.file_id) for each in wanted}
         if any(each.is_personal for each in wanted):
             others.add(person)
         async with self._database.autocommit() as connection:
             chains, numbers = await revocations.find_numbers(connection, {each.folder_id for each in wanted}, others)
         found = {}
         for each in wanted:
+            if each.is_bundle:
+                mark = bundle_of(each.file_id)
+                found[each] = REVOKED if mark in numbers else parameter_of(0, [mark_of(mark)])
+                continue
             people = [person] if each.is_personal else []
             named = [each.file_id, *people, *chains.get(each.folder_id, ())[:FOLDERS_NAMED]]
             found[each] = parameter_of(max(numbers.get(id_, 0) for id_ in named), map(mark_of, named))
         return found
 
     async def named(self, principal: Principal, grant: ReadGrant) -> ReadGrant:
-        """The grant for a link that says by what it can be revoked, where it has to. Raises: Unavailable."""
+        """The grant for a link that says by what it can be revoked, where it has to.
+
+        Raises: NotFound: none to this bundle works at the moment. Unavailable.
+        """
         if not self.is_named(grant.terms):
             return grant
-        wanted = Markable(grant.file.id, grant.file.folder_id, grant.terms.personal_links)
-        return revocable(grant, (await self.parameters(principal, [wanted]))[wanted])
+        wanted = markable(grant)
+        by = (await self.parameters(principal, [wanted]))[wanted]
+        if by == REVOKED:
+            raise NotFound("all links to this bundle are revoked")
+        return revocable(grant, by)
 
     async def revoke_file(self, principal: Principal, file_id: FileId) -> tuple[File, LinkRevocation | None]:
         """Make all links to the file stop working that were signed before; None where that cannot be done.
@@ -111,7 +123,8 @@ class Revocations:
             require(standing, Permission.SHARE, locked.scopes, "fileId")
             if not self.is_on:
                 return locked.file, None
-            revoked = await self._revoke(connection, principal, file_id)
+            marks: set[str] = {bundle_of(file_id)} if is_bundle_key(locked.file.object_key) else set()
+            revoked = await self._revoke(connection, principal, file_id, marks)
             file_updated(connection, locked.file)
         return locked.file, revoked
 
@@ -130,8 +143,9 @@ class Revocations:
             if not self.is_on:
                 return found.folder, None
             relays = await revocations.list_relays(connection, folder_id, most=MAX_RELAYS)
+            relays |= await bundles.list_below(connection, folder_id, most=MAX_RELAYS + 1)
             if len(relays) > MAX_RELAYS:
-                raise Conflict(f"more than {MAX_RELAYS} folders and moved files below: revoke them in portions")
+                raise Conflict(f"more than {MAX_RELAYS} folders, bundles and moved files below: revoke in portions")
             revoked = await self._revoke(connection, principal, folder_id, relays)
             if found.folder.parent_id is not None:
                 folder_renamed(connection, found.folder, found.folder.parent_id)
@@ -159,6 +173,17 @@ class Revocations:
             mine = [id_ for id_, within in seen.items() if standing.may(Permission.SHARE, within)]
             found = await revocations.find_revocations(connection, mine)
         return {FileId(id_): each for id_, each in found.items()}
+
+    async def of_bundles(self, ids: Sequence[BundleId]) -> Mapping[BundleId, LinkRevocation]:
+        """Of those that are revoked: until ``links_end_by`` no link to them works. Asked by nobody in particular.
+
+        Raises: Unavailable.
+        """
+        if not self.is_on:
+            return {}
+        async with self._database.autocommit() as connection:
+            found = await revocations.find_revocations(connection, ids)
+        return {BundleId(id_): each for id_, each in found.items()}
 
     async def of_folders(self, principal: Principal, ids: Sequence[FolderId]) -> Mapping[FolderId, LinkRevocation]:
         """The same of folders. Raises: Unavailable."""
@@ -196,6 +221,12 @@ class Revocations:
         await audit.insert_events(connection, [event])
         await jobs.enqueue(connection, JOB, SUBJECT, now=now, hurries=False)
         return LinkRevocation(target, number, now, end, None)
+
+
+def markable(grant: ReadGrant) -> Markable:
+    """What is asked about a link on this grant."""
+    file = grant.file
+    return Markable(file.id, file.folder_id, grant.terms.personal_links, is_bundle_key(file.object_key))
 
 
 def _require_self_or_admin(standing: Standing, principal: Principal, user_id: UserId) -> None:

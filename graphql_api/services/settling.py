@@ -8,11 +8,12 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
-from graphql_api.db import files, folders, jobs, object_checks, rules, uploads, versions
+from graphql_api.db import bundles, files, folders, jobs, object_checks, rules, uploads, versions
 from graphql_api.db.engine import Database
 from graphql_api.errors import NotFound
+from graphql_api.model.bundle import Bundle
 from graphql_api.model.file import File, FileVersion
-from graphql_api.model.ids import FolderId
+from graphql_api.model.ids import BundleId, FolderId, new_version_id
 from graphql_api.model.parts import Remains
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.scan import Judge
@@ -79,6 +80,8 @@ class Settling:
         come between. Raises: NotFound, Forbidden, Conflict. Unavailable.
         """
         try:
+            if upload.bundle_id is not None:
+                return await self._settle_entry(upload, upload.bundle_id, version, completer)
             return await self._settle(upload, version, completer)
         except _NotAllowed as refusal:
             return refusal.failure
@@ -128,6 +131,73 @@ class Settling:
         await self._upkeep.remove(remains)
         return moved, file
 
+    async def _settle_entry(
+        self, upload: Upload, bundle_id: BundleId, version: FileVersion, completer: Completer
+    ) -> tuple[Upload, File | None] | None:
+        """An entry of a bundle is in; it is PROCESSING until all are. Whoever brings the last makes the file.
+
+        Raises: _NotAllowed, and what ``settle`` does.
+        """
+        now, is_admitted = version.created_at, upload.status is UploadStatus.PROCESSING
+        async with self._database.transaction() as connection:
+            await rules.hold_version(connection)
+            standing = await completer.standing(connection)
+            place = None
+            if upload.folder_id is not None:
+                place = await folders.lock_folder(connection, standing, upload.folder_id)
+            bundle = await bundles.lock_bundle(connection, bundle_id)
+            moved = await uploads.move_upload(
+                connection, upload.id, UploadStatus.PROCESSING, now=now, come_from=upload.status
+            )
+            if moved is None or bundle is None:
+                return None
+            upload_changed(connection, moved.id)
+            if place is None:
+                raise NotFound("the folder of this upload is gone", path=("uploadId",))
+            require(standing, Permission.WRITE, place.scopes, "uploadId")
+            await self._require_allowed(connection, place.folder.id, version)
+            if not is_admitted and self.judge is not Judge.NOBODY:
+                return await self._await_verdict(connection, moved, version), None
+            missing = await bundles.add_entry(connection, bundle, upload.filename, version)
+            await uploads.await_verdict(connection, upload.id, evidence=moved.evidence, look_at=None)
+            if missing != 0:
+                return moved, None
+            # Whoever has it judged is not there to choose another name.
+            mode = OnConflict.RENAME if is_admitted else completer.on_conflict or bundle.on_conflict
+            file = await self._bundle_file(connection, standing, bundle, moved, place, mode, now)
+            return replace(moved, status=UploadStatus.COMPLETED), file
+
+    async def _bundle_file(
+        self,
+        connection: AsyncConnection,
+        standing: Standing,
+        bundle: Bundle,
+        upload: Upload,
+        place: folders.PlacedFolder,
+        mode: OnConflict,
+        now: datetime,
+    ) -> File:
+        """Of a bundle whose entries are all in; one version stands for them all."""
+        whole = FileVersion(
+            id=new_version_id(now),
+            file_id=upload.result_id,
+            number=1,
+            object_key=bundle.main_key,
+            size=bundle.size,
+            content_type=bundle.content_type,
+            stored_content_type=bundle.content_type,
+            detected_content_type=await bundles.main_detected(connection, bundle),
+            integrity=None,
+            etag=None,
+            created_by=upload.owner_id,
+            created_at=now,
+            is_current=True,
+        )
+        await self._require_allowed(connection, place.folder.id, whole)
+        name = await claim(connection, standing, place.folder.id, bundle.name, whole.file_id, mode)
+        upload_changed(connection, *await uploads.complete_entries(connection, bundle.id, now=now))
+        return await self._new_file(connection, standing, replace(upload, filename=name), place, whole)
+
     async def _require_allowed(self, connection: AsyncConnection, folder_id: FolderId, version: FileVersion) -> None:
         """The gates may be newer than the promise, or the folder stands elsewhere. Raises: _NotAllowed."""
         failure = await self._admission.failure(connection, folder_id, version.size, version.content_type)
@@ -164,7 +234,7 @@ class Settling:
         version: FileVersion,
     ) -> File:
         file = File(
-            id=upload.file_id,
+            id=version.file_id,
             folder_id=place.folder.id,
             owner_id=upload.owner_id,
             name=upload.filename,
@@ -175,7 +245,7 @@ class Settling:
             object_key=version.object_key,
             created_at=version.created_at,
             updated_at=version.created_at,
-            terms=standing.read_terms({upload.file_id, upload.owner_id, *place.chain}),
+            terms=standing.read_terms({version.file_id, upload.owner_id, *place.chain}),
         )
         await files.insert_file(connection, file, detected_content_type=version.detected_content_type)
         file_created(connection, file)

@@ -10,11 +10,11 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
-from graphql_api.db import audit, rules, share_links
+from graphql_api.db import audit, bundles, rules, share_links
 from graphql_api.db.engine import Database
-from graphql_api.errors import InputFault, InvalidInput, NotFound
+from graphql_api.errors import Conflict, InputFault, InvalidInput, NotFound
 from graphql_api.model.audit import AuditAction, AuditEvent, audit_event
-from graphql_api.model.ids import USER_PREFIX, ShareLinkId, UserId, new_share_link_id, well_formed
+from graphql_api.model.ids import USER_PREFIX, FileId, ShareLinkId, UserId, new_share_link_id, well_formed
 from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.rule import Scope, is_file, is_folder
@@ -80,7 +80,7 @@ class ShareLinks:
         """A link to a file, or to a folder with all below. What its visitors may read is asked anew at each visit.
 
         Raises: InvalidInput: a value that no link can have, or too many links on the thing. NotFound. Forbidden: SHARE
-        is missing. Unavailable.
+        is missing. Conflict: it is a bundle. Unavailable.
         """
         now = self._clock()
         wish = self._checked(wish, now)
@@ -93,6 +93,9 @@ class ShareLinks:
             await rules.lock_version(connection)  # what is being deleted is waited for, and one link made at a time
             standing = await self._standings.of(connection, principal)
             await _require_to_share(connection, standing, wish.resource)
+            if is_file(wish.resource) and await bundles.find_bundles(connection, [FileId(wish.resource)]):
+                message = "a share link opens one object, and a bundle has many"
+                raise Conflict(message, conflicting_id=wish.resource, path=("resource",))
             await self._require_room(connection, wish.resource, now)
             assert principal.user_id is not None, "who is not signed in holds SHARE nowhere"
             link = ShareLink(

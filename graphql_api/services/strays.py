@@ -13,7 +13,7 @@ from typing import Final
 from graphql_api.db import periodic, recorded_objects
 from graphql_api.db.engine import Database
 from graphql_api.errors import Unavailable
-from graphql_api.model.ids import OBJECT_PREFIX
+from graphql_api.model.ids import BUNDLES_PREFIX, OBJECT_PREFIX
 from graphql_api.model.parts import OpenStoreUpload, StoreUpload
 from graphql_api.services.clock import Clock
 from graphql_api.services.turns import MAX_FAILURES, Turn
@@ -59,13 +59,13 @@ class Strays:
             if not await periodic.claim(connection, TASK, now=now, until=now + EVERY):
                 return 0
         try:
-            return await self._abort_all()
+            return await self._abort_all(OBJECT_PREFIX) + await self._abort_all(BUNDLES_PREFIX)
         except Unavailable:
             async with self._database.autocommit() as connection:
                 await periodic.give_back(connection, TASK, now=now, until=now + EVERY)
             raise
 
-    async def _abort_all(self) -> int:
+    async def _abort_all(self, prefix: str) -> int:
         """Those that the store fails to abort hold up no others; they are tried again in an hour. After many in a row
         the list is read anew behind them: a store that is down does not give it.
         """
@@ -73,7 +73,7 @@ class Strays:
         last: StoreUpload | None = None
         is_end = False
         while not is_end:
-            page = await self.page(OBJECT_PREFIX, after=last, safe_age=SAFE_AGE)
+            page = await self.page(prefix, after=last, safe_age=SAFE_AGE)
             last, is_end, in_a_row = page.last, page.last is None, 0
             for stray in page.strays:
                 try:

@@ -8,9 +8,10 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.db import deletions, folders, uploads, usage
+from graphql_api.db import bundles, deletions, folders, uploads, usage
 from graphql_api.db.engine import Database
 from graphql_api.errors import Unavailable
+from graphql_api.model.ids import UploadId
 from graphql_api.model.parts import Remains
 from graphql_api.model.upload import Upload, UploadFailure, UploadStatus
 from graphql_api.services.announcements import upload_changed
@@ -58,21 +59,28 @@ class Upkeep:
 
     async def end(self, upload: Upload, status: UploadStatus, failure: UploadFailure | None = None) -> Upload | None:
         """Move an upload from the state that it is in to an end without a file, remove its bytes and let go of its
-        name; None when somebody else was first, or moved the end of one that was to expire. Raises: Unavailable.
+        name; None when somebody else was first, or moved the end of one that was to expire. With an entry of a bundle
+        all others end. Raises: Unavailable.
         """
         now = self._clock()
+        remains: Collection[Remains] = ()
         async with self._database.transaction() as connection:
+            if upload.bundle_id is not None:
+                await bundles.lock_bundle(connection, upload.bundle_id)
             ended = await uploads.move_upload(
                 connection, upload.id, status, now=now, come_from=upload.status, failure=failure
             )
             if ended is not None:
                 if upload.status is UploadStatus.PROCESSING:
                     await folders.release_names(connection, [ended.file_id])
-                await self.schedule_removal(connection, [ended.remains])
-                upload_changed(connection, ended.id)
-                await usage.release_uploads(connection, [ended.id])
-        if ended is not None:
-            await self.remove([ended.remains])
+                gone: Mapping[UploadId, Remains] = {ended.id: ended.remains}
+                if ended.bundle_id is not None and await bundles.abort_bundle(connection, ended.bundle_id):
+                    gone = {**gone, **await uploads.abort_entries(connection, ended.bundle_id, now=now)}
+                remains = gone.values()
+                await self.schedule_removal(connection, remains)
+                upload_changed(connection, *gone)
+                await usage.release_uploads(connection, gone)
+        await self.remove(remains)
         return ended
 
     async def schedule_removal(self, connection: AsyncConnection, remains: Collection[Remains]) -> None:

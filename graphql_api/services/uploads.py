@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from graphql_api.access.standing import Standing
 from graphql_api.db import files, folders, idempotency, reservations, rules, uploads
 from graphql_api.db.engine import Database
-from graphql_api.errors import Forbidden, NotFound, UploadStateConflict
+from graphql_api.errors import Conflict, Forbidden, NotFound, UploadStateConflict
+from graphql_api.model.bundle import is_bundle_key
 from graphql_api.model.ids import ROOT_FOLDER_ID, FileId, FolderId, UploadId, new_file_id, new_object_key, new_upload_id
 from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.principal import Permission, Principal
@@ -56,8 +57,8 @@ class Uploads:
         is reserved. Of a wish that is made again with the same idempotency key, the upload as it is by now.
 
         Raises: InvalidInput: also what a gate does not take. Forbidden: nobody is signed in, or WRITE is missing on the
-        folder or file. NotFound: no such folder or file for ``principal``. Conflict: the name is taken, or the key was
-        used for another wish. QuotaExceeded. Unavailable.
+        folder or file. NotFound: no such folder or file for ``principal``. Conflict: the name is taken, the key was
+        used for another wish, or the file is a bundle. QuotaExceeded. Unavailable.
         """
         checked = checked_wish(wish, self._limits)
         wish = checked.wish
@@ -172,6 +173,8 @@ class Uploads:
         await files.lock_folder_of(connection, file_id)
         standing = await self._standings.of(connection, principal)
         file = (await lock_writable(connection, standing, file_id, field="replaceFileId")).file
+        if is_bundle_key(file.object_key):
+            raise Conflict("a bundle is not replaced: make another", conflicting_id=file.id, path=("replaceFileId",))
         upload = replace(upload, folder_id=file.folder_id)
         await reservations.insert_upload(connection, upload, look_at=upload.created_at + FIRST_LOOK)
         await self._admission.reserve(connection, standing, upload, owner_id=file.owner_id)
@@ -179,11 +182,13 @@ class Uploads:
 
     async def abort(self, principal: Principal, upload_id: UploadId) -> Upload:
         """Give up an upload; its bytes are removed. Idempotent; an upload that failed or expired is returned as it is.
+        With an entry of a bundle the whole bundle is given up, as long as it is not a file.
 
         Raises: NotFound. UploadStateConflict: it has become a file, or its bytes are being judged. Unavailable.
         """
         upload = await self.get(principal, upload_id)
-        if upload.status is UploadStatus.PENDING:
+        is_entry = upload.status is UploadStatus.PROCESSING and upload.bundle_id is not None
+        if upload.status is UploadStatus.PENDING or is_entry:
             ended = await self._upkeep.end(upload, UploadStatus.ABORTED)
             upload = ended or await self.get(principal, upload_id)
         if upload.status in (UploadStatus.COMPLETED, UploadStatus.PROCESSING):

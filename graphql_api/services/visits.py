@@ -20,6 +20,7 @@ from graphql_api.db.engine import Database
 from graphql_api.db.scopes import scopes_of_files
 from graphql_api.db.seal import CursorSeal
 from graphql_api.errors import NotFound
+from graphql_api.model.bundle import is_bundle_key
 from graphql_api.model.delivery import Link
 from graphql_api.model.file import File, Folder
 from graphql_api.model.ids import FileId, FolderId
@@ -166,7 +167,8 @@ class Visits:
         async with self._database.autocommit() as connection:
             now = await self._open(connection, link, visit.visitor, visit.guess_keys)
             found = None if now is None else await _opened_file(connection, now, file.id)
-            grant = None if found is None else self._delivery.grant(found)
+            is_single = found is not None and not is_bundle_key(found.object_key)  # else it would open but the first
+            grant = self._delivery.grant(found) if found is not None and is_single else None
             if grant is None:
                 raise NotFound("no such file")
         # Signed before it counts: a key that does not answer costs nobody a download.

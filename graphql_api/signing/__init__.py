@@ -24,8 +24,10 @@ class UrlSigner(Protocol):
         expires_at: datetime,
         starts_at: datetime | None = None,
         ip_range: str | None = None,
+        below: str | None = None,
     ) -> SignedUrl:
-        """Sign the file at ``path`` (begins with ``/``, not yet percent-encoded) with the ``query`` bound to it.
+        """Sign the file at ``path`` (begins with ``/``, not yet percent-encoded) with the ``query`` bound to it. With
+        ``below``, a part of the path that ends with a slash, what is signed opens every address below, with any query.
 
         Raises ``InvalidInput`` when the CDN cannot bind ``ip_range`` (CloudFront: IPv4 only) or the dates.
         """
@@ -57,5 +59,6 @@ class UrlWriter(Protocol):
         expires_at: datetime,
         starts_at: datetime | None = None,
         ip_range: str | None = None,
+        below: str | None = None,
     ) -> UnsignedUrl:
         """See ``UrlSigner.sign``."""

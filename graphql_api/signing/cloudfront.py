@@ -117,10 +117,12 @@ class CloudFrontSigner:
         expires_at: datetime,
         starts_at: datetime | None = None,
         ip_range: str | None = None,
+        below: str | None = None,
     ) -> SignedUrl:
         """A link to one file; see ``UrlSigner``. Dates count in whole seconds, and the result says which."""
         address = self._origin.address(path, query)
-        head, policy, has_custom_policy = _head_and_policy(address, expires_at, starts_at, ip_range)
+        prefix = None if below is None else _prefix_resource(self._origin, below, path)
+        head, policy, has_custom_policy = _head_and_policy(address, expires_at, starts_at, ip_range, prefix)
         url = _joined(address, f"{head}&Signature={_base64(self._key.sign(policy))}{self._url_tail}")
         return SignedUrl(url, expires_at.replace(microsecond=0), self._key.key_id, has_custom_policy)
 
@@ -169,11 +171,8 @@ class CloudFrontSigner:
     def _prefix_policy(
         self, prefix: str, expires_at: datetime, starts_at: datetime | None, ip_range: str | None
     ) -> bytes:
-        if not prefix.endswith("/"):
-            # "/a*" would open "/ab" as well.
-            raise ValueError("A prefix ends with a slash.")
-        # A star that ends the path covers the query too; one that is data has been escaped.
-        return _custom_policy(self._origin.address(prefix) + "*", _expires(expires_at), starts_at, ip_range)
+        resource = _prefix_resource(self._origin, prefix, prefix)
+        return _custom_policy(resource, _expires(expires_at), starts_at, ip_range)
 
     def _cookies(self, kind: str, value: str, policy: bytes) -> tuple[SignedCookie, ...]:
         cookies = (
@@ -224,12 +223,25 @@ class CloudFrontWriter:
         expires_at: datetime,
         starts_at: datetime | None = None,
         ip_range: str | None = None,
+        below: str | None = None,
     ) -> UnsignedLink:
         """See ``UrlWriter``."""
         address = self._origin.address(path, query)
-        head, policy, has_custom_policy = _head_and_policy(address, expires_at, starts_at, ip_range)
+        prefix = None if below is None else _prefix_resource(self._origin, below, path)
+        head, policy, has_custom_policy = _head_and_policy(address, expires_at, starts_at, ip_range, prefix)
         ends = expires_at.replace(microsecond=0)
         return UnsignedLink(policy, address, head, self._tail, self._key_id, ends, has_custom_policy)
+
+
+def _prefix_resource(origin: _Origin, prefix: str, path: str) -> str:
+    """What a policy says to open every address below ``prefix``, among them ``path``."""
+    if not prefix.endswith("/"):
+        # "/a*" would open "/ab" as well.
+        raise ValueError("A prefix ends with a slash.")
+    if not path.startswith(prefix):
+        raise ValueError("The path is not below the signed prefix.")
+    # A star that ends the path covers the query too; one that is data has been escaped.
+    return origin.address(prefix) + "*"
 
 
 def _tail(key_id: str, hash_algorithm: HashAlgorithm) -> str:
@@ -237,13 +249,15 @@ def _tail(key_id: str, hash_algorithm: HashAlgorithm) -> str:
 
 
 def _head_and_policy(
-    address: str, expires_at: datetime, starts_at: datetime | None, ip_range: str | None
+    address: str, expires_at: datetime, starts_at: datetime | None, ip_range: str | None, prefix: str | None
 ) -> tuple[str, bytes, bool]:
-    """What says the policy in a link, the policy itself, and whether it is a custom one."""
+    """What says the policy in a link, the policy itself, and whether it is a custom one. ``prefix``: the resource that
+    stands for more than the address.
+    """
     expires = _expires(expires_at)
-    if starts_at is None and ip_range is None:
+    if prefix is None and starts_at is None and ip_range is None:
         return f"Expires={expires}", _canned_policy(address, expires), False
-    policy = _custom_policy(_as_resource(address), expires, starts_at, ip_range)
+    policy = _custom_policy(prefix or _as_resource(address), expires, starts_at, ip_range)
     return f"Policy={_base64(policy)}", policy, True
 
 

@@ -31,6 +31,7 @@ from graphql_api.errors import Unauthenticated, Unavailable
 from graphql_api.schema import Context
 from graphql_api.web import console
 from graphql_api.web.answers import error_answer
+from graphql_api.web.bundle_cookies import set_cookies
 from graphql_api.web.event_stream import EventStream
 from graphql_api.web.media_types import EVENTS, JSON, RESULT, accepts_events, answer_type, prefers_events
 from graphql_api.web.places import Places
@@ -224,6 +225,8 @@ class GraphQLView(GraphQL[Context, None]):
                 raise self._streamed(request, context, request_data) from None
             message = f"Subscriptions are answered over a WebSocket, or to requests that accept {EVENTS}."
             raise Refused(406, "NOT_ACCEPTABLE", message) from error
+        for link in context.cookies:
+            set_cookies(sub_response, link, context.services.bundle_links.cookies)
         sub_response.media_type = self._media_type(request)
         sub_response.status_code = self._status(sub_response.media_type, result)
         return result
@@ -242,7 +245,9 @@ class GraphQLView(GraphQL[Context, None]):
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         content = self.encode_json(response_data)
-        return Response(content, sub_response.status_code, _VARY, media_type=sub_response.media_type)
+        answer = Response(content, sub_response.status_code, _VARY, media_type=sub_response.media_type)
+        answer.raw_headers += [header for header in sub_response.raw_headers if header[0] == b"set-cookie"]
+        return answer
 
     def _streamed(self, request: Request, context: Context, data: GraphQLRequestData) -> "_Streamed":
         return _Streamed(

@@ -1,6 +1,6 @@
 """Which pages may call the API from their own scripts: those of named origins.
 
-They do so with a token that they hold, never with cookies. The one exception is where a cookie is made or ended, for
+They do so with a token that they hold, never with cookies. The one exception is where cookies are made or ended, for
 which they hold a token as well: there a browser asks to be told that this is meant.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from graphql_api.web.file_view import SESSION_METHODS, SESSION_PATH
+from graphql_api.web.file_view import COOKIES_PATH, SESSION_METHODS, SESSION_PATH
 from graphql_api.web.graphql_view import METHODS
 from graphql_api.web.middleware import REQUEST_ID_HEADER
 
@@ -35,5 +35,7 @@ class Origins:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        makes_cookies = scope["type"] == "http" and scope["path"] == SESSION_PATH
+        makes_cookies = scope["type"] == "http" and (
+            scope["path"] == SESSION_PATH or COOKIES_PATH.fullmatch(scope["path"]) is not None
+        )
         await (self._with_cookies if makes_cookies else self._plain)(scope, receive, send)

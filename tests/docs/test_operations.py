@@ -34,6 +34,8 @@ SERVICES = {"s3api": "s3"}
 
 JSON = named_json(OPERATIONS)
 
+OUR_KEYS = ["arn:aws:s3:::your-bucket/o/*", "arn:aws:s3:::your-bucket/b/*"]
+
 
 def aws_commands() -> list[list[str]]:
     lines = "".join(block.text for block in blocks(OPERATIONS, "sh")).replace("\\\n", " ").splitlines()
@@ -122,10 +124,20 @@ def test_the_cache_key_has_what_links_carry() -> None:
     assert (policy["MinTTL"], policy["DefaultTTL"], policy["MaxTTL"]) == (MIN_TTL, DEFAULT_TTL, MAX_TTL)
 
 
+def test_bundles_have_a_behaviour_of_their_own_that_forwards_no_query() -> None:
+    [behaviour] = json.loads(JSON["distribution.json"])["CacheBehaviors"]["Items"]
+    [ours] = [each for each in BEHAVIOURS if each.pattern == f"/{behaviour['PathPattern']}"]
+    assert (ours.is_private, ours.forwarded_query) == (behaviour["TrustedKeyGroups"]["Enabled"], ())
+    policy = json.loads(JSON["bundles-cache-policy.json"])
+    parameters = policy["ParametersInCacheKeyAndForwardedToOrigin"]
+    assert parameters["QueryStringsConfig"] == {"QueryStringBehavior": "none"}
+    assert (policy["MinTTL"], policy["DefaultTTL"], policy["MaxTTL"]) == (MIN_TTL, DEFAULT_TTL, MAX_TTL)
+
+
 def test_both_policies_cover_the_keys_that_objects_have() -> None:
     api = json.loads(JSON["api-policy.json"])["Statement"][0]
     edge = json.loads(JSON["bucket-policy.json"])["Statement"][0]
-    assert api["Resource"] == edge["Resource"] == "arn:aws:s3:::your-bucket/o/*"
+    assert api["Resource"] == edge["Resource"] == OUR_KEYS
     assert f"first {SNIFFED_BYTES:,} bytes" in TEXT
 
 
@@ -189,7 +201,7 @@ def test_clamd_takes_the_limits_of_the_document(tmp_path: Path) -> None:
 
 def test_guardduty_may_read_what_we_store_and_write_nothing_there() -> None:
     statements = json.loads(JSON["scan-policy.json"])["Statement"]
-    on_objects = [entry for entry in statements if entry["Resource"] == "arn:aws:s3:::your-bucket/o/*"]
+    on_objects = [entry for entry in statements if entry["Resource"] == OUR_KEYS]
     assert [entry["Action"] for entry in on_objects] == [["s3:GetObject", "s3:GetObjectVersion"]]
 
 

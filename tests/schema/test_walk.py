@@ -50,6 +50,7 @@ from graphql_api.schema.payloads import Payload
 from graphql_api.schema.query import Query
 from graphql_api.schema.types import File
 from tests.schema.walk import Asker, Place, Way, places, ways
+from tests.services.bundled import bundled
 from tests.services.sharing import shared
 from tests.services.stories import delivered, denied, filed, foldered, promised, ruled, sent
 from tests.world import START, World
@@ -60,6 +61,7 @@ CORE: Final = read_schema(SCHEMA.as_str())
 ABSENT: Final = {
     "file": new_file_id(START),
     "folder": new_folder_id(START),
+    "bundle": new_file_id(START),
     "other_folder": new_folder_id(START),
     "upload": new_upload_id(START),
     "upload_in_parts": new_upload_id(START),
@@ -130,6 +132,7 @@ async def settle(world: World, person: Principal, admin: Principal, word: str, *
     [first] = (await world.services.versions.list_of(person, PageRequest(), [file.id]))[file.id].nodes
     await filed(world, person, f"{word} new bytes", replaces=file.id)
     await delivered(world, {(file, START.date()): (1, 5)})
+    film = await bundled(world, person, name=f"{word} film", folder_id=folder.id)
     upload = await sent(world, person, f"{word} upload", folder_id=folder.id)
     wish = {"folder_id": folder.id, "method": UploadMethod.MULTIPART}
     upload_in_parts = await promised(world, person, f"{word} upload in parts", **wish)
@@ -153,6 +156,7 @@ async def settle(world: World, person: Principal, admin: Principal, word: str, *
     world.edge.group[key_pair_id] = key.public_pem
     return {
         "file": file.id,
+        "bundle": film.id,
         "folder": folder.id,
         "other_folder": other.id,
         "upload": upload.id,
@@ -310,15 +314,16 @@ async def test_a_leak_is_found_on_the_day_it_appears(town: Town) -> None:
     walked = {str(way) for way in [*ways(CORE), *ways(CORE, "mutation")]}
     for as_ in (town.stranger, ANONYMOUS):
         assert await leaks(leaky, town, as_, walked=walked) == {
-            "Mutation.touchFiles input.fileIds": {"file"},
-            "Query.anyFile fileId": {"file"},
-            "Query.shelf": {"file", "a name"},
-            "Shelf.everything": {"file", "a name"},
+            "Mutation.touchFiles input.fileIds": {"file", "bundle"},
+            "Query.anyFile fileId": {"file", "bundle"},
+            "Query.shelf": {"file", "bundle", "a name"},
+            "Shelf.everything": {"file", "bundle", "a name"},
         }
 
 
-ONLY_IN_PAYLOADS: Final = {"SignedStoreRequest"}  # made of an upload that is visible to whoever gets it
-CHANGES_NOTHING: Final = {"signUploadRequest"}  # to begin at the store is the client's own doing
+ONLY_IN_PAYLOADS: Final = {"SignedCookie", "SignedStoreRequest"}  # made of what is visible to whoever gets it
+# To begin at the store is the client's own doing, and cookies are made by arithmetic.
+CHANGES_NOTHING: Final = {"createSignedCookies", "signUploadRequest"}
 DONE: Final = "done"
 ACTORS: Final = ("anonymous", "stranger", "reader", "owner", "admin")
 
@@ -334,6 +339,8 @@ EXCEPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "abortUpload": {"reader": "NOT_FOUND"},
     "signUploadParts": {"reader": "NOT_FOUND"},
     "signUploadRequest": {"reader": "NOT_FOUND"},
+    # Who may read it may download it.
+    "createSignedCookies": {"reader": DONE},
     # Share links are visible to who made them, and to who may make them.
     "revokeShareLink": {"reader": "NOT_FOUND"},
     # How much is for administrators to say.

@@ -49,6 +49,7 @@ KIND_OF: Final = {
     "addUserIds": "user",
     "removeUserIds": "other_user",
     "resourceId": "file",
+    "CreateSignedCookiesInput.fileId": "bundle",
     "CreateUploadInput.replaceFileId": "file",
     "SignUploadPartsInput.uploadId": "upload_in_parts",
     "SignUploadRequestInput.uploadId": "upload_in_parts",
@@ -68,6 +69,7 @@ SAMPLES: Final[Mapping[str, object]] = {
     "createdAt": "2026-01-01T00:00:00Z",
     "email": "someone@example.test",
     "isRecursive": True,
+    "mainPath": "index.m3u8",
     "maxFileSize": 5_000,
     "permissions": ["READ"],
     "quota": 1_000_000,
@@ -77,6 +79,9 @@ SAMPLES: Final[Mapping[str, object]] = {
     "version": 1,
 }
 """Sound values of fields that are not ids; they are given even where the field may be left out."""
+
+ONE_OF: Final = {"CreateUploadsInput": "uploads"}
+"""Fields of which one has to be given though each may be left out: this one, if it does not matter."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +221,8 @@ class Asker:
             return self._object(type_, place, id_, takes_all=takes_all)
         if isinstance(type_, GraphQLEnumType):
             return next(iter(type_.values))
+        if coordinate == "BundleEntryInput.path":
+            return SAMPLES["mainPath"]
         if name in self.samples:
             return self.samples[name]
         if name in SAMPLES:
@@ -230,10 +237,12 @@ class Asker:
         if type_.is_one_of:
             chosen = [place[0] if place else next(iter(type_.fields))]
         else:
+            one = ONE_OF.get(type_.name)
             chosen = [
                 name
                 for name, of in type_.fields.items()
-                if is_required_input_field(of)
+                if (name == one and (not place or place[0] == one))
+                or is_required_input_field(of)
                 or name in SAMPLES
                 or (place and place[0] == name)
                 or (takes_all and get_named_type(of.type) is GraphQLID)

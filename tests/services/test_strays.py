@@ -123,7 +123,7 @@ async def test_of_many_processes_one_looks_each_hour(world: World) -> None:
     for hour in range(1, 4):
         await asyncio.gather(*[each.turn() for each in processes])
         await asyncio.gather(*[each.turn() for each in processes])
-        assert store.looks == hour
+        assert store.looks == 2 * hour  # at files, and at bundles
         world.clock.advance(seconds=EVERY.total_seconds())
 
 

@@ -4,6 +4,7 @@
 """
 
 from graphql_api.db.tables.base import Base
+from graphql_api.db.tables.bundles import BundleEntryRow, BundleRow
 from graphql_api.db.tables.jobs import FailedEventRow, JobRow
 from graphql_api.db.tables.people import GroupMemberRow, GroupRow, UserRow
 from graphql_api.db.tables.policy import AccessRuleRow, AuditEventRow, IdempotencyKeyRow, PolicyStateRow
@@ -29,6 +30,8 @@ __all__ = [
     "AccessRuleRow",
     "AuditEventRow",
     "Base",
+    "BundleEntryRow",
+    "BundleRow",
     "FailedEventRow",
     "FileMetadataRow",
     "FileRow",

@@ -15,7 +15,7 @@ class UploadRow(Base):
     """One upload. ``status`` moves by conditional UPDATE and never back. ``folder_id`` goes when the folder goes.
 
     ``look_at``: when to look whether the bytes are there although nobody said so, and, while PROCESSING, whether their
-    verdict is; None: not before it expires.
+    verdict is; None: not before it expires. ``bundle_id``: what it brings is an entry of that, ``filename`` its path.
     """
 
     __tablename__ = "uploads"
@@ -75,6 +75,7 @@ class UploadRow(Base):
     object_key: Mapped[str] = mapped_column(binary_text(), unique=True)
     on_conflict: Mapped[str] = mapped_column(binary_text(16))
     replaces: Mapped[str | None] = mapped_column(binary_text(MAX_ID_LENGTH), index=True)
+    bundle_id: Mapped[str | None] = mapped_column(binary_text(MAX_ID_LENGTH), index=True)
     by_admin: Mapped[bool] = mapped_column(server_default=false())
     status: Mapped[str] = mapped_column(binary_text(16))
     failure_code: Mapped[str | None] = mapped_column(binary_text(32))

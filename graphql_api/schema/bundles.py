@@ -1,0 +1,118 @@
+"""Bundles: what one is made of, and what opens all of it."""
+
+from datetime import datetime, timedelta
+
+import strawberry
+from strawberry import Parent
+
+from graphql_api.errors import Conflict, Forbidden, NotFound
+from graphql_api.model import bundle as nouns
+from graphql_api.model.delivery import BundleLink, LinkWish
+from graphql_api.model.page import Page
+from graphql_api.model.upload import file_of
+from graphql_api.schema.connections import Connection
+from graphql_api.schema.context import Info
+from graphql_api.schema.inputs import ABSENT, given, page_request
+from graphql_api.schema.links import DEFAULT_LINK_SECONDS, ExpiresIn, IpAddress, StartsAt
+from graphql_api.schema.node import After, Before, First, Last
+from graphql_api.schema.scalars import ByteSize, Url
+
+
+@strawberry.type(description="One signature that opens every entry of a bundle: `baseUrl`, its path, `?` and `query`.")
+class SignedPrefix:
+    base_url: Url = strawberry.field(description="Ends with a slash; the path of an entry follows.")
+    query: str = strawberry.field(description="To be used as it is after the `?` of each address.")
+    expires_at: datetime = strawberry.field(description="When it stops working.")
+    refresh_after: datetime = strawberry.field(
+        description="When to ask for the next one: between then and `expiresAt`, at a random moment."
+    )
+
+    @classmethod
+    def is_type_of(cls, value: object, _info: object) -> bool:
+        return isinstance(value, BundleLink)
+
+
+@strawberry.type(description="One object of a bundle.")
+class BundleEntry:
+    path: str = strawberry.field(description="Path in the bundle, such as low/0.ts.")
+    size: ByteSize = strawberry.field(description="Length of the content.")
+    content_type: str = strawberry.field(description="Media type.")
+
+    @classmethod
+    def is_type_of(cls, value: object, _info: object) -> bool:
+        return isinstance(value, nouns.BundleEntry)
+
+
+@strawberry.type(description="An entry in a list.")
+class BundleEntryEdge:
+    cursor: str = strawberry.field(description="Position.")
+    node: nouns.BundleEntry = strawberry.field(description="The entry.", graphql_type=BundleEntry)
+
+
+@strawberry.type(description="Entries of a bundle, a page at a time.")
+class BundleEntryConnection(Connection):
+    page: strawberry.Private[Page[nouns.BundleEntry]]
+
+    @strawberry.field(description="The page.")
+    def edges(self) -> list[BundleEntryEdge]:
+        return [BundleEntryEdge(cursor=self.page.cursor_of(node), node=node) for node in self.page.nodes]
+
+    @strawberry.field(description="The same without cursors.", graphql_type=list[BundleEntry])
+    def nodes(self) -> tuple[nouns.BundleEntry, ...]:
+        return self.page.nodes
+
+
+@strawberry.type(
+    description="A file that is made of many objects, such as an HLS stream, tiles or a web export. It is moved, "
+    "ruled, linked, counted and deleted as one."
+)
+class Bundle:
+    entry_count: int = strawberry.field(description="How many entries it has.")
+    main_path: str = strawberry.field(description="The entry where a player begins, such as index.m3u8.")
+
+    @strawberry.field(description="Its entries in order of path.")
+    async def entries(
+        self,
+        parent: Parent[nouns.Bundle],
+        info: Info,
+        first: First = ABSENT,
+        after: After = ABSENT,
+        last: Last = ABSENT,
+        before: Before = ABSENT,
+    ) -> BundleEntryConnection:
+        request = page_request(first, after, last, before)
+        services, principal = info.context.services, info.context.principal
+        return BundleEntryConnection(page=await services.bundles.list_entries(principal, parent.id, request))
+
+    @strawberry.field(
+        description="What opens all of it; null if the viewer may not download it, or if there is a `linkFault`. "
+        "Players that keep no query for the next address take cookies: `createSignedCookies`.",
+        graphql_type=SignedPrefix | None,
+    )
+    async def signed_prefix(
+        self,
+        parent: Parent[nouns.Bundle],
+        info: Info,
+        expires_in: ExpiresIn = DEFAULT_LINK_SECONDS,
+        starts_at: StartsAt = ABSENT,
+        ip_address: IpAddress = ABSENT,
+    ) -> BundleLink | None:
+        wish = LinkWish(timedelta(seconds=expires_in), given(starts_at), ip_range=given(ip_address))
+        links = info.context.services.bundle_links
+        try:
+            _, link = await links.sign(info.context.principal, file_of(parent.id), wish)
+        except (Conflict, Forbidden, NotFound):
+            return None
+        return link
+
+    @strawberry.field(
+        description="Why there are no links to it although the viewer may read it: the rule has an obligation that "
+        "they cannot keep, or they were revoked, and until when. Null if there are."
+    )
+    async def link_fault(self, parent: Parent[nouns.Bundle], info: Info) -> str | None:
+        file = await info.context.files.load(file_of(parent.id))
+        return None if file is None else await info.context.services.bundle_links.fault(file)
+
+    @classmethod
+    def is_type_of(cls, value: object, _info: object) -> bool:
+        return isinstance(value, nouns.Bundle)

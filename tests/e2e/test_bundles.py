@@ -1,0 +1,117 @@
+"""A bundle at the running stack: promised, sent, opened by cookies at the edge, and gone."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from tests.cli.program import DevStack, wait_for
+from tests.e2e.client import Client
+from tests.e2e.inside import inside
+
+ENTRIES = {"index.m3u8": b"#EXTM3U\n#EXT-X-ENDLIST\n", "low/0.ts": b"zero", "low/1.ts": b"one"}
+CREATE = """
+mutation ($bundle: CreateBundleInput!) {
+  createUploads(input: {bundle: $bundle}) {
+    bundleFileId userErrors { code path message }
+    results { upload { id filename target { ... on PutUploadTarget { url headers { name value } } } } }
+  }
+}
+"""
+COOKIES = """
+mutation ($id: ID!) {
+  createSignedCookies(input: {fileId: $id}) {
+    cookies { name value path domain isSecure } resourceUrl mainUrl userErrors { code path }
+  }
+}
+"""
+SHOW = """
+query ($id: ID!) {
+  file(by: {id: $id}) { name size signedUrl { url } bundle { entryCount signedPrefix { baseUrl query } } }
+}
+"""
+REVOKE = "mutation ($id: ID!) { revokeLinks(input: {fileId: $id}) { revocation { linksEndBy } } }"
+DELETE = "mutation ($id: ID!) { deleteFiles(input: {fileIds: [$id]}) { results { deletedFileId } } }"
+
+
+def bundled(client: Client, name: str) -> str:
+    """The file that came of it."""
+    entries = [
+        {"path": path, "size": len(content), "contentType": "video/mp2t" if path.endswith("ts") else "audio/mpegurl"}
+        for path, content in ENTRIES.items()
+    ]
+    bundle = {"name": name, "mainPath": "index.m3u8", "entries": entries}
+    made = client.ask(CREATE, bundle=bundle)["createUploads"]
+    assert made["userErrors"] == []
+    file = None
+    for result in made["results"]:
+        upload = result["upload"]
+        headers = {header["name"]: header["value"] for header in upload["target"]["headers"]}
+        sent = client.plain.put(upload["target"]["url"], content=ENTRIES[upload["filename"]], headers=headers)
+        assert sent.status_code == 200, sent.text
+        file = client.complete(upload["id"])["file"]
+    assert file is not None
+    assert file["id"] == made["bundleFileId"]
+    return str(file["id"])
+
+
+def cookies_of(client: Client, file_id: str) -> tuple[str, dict[str, str]]:
+    payload: dict[str, Any] = client.ask(COOKIES, id=file_id)["createSignedCookies"]
+    assert payload["userErrors"] == []
+    for cookie in payload["cookies"]:  # the edge of dev is reached over plain http, on the same host
+        assert (cookie["domain"], cookie["isSecure"]) == (None, False)
+    return payload["resourceUrl"], {cookie["name"]: cookie["value"] for cookie in payload["cookies"]}
+
+
+def status(client: Client, url: str, cookies: dict[str, str]) -> int:
+    header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return client.get(url, cookie=header).status_code
+
+
+def test_a_bundle_is_opened_by_its_own_cookies_and_leaves_nothing(
+    dev_stack: DevStack, alice: Client, bob: Client
+) -> None:
+    file_id, other_id = bundled(alice, "film"), bundled(alice, "another film")
+    assert bob.ask(COOKIES, id=file_id)["createSignedCookies"]["userErrors"] == [
+        {"code": "NOT_FOUND", "path": ["input", "fileId"]}
+    ]
+    base, cookies = cookies_of(alice, file_id)
+    other_base, other_cookies = cookies_of(alice, other_id)
+    header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    for path, content in ENTRIES.items():
+        assert alice.get(base + path, cookie=header).content == content
+        assert alice.get(base + path).status_code == 403
+        assert status(alice, base + path, other_cookies) == status(alice, other_base + path, cookies) == 403
+
+    file = alice.ask(SHOW, id=file_id)["file"]
+    assert (file["size"], file["bundle"]["entryCount"]) == (sum(map(len, ENTRIES.values())), 3)
+    opened = file["bundle"]["signedPrefix"]
+    assert alice.get(file["signedUrl"]["url"]).content == ENTRIES["index.m3u8"]
+    assert alice.get(f"{opened['baseUrl']}low/1.ts?{opened['query']}").content == b"one"
+
+    # A browser that follows the lasting address has the cookies for the next request, ports do not matter to them.
+    with httpx.Client(trust_env=False) as browser:
+        url = dev_stack.graphql.removesuffix("graphql") + f"f/{file_id}"
+        answer = browser.get(url, headers=dict(alice.api.headers), follow_redirects=True)
+        assert answer.content == ENTRIES["index.m3u8"]
+        assert browser.get(base + "low/0.ts").content == b"zero"
+        assert browser.get(other_base + "low/0.ts").status_code == 403
+
+    alice.ask(REVOKE, id=other_id)  # by the function that ships, which reads the bundle from the path
+    wait_for(lambda: status(alice, other_base + "low/0.ts", other_cookies) == 403)
+    assert alice.get(base + "low/0.ts", cookie=header).status_code == 200
+    assert alice.ask(COOKIES, id=other_id)["createSignedCookies"]["userErrors"] == [
+        {"code": "CONFLICT", "path": ["input", "fileId"]}
+    ]
+
+    alice.ask(DELETE, id=file_id)
+    assert asyncio.run(stored(dev_stack, base)) == []
+    assert len(asyncio.run(stored(dev_stack, other_base))) == len(ENTRIES)
+
+
+async def stored(stack: DevStack, base_url: str) -> list[str]:
+    """The keys of the objects that the store holds of a bundle."""
+    async with inside(stack, shift=timedelta()) as assembly:
+        prefix = base_url.removeprefix(f"{stack.edge}/")
+        return [one.key for one in await assembly.store.list_objects(prefix, after=None, limit=10)]
