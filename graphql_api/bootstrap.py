@@ -103,9 +103,8 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         access_key_id=settings.s3_access_key_id,
         secret_access_key=None if secret is None else secret.get_secret_value(),
     )
-    pem = settings.cdn_private_key_pem.get_secret_value()
-    standings = Standings(clock)
-    keys = wire_keys(settings, database, standings, clock)
+    standings = Standings(clock, binds_links=settings.delivery == "cdn")
+    keys = wire_keys(settings, database, standings, store, clock)
     accounts = Accounts(
         database,
         clock,
@@ -142,7 +141,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         memory=settings.link_memo_bytes,
         is_revocable=settings.edge_store_arn is not None,
     )
-    cursor_seal = CursorSeal(pem.encode())  # a secret that all processes have
+    cursor_seal = CursorSeal(settings.process_secret)
     revocations = Revocations(
         database,
         standings,

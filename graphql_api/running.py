@@ -96,9 +96,9 @@ def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
 
 
 def _doors(assembly: Assembly, settings: Settings, authenticator: Authenticator, clock: Clock) -> list[Route]:
-    passes = Passes(settings.cdn_private_key_pem.get_secret_value().encode())  # a secret that all processes have
+    passes = Passes(settings.process_secret)
     services = assembly.services
-    shares = ShareView(services.visits, passes, clock, link_origin=settings.cdn_base_url)
+    shares = ShareView(services.visits, passes, clock, link_origin=assembly.keys.link_origin)
     files = FileView(services, authenticator, passes, clock, session_lifetime=settings.file_session_lifetime)
     return [*shares.routes(), *files.routes()]
 

@@ -6,7 +6,6 @@ Secrets are ``SecretStr``: they show as asterisks in ``repr``, and no fault quot
 
 from collections.abc import Mapping
 from datetime import timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
@@ -24,13 +23,13 @@ from pydantic import (
     create_model,
     field_validator,
 )
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from graphql_api import setting_values
 from graphql_api.errors import ConfigurationError
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 PREFIX: Final = "GRAPHQL_API_"
 
@@ -101,10 +100,14 @@ class Settings(BaseSettings):
     s3_secret_access_key: SecretStr | None = None
     """Secret of that key. *Secret.*"""
 
-    cdn_base_url: Annotated[Origin, LocalOrEncrypted]
-    """Where the CDN answers: `https://` and a host, without a path. Plain `http://` for this machine only."""
-    cdn_key_id: Text
-    """Id under which the CDN knows the public key. The first key of the keyring."""
+    delivery: Literal["cdn", "store"] = "cdn"
+    """Where links lead to: the `cdn`, or, without one, the `store`. Then what begins with `CDN_` is not needed."""
+    shared_secret: Annotated[SecretStr, AfterValidator(setting_values.long_enough_for_hs256)] | None = None
+    """Seals cursors and cookies; at least 32 bytes. *Secret.* Required without a CDN, whose key does it otherwise."""
+    cdn_base_url: Annotated[Origin, LocalOrEncrypted] | None = None
+    """Where the CDN answers: `https://` and a host, without a path. Plain `http://` for this machine only. Required."""
+    cdn_key_id: Text | None = None
+    """Required. Id under which the CDN knows the public key. The first key of the keyring."""
     cdn_private_key: Annotated[SecretStr, AfterValidator(setting_values.pem)] | None = None
     """Private key that signs links, as PEM; `\\n` stands for a line end. *Secret.* This or the file is required."""
     cdn_private_key_file: Annotated[Path, AfterValidator(setting_values.pem_file)] | None = None
@@ -269,6 +272,11 @@ class Settings(BaseSettings):
     """TCP port to listen on."""
 
     @property
+    def process_secret(self) -> bytes:
+        """What all processes know and nobody else; whatever is sealed uses a key derived from it."""
+        return (self.shared_secret or self.cdn_private_key_pem).get_secret_value().encode()
+
+    @property
     def cdn_private_key_pem(self) -> SecretStr:
         """The key that signs links, from wherever it is. Raises ConfigurationError if its file has gone bad since."""
         if self.cdn_private_key_file is None:
@@ -307,7 +315,8 @@ class Settings(BaseSettings):
             return model.model_validate(given)
         except ValidationError as error:
             faults = error.errors(include_url=False, include_input=False)
-        raise ConfigurationError(*(cls._fault(fault) for fault in faults))
+        names = {name: field.alias or "" for name, field in cls.model_fields.items()}
+        raise ConfigurationError(*(setting_values.fault_line(fault, names) for fault in faults))
 
     @classmethod
     def settings_customise_sources(
@@ -319,19 +328,6 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)  # what `read` was handed, and nothing behind its back
-
-    @classmethod
-    def _fault(cls, fault: ErrorDetails) -> str:
-        first, *entry = fault["loc"]
-        field = cls.model_fields.get(str(first))  # the faults of a default come under the field's own name
-        name = (field and field.alias) or first
-        message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
-        if fault["type"] == "missing":
-            message = "is required"
-        elif fault["type"] == "extra_forbidden":
-            similar = get_close_matches(str(name), [field.alias or "" for field in cls.model_fields.values()], n=1)
-            message = "is not a setting" + (f"; did you mean {similar[0]}?" if similar else "")
-        return f"{name}: " + (f"entry {int(entry[0]) + 1} " if entry else "") + message
 
     @field_validator("listen_database_url")
     @classmethod
@@ -351,9 +347,19 @@ class Settings(BaseSettings):
             raise ValueError(f"goes together with {PREFIX}{key_id.upper()}: set both or neither")
         return secret
 
+    @field_validator("shared_secret", "cdn_base_url", "cdn_key_id", "edge_store_arn", "link_max_lifetime")
+    @classmethod
+    def _goes_with_the_way_of_delivery(cls, value: T | None, info: ValidationInfo) -> T | None:
+        fault = setting_values.fault_of_delivery(str(info.field_name), value, info.data.get("delivery"))
+        if fault is not None:
+            raise ValueError(fault)
+        return value
+
     @field_validator("cdn_private_key_file")
     @classmethod
     def _key_stands_in_one_place(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        if info.data.get("delivery") == "store" and (path is None or info.data.get("cdn_private_key") is None):
+            return path
         if "cdn_private_key" in info.data and (path is None) == (info.data["cdn_private_key"] is None):
             raise ValueError(f"set either this or {PREFIX}CDN_PRIVATE_KEY")
         return path

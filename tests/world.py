@@ -122,6 +122,7 @@ class World:
     user_quota: int | None = None  # bytes
     max_versions: int = MAX_VERSIONS
     revokes: bool = False  # the edge runs the function
+    binds_links: bool = True  # as a CDN's signatures do
     store_of: Callable[[Clock], MemoryStore] = MemoryStore
     guess_limits: GuessLimits = GUESS_LIMITS
     store: MemoryStore = field(init=False)
@@ -139,7 +140,7 @@ class World:
         self.edge = MemoryEdge(self.clock)
         self.loader = KeyLoader(dict.fromkeys(KeyPlace, self.key_places), cloudfront_signer_of(CDN))
         self.store = self.store_of(self.clock)
-        self.standings = Standings(self.clock)
+        self.standings = Standings(self.clock, binds_links=self.binds_links)
         accounts = Accounts(self.database, self.clock, makes_homes=True)
         upkeep = Upkeep(
             self.database,

@@ -107,12 +107,13 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
         kept = kept_secrets(folder)
         store = SeaweedStore(folder / "store", port=store_port, bucket=BUCKET)
         control_key = secrets.token_hex(16)
+        edge_url = _address(edge_socket)
         environ = _environ(
             folder,
             store,
             kept,
             api_url=_address(api_socket),
-            edge_url=_address(edge_socket),
+            edge_url=edge_url,
             edge_control=(_address(control_socket), control_key),
             origins=origins,
         )
@@ -127,12 +128,12 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
         revoked = KeyValueStore(folder / "revocations.json")
         function = EdgeFunction(revocation_function(failure=settings.edge_store_failure), revoked)
         presentation = ResponseFunction(presentation_function())
-        distribution = create_edge(settings.cdn_base_url, group, origin, utc_now, function, presentation)
+        distribution = create_edge(edge_url, group, origin, utc_now, function, presentation)
         edge = LoggedEdge(distribution, access_log)
         control = create_key_value_store_api(revoked, EDGE_STORE_ARN, control_key)
         ready = Run(
             graphql=f"{_address(api_socket)}/graphql",
-            edge=settings.cdn_base_url,
+            edge=edge_url,
             store=store.endpoint_url,
             bucket=store.bucket,
             data=str(folder),

@@ -30,7 +30,7 @@ from graphql_api.storage import s3_parts
 from graphql_api.storage.s3_checksums import crc64nvme_in_hex, sha256_in_hex
 from graphql_api.storage.s3_connection import AddressingStyle, S3Connection
 from graphql_api.storage.s3_failures import status_of
-from graphql_api.storage.s3_presigning import S3Presigner
+from graphql_api.storage.s3_presigning import S3Links, S3Presigner
 
 if TYPE_CHECKING:  # stubs are installed for the checks only
     from botocore.response import StreamingBody
@@ -75,7 +75,13 @@ class S3Store:
             secret_access_key=secret_access_key,
         )
         self._ask = self._connection.ask
+        self._region = region
         self._presigner = S3Presigner(self._connection.base_url, bucket, region, self._connection.credentials)
+
+    def links(self, *, longest: timedelta) -> S3Links:
+        """What signs links that are opened at this store, for a service without a CDN; ``longest``: 1 s to 7 days."""
+        connection = self._connection
+        return S3Links(connection.base_url, self._region, connection.credentials, longest=longest)
 
     async def presign_put(self, promise: PromisedObject, *, now: datetime, lifetime: timedelta) -> PutUploadTarget:
         """See ``ObjectStore``. The length is signed but not listed: clients set it themselves.
