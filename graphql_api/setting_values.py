@@ -16,6 +16,10 @@ from pydantic_core import ErrorDetails
 
 from graphql_api.model.hosts import is_loopback
 
+AsymmetricAlgorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]  # RFC 7518, section 3.1, and RFC 8037; a symmetric name here would let a public key pass for a shared secret
+
 LONGEST_AT_STORE: Final = timedelta(days=7)  # of a presigned request, by SigV4
 
 

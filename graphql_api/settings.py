@@ -46,10 +46,6 @@ part, of which there can be 10,000.
 """
 MAX_BYTES: Final = 2**53 - 1  # what every reader of JSON keeps exact (RFC 8259, section 6)
 
-AsymmetricAlgorithm = Literal[
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
-]  # RFC 7518, section 3.1, and RFC 8037; a symmetric name here would let a public key pass for a shared secret
-
 
 def _seconds(least: int, most: int) -> BeforeValidator:
     return setting_values.whole("seconds", least, most)
@@ -126,9 +122,13 @@ class Settings(BaseSettings):
     edge_store_endpoint_url: Annotated[Origin, LocalOrEncrypted] | None = None
     """Where another store of that kind than Amazon's answers."""
     edge_access_key_id: Text | None = None
-    """Key id for that store. Without a pair of keys, those for the files' store count."""
+    """Key id for the edge's store and control plane. Without a pair of keys, those for the files' store count."""
     edge_secret_access_key: SecretStr | None = None
     """Secret of that key. *Secret.*"""
+    edge_distribution_id: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{1,32}$")] | None = None
+    """CloudFront distribution that is told to drop copies which are public no longer. Without it they stay cached."""
+    edge_control_endpoint_url: Annotated[Origin, LocalOrEncrypted] | None = None
+    """Where another control plane than Amazon's answers."""
     edge_store_failure: Literal["refuse", "allow"] = "refuse"
     """What the function printed by `edge function` does with a link when it cannot read its store."""
 
@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     """What a token's `iss` must be."""
     auth_audience: Text
     """What a token's `aud` must contain."""
-    auth_algorithms: Annotated[tuple[AsymmetricAlgorithm, ...], CommaList, Field(min_length=1)] = (
+    auth_algorithms: Annotated[tuple[setting_values.AsymmetricAlgorithm, ...], CommaList, Field(min_length=1)] = (
         "RS256",
         "ES256",
         "EdDSA",
@@ -214,6 +214,11 @@ class Settings(BaseSettings):
     """For how long a link can stay the same, byte for byte; 1 to 86400 (a day). The same in all processes."""
     link_memo_bytes: int = Field(default=32 * MIB, ge=0, le=MAX_BYTES)
     """Memory of each process for links to be given again, about 1200 bytes each; 0 signs every link anew."""
+
+    published_max_age: Annotated[timedelta, _seconds(0, 31_536_000)] = Field(
+        default=timedelta(hours=1), alias=f"{PREFIX}PUBLISHED_MAX_AGE_SECONDS"
+    )
+    """How long caches keep a published copy without asking, browsers too; 0 to 31536000 (365 days)."""
 
     public_url: Annotated[Origin, LocalOrEncrypted] | None = None
     """Where browsers reach this service: `https://` and a host, without a path. Share links begin with it."""

@@ -40,6 +40,8 @@ from graphql_api.services.outbox import Outbox
 from graphql_api.services.passwords import Passwords
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
+from graphql_api.services.publications import COPY_JOB, REMOVE_JOB, Publications
+from graphql_api.services.publishing import Publishing
 from graphql_api.services.quotas import Quotas
 from graphql_api.services.rechecks import Rechecks
 from graphql_api.services.revocations import Revocations
@@ -59,6 +61,7 @@ from graphql_api.services.versions import Versions
 from graphql_api.services.visits import GuessLimits, Visits
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import HashAlgorithm, Keyring, KeyStatus, SigningKey
+from tests.memory_edge import MemoryEdgeCache
 from tests.memory_keys import MemoryEdge, MemoryKeys
 from tests.memory_store import MemoryStore
 
@@ -134,6 +137,9 @@ class World:
     key_places: MemoryKeys = field(default_factory=MemoryKeys)
     edge: MemoryEdge = field(init=False)
     loader: KeyLoader = field(init=False)
+    edge_cache: MemoryEdgeCache = field(default_factory=MemoryEdgeCache)
+    publishing: Publishing = field(init=False)
+    outbox: Outbox = field(init=False)
 
     def __post_init__(self) -> None:
         self.in_use = SignerInUse(CloudFrontSigner(CDN, Keyring([KEY])))
@@ -184,6 +190,11 @@ class World:
             link_max_lifetime=timedelta(days=1),
         )
         passwords = Passwords(QUICK)
+        self.publishing = Publishing(
+            self.database, self.standings, self.store, upkeep, self.edge_cache, self.clock, max_age=timedelta(hours=1)
+        )
+        handlers = {COPY_JOB: self.publishing.copy, REMOVE_JOB: self.publishing.remove}
+        self.outbox = Outbox(self.database, self.clock, handlers)
         self.services = Services(
             accounts=accounts,
             audit_log=AuditLog(self.database, self.standings, self.clock, retention=timedelta(days=400)),
@@ -200,6 +211,7 @@ class World:
             policies=Policies(
                 self.database, self.standings, self.clock, issuer=ISSUER, link_max_lifetime=timedelta(days=1)
             ),
+            publications=Publications(self.database, self.standings, upkeep, self.clock, base_url=CDN),
             quotas=Quotas(self.database, self.standings, admission, self.clock, max_file_size=MAX_OBJECT_SIZE),
             rechecks=Rechecks(self.database, self.store, self.clock, transfer_grace=timedelta(hours=1)),
             signing_keys=SigningKeys(

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.among import among, texts
 from graphql_api.db.inserts import insert_unless_taken
-from graphql_api.db.tables import AccessLogRow, FileRow, FileTrafficRow, FileVersionRow, UserTrafficRow
+from graphql_api.db.tables import AccessLogRow, FileRow, FileTrafficRow, FileVersionRow, PublicationRow, UserTrafficRow
 from graphql_api.model.ids import FileId, UserId
 from graphql_api.model.traffic import (
     MAX_BYTES,
@@ -30,7 +30,12 @@ _FILES_OF_KEYS: Final = (
     select(FileVersionRow.object_key, FileVersionRow.file_id)
     .where(among(FileVersionRow.object_key, texts("keys")))
     # A process of an earlier release writes down no version of what it makes.
-    .union(select(FileRow.object_key, FileRow.id).where(among(FileRow.object_key, texts("keys"))))
+    .union(
+        select(FileRow.object_key, FileRow.id).where(among(FileRow.object_key, texts("keys"))),
+        select(PublicationRow.object_key, PublicationRow.file_id).where(
+            among(PublicationRow.object_key, texts("keys"))
+        ),
+    )
 )
 _OWNERS: Final = (
     select(FileRow.id, FileRow.owner_id)

@@ -43,10 +43,11 @@ ROOT_FOLDER_ID: Final = FolderId("folder_" + "0" * 26)
 MAX_ID_LENGTH: Final = 40  # characters; the longest prefix and 26
 
 OBJECT_PREFIX: Final = "o/"
-"""Objects of this product have keys below it; those of bundles below ``BUNDLES_PREFIX``. What else a bucket holds is
-not ours.
+"""Objects of this product have keys below it; those of bundles below ``BUNDLES_PREFIX``, copies that
+anybody may read below ``PUBLISHED_PREFIX``. What else a bucket holds is not ours.
 """
 BUNDLES_PREFIX: Final = "b/"
+PUBLISHED_PREFIX: Final = "pub/"
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _ID: Final = re.compile(rf"[a-z]+_[{_ALPHABET}]+")
@@ -115,6 +116,11 @@ def bundle_prefix(bundle_id: BundleId) -> str:
 def new_object_key(now: datetime) -> str:
     """A key at the store: ASCII, never reused, no user text, and nothing that needs escaping in a URL or a policy."""
     return OBJECT_PREFIX + new_ulid(now)
+
+
+def new_published_key(now: datetime) -> str:
+    """A key of a copy that anybody may read who knows it; nobody guesses it, and it is never reused."""
+    return PUBLISHED_PREFIX + new_ulid(now)
 
 
 def is_object_key(key: str) -> bool:

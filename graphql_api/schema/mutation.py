@@ -32,6 +32,7 @@ from graphql_api.schema.payloads import (
     UpdateFilePayload,
 )
 from graphql_api.schema.people_mutations import PeopleMutations
+from graphql_api.schema.publication_mutations import PublicationMutations
 from graphql_api.schema.quota_mutations import QuotaMutations
 from graphql_api.schema.revocation_mutations import RevocationMutations
 from graphql_api.schema.rule_mutations import RuleMutations
@@ -54,6 +55,7 @@ def _at(index: int, errors: list[UserError]) -> list[UserError]:
 )
 class Mutation(
     PeopleMutations,
+    PublicationMutations,
     QuotaMutations,
     RevocationMutations,
     RuleMutations,

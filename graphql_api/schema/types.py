@@ -45,7 +45,7 @@ from graphql_api.schema.listing import FileOrderInput
 from graphql_api.schema.node import After, Before, First, Last, Node, Timestamped
 from graphql_api.schema.quotas import FolderGate, folder_gate
 from graphql_api.schema.revocations import LinkRevocation
-from graphql_api.schema.scalars import ByteSize
+from graphql_api.schema.scalars import ByteSize, Url
 from graphql_api.schema.usage import Interval, Since, Until, UsageBucket
 
 if TYPE_CHECKING:  # these types are about files and folders: strawberry resolves the names when the schema is built
@@ -125,6 +125,13 @@ class File(Node, Timestamped):
         ip_address: IpAddress = ABSENT,
     ) -> Link | Awaitable[Link] | None:
         return link_to(parent, info.context, expires_in, starts_at, disposition, filename, ip_address)
+
+    @strawberry.field(
+        description="Lasting address without a signature; null unless the file is published and its copy is there.",
+        graphql_type=Url | None,
+    )
+    async def public_url(self, parent: Parent[nouns.File], info: Info) -> str | None:
+        return await info.context.public_addresses.load(parent.id)
 
     @strawberry.field(
         description="The last time that its links were revoked, while links from before could be alive; null if they "

@@ -95,6 +95,13 @@ class ObjectStore(ObjectReader, Protocol):
     async def read_start(self, key: str, length: int) -> bytes:
         """At most the first ``length`` bytes; empty when the object is empty or absent."""
 
+    async def copy(self, source: str, key: str, *, content_type: str, disposition: str, cache_control: str) -> None:
+        """The bytes at ``source`` are at ``key`` too, with these headers and no others; the store copies them itself,
+        of whatever size. To do it again is harmless.
+
+        Raises: NotFound: nothing is at ``source``.
+        """
+
     async def delete(self, keys: Sequence[str]) -> Sequence[str]:
         """Remove the objects; absent ones count as removed. Returns those that the store refuses to remove."""
 

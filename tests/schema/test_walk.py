@@ -314,7 +314,10 @@ async def test_a_leak_is_found_on_the_day_it_appears(town: Town) -> None:
 
 
 ONLY_IN_PAYLOADS: Final = {"SignedStoreRequest"}  # made of an upload that is visible to whoever gets it
-CHANGES_NOTHING: Final = {"signUploadRequest"}  # to begin at the store is the client's own doing
+CHANGES_NOTHING: Final = {
+    "signUploadRequest",  # to begin at the store is the client's own doing
+    "unpublish",  # what is not published
+}
 DONE: Final = "done"
 ACTORS: Final = ("anonymous", "stranger", "reader", "owner", "admin")
 
@@ -332,6 +335,8 @@ EXCEPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "signUploadRequest": {"reader": "NOT_FOUND"},
     # Share links are visible to who made them, and to who may make them.
     "revokeShareLink": {"reader": "NOT_FOUND"},
+    # The file is not everybody's, whoever asks.
+    "publish": {"owner": "CONFLICT", "admin": "CONFLICT"},
     # How much is for administrators to say.
     "setUserQuota": dict.fromkeys(("anonymous", "stranger", "reader", "owner"), "FORBIDDEN"),
     "setFolderGate": {"owner": "FORBIDDEN"},
