@@ -22,6 +22,7 @@ from graphql_api.settings import Settings
 from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator, TokenPolicy
 from graphql_api.web.file_view import FileView
+from graphql_api.web.graphql_view import Edition
 from graphql_api.web.passes import Passes
 from graphql_api.web.server import CLOSING
 from graphql_api.web.share_view import ShareView
@@ -91,6 +92,8 @@ def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
         cors_origins=settings.cors_origins,
         trusted_proxies=settings.trusted_proxies,
         graphiql=settings.graphiql,
+        edition=Edition(settings.graphql_http_edition),
+        time_limit=settings.operation_time_limit,
         doors=_doors(assembly, settings, authenticator, clock),
         lifespan=lifespan,
     )

@@ -16,6 +16,15 @@ from pydantic_core import ErrorDetails
 
 from graphql_api.model.hosts import is_loopback
 
+ARN_OF_STORE: Final = r"^arn:aws:cloudfront::[0-9]{12}:key-value-store/[0-9A-Za-z-]{1,64}$"
+
+MIB: Final = 1024**2
+MAX_PUT_BYTES: Final = 5 * 1024**3
+MAX_OBJECT_BYTES: Final = 10_000 * MAX_PUT_BYTES
+"""Amazon S3, "Amazon S3 multipart upload limits": the largest object one PUT can upload is 5 GiB, and so is the largest
+part, of which there can be 10,000.
+"""
+
 AsymmetricAlgorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
 ]  # RFC 7518, section 3.1, and RFC 8037; a symmetric name here would let a public key pass for a shared secret

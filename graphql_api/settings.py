@@ -27,6 +27,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from graphql_api import setting_values
 from graphql_api.errors import ConfigurationError
+from graphql_api.setting_values import ARN_OF_STORE, MAX_OBJECT_BYTES, MAX_PUT_BYTES, MIB
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -36,14 +37,6 @@ PREFIX: Final = "GRAPHQL_API_"
 OF_THE_CLIENT: Final = frozenset({f"{PREFIX}URL", f"{PREFIX}TOKEN"})
 """What ``graphql-api upload`` and ``download`` read. They are no settings, nor faults where the shell has them set."""
 
-ARN_OF_STORE: Final = r"^arn:aws:cloudfront::[0-9]{12}:key-value-store/[0-9A-Za-z-]{1,64}$"
-
-MIB: Final = 1024**2
-MAX_PUT_BYTES: Final = 5 * 1024**3
-MAX_OBJECT_BYTES: Final = 10_000 * MAX_PUT_BYTES
-"""Amazon S3, "Amazon S3 multipart upload limits": the largest object one PUT can upload is 5 GiB, and so is the largest
-part, of which there can be 10,000.
-"""
 MAX_BYTES: Final = 2**53 - 1  # what every reader of JSON keeps exact (RFC 8259, section 6)
 
 
@@ -265,6 +258,12 @@ class Settings(BaseSettings):
     """Address ranges whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`; comma list."""
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(setting_values.cors_origin)], ...], CommaList] = ()
     """Web origins whose pages may call the API, such as `https://app.example.com`; comma list."""
+    operation_time_limit: Annotated[timedelta, _seconds(1, 600)] = Field(
+        default=timedelta(seconds=30), alias=f"{PREFIX}OPERATION_SECONDS"
+    )
+    """After how long a query or mutation is given up and answered with 503; 1 to 600."""
+    graphql_http_edition: Literal["2025", "2026"] = "2025"
+    """Which statuses GraphQL over HTTP has: those that clients know, or those of its first edition (September 2026)."""
     graphiql: bool = True
     """Whether a browser that opens the GraphQL address is shown GraphiQL."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)] = "INFO"

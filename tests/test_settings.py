@@ -12,7 +12,8 @@ from pydantic_core import PydanticUndefined
 
 from graphql_api.errors import ConfigurationError
 from graphql_api.model.parts import MAX_OBJECT_SIZE
-from graphql_api.settings import MAX_OBJECT_BYTES, OF_THE_CLIENT, PREFIX, Settings
+from graphql_api.setting_values import MAX_OBJECT_BYTES
+from graphql_api.settings import OF_THE_CLIENT, PREFIX, Settings
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "settings.md"
 

@@ -132,7 +132,16 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
         function = EdgeFunction(revocation_function(failure=settings.edge_store_failure), revoked)
         presentation = ResponseFunction(presentation_function())
         cache = Cache()
-        distribution = create_edge(edge_url, group, origin, utc_now, function, presentation, cache)
+        distribution = create_edge(
+            edge_url,
+            group,
+            origin,
+            utc_now,
+            function,
+            presentation,
+            cache,
+            cookie_origins=settings.cors_origins,
+        )
         edge = LoggedEdge(distribution, access_log)
         control = _control(
             create_key_value_store_api(revoked, EDGE_STORE_ARN, control_key),

@@ -21,12 +21,14 @@ _WILDCARDS: Final = {"*": ".*", "?": "."}
 @dataclass(frozen=True)
 class Behaviour:
     """``is_private``: only signed requests pass, and the function sees them. ``forwarded_query``: the parameters that
-    are part of the cache key and that the origin gets; it gets no others.
+    are part of the cache key and that the origin gets; it gets no others. ``takes_cookies``: pages of the origins that
+    were named may send them from elsewhere; without it, pages from anywhere may read, but send none.
     """
 
     pattern: str
     is_private: bool
     forwarded_query: Sequence[str] = ()
+    takes_cookies: bool = False
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
@@ -41,7 +43,7 @@ class Behaviour:
 BEHAVIOURS: Final = (
     Behaviour(PUBLISHED, is_private=False),
     # A wildcard does not bind the query, so none is let through: it could change how a file is presented.
-    Behaviour(BUNDLES, is_private=True),
+    Behaviour(BUNDLES, is_private=True, takes_cookies=True),
     Behaviour("*", is_private=True, forwarded_query=("response-content-disposition", "response-content-type")),
 )
 """In order; the last is the default and matches all."""

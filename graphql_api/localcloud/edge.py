@@ -1,11 +1,11 @@
 """A CloudFront distribution on loopback: lets a viewer through only with a valid signature, then fetches and streams.
 
-All behaviours have GET and HEAD, a private S3 origin, the cache, the managed policy SimpleCORS, and the function for
-viewer responses.
+All behaviours have GET and HEAD, a private S3 origin, the cache, and the function for viewer responses. Their policies
+for response headers are the managed one SimpleCORS and, where cookies are taken, one with a list of origins.
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -72,6 +72,7 @@ def create_edge(
     function: EdgeFunction | None = None,
     presentation: ResponseFunction | None = None,
     cache: Cache | None = None,
+    cookie_origins: Collection[str] = (),
 ) -> ASGIApp:
     """The edge as an ASGI app for a server at ``base_url`` (scheme, host and port as viewers write them).
 
@@ -79,14 +80,22 @@ def create_edge(
     address is the socket's peer. ``function``: run for each request that a signature lets through. Run uvicorn with
     ``server_header=False``, or there are two, and with ``proxy_headers=False``, or a viewer on this machine can pass
     for any address by sending ``X-Forwarded-For``. ``presentation``: run for each answer that holds a
-    file, or says that it is the same; ``cache``: one of its own if None.
+    file, or says that it is the same; ``cache``: one of its own if None. ``cookie_origins``: whose
+    pages may send cookies and read what these open.
 
     Raises: ConfigurationError: a key that CloudFront would not take.
     """
     url = urlsplit(base_url)
-    verifier = SignatureVerifier(trusted_keys)
     return Edge(
-        url.scheme, url.netloc, verifier, origin, clock, function, presentation, Cache() if cache is None else cache
+        url.scheme,
+        url.netloc,
+        SignatureVerifier(trusted_keys),
+        origin,
+        clock,
+        function=function,
+        presentation=presentation,
+        cache=Cache() if cache is None else cache,
+        cookie_origins=cookie_origins,
     )
 
 
@@ -100,9 +109,11 @@ class Edge:
         verifier: SignatureVerifier,
         origin: Origin,
         clock: Callable[[], datetime],
+        *,
         function: EdgeFunction | None,
         presentation: ResponseFunction | None,
         cache: Cache,
+        cookie_origins: Collection[str],
     ) -> None:
         self._scheme = scheme
         self._host = host
@@ -112,6 +123,7 @@ class Edge:
         self._function = function
         self._presentation = presentation
         self._cache = cache
+        self._cookie_origins = cookie_origins
         self._via = f"1.1 {secrets.token_hex(16)}.cloudfront.net (CloudFront)"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -164,6 +176,7 @@ class Edge:
             answer = await self._fetch(behaviour, request, headers, method, request_id)
         except Unavailable:
             return page(502, "CloudFront wasn't able to connect to the origin.")
+        answer = replace(answer, headers=(*answer.headers, *self._cors(behaviour, headers.get("origin"))))
         if self._presentation is None or answer.status >= 400:  # for which CloudFront runs no function
             return answer
         try:
@@ -171,6 +184,16 @@ class Edge:
         except FunctionFailed:
             return page(503, "The CloudFront function associated with the CloudFront distribution is invalid.")
         return replace(answer, headers=presented)
+
+    def _cors(self, behaviour: Behaviour, origin: str | None) -> tuple[tuple[str, str], ...]:
+        if origin is None:
+            return ()
+        if not behaviour.takes_cookies:
+            return (("access-control-allow-origin", "*"),)
+        if origin not in self._cookie_origins:
+            return ()
+        allowed = (("access-control-allow-origin", origin), ("access-control-allow-credentials", "true"))
+        return (*allowed, ("vary", "Origin"))
 
     def _refusal(
         self, request: ViewerRequest, headers: Headers, method: str, page: Callable[[int, str], _Answer]
@@ -199,14 +222,14 @@ class Edge:
         cached = self._cache.find(cache_key, method, headers, self._clock())
         if cached is not None:
             response = OriginResponse(cached.status, cached.headers, error_code=cached.error_code)
-            answer = _from_origin(response, headers, request_id, "Hit from cloudfront")
+            answer = _from_origin(response, request_id, "Hit from cloudfront")
             return answer if cached.error_code else replace(answer, body=cached.body)
         key = _key(request.path)
         if key is None:
-            return _from_origin(_NO_SUCH_KEY, headers, request_id)
+            return _from_origin(_NO_SUCH_KEY, request_id)
         origin_request = OriginRequest(key, dict(headers.items()), query, is_head=method == "HEAD")
         response = await anyio.to_thread.run_sync(self._origin.fetch, origin_request)
-        answer = _from_origin(response, headers, request_id)
+        answer = _from_origin(response, request_id)
         length = dict(response.headers).get("content-length", "")
         if response.status != 200 or response.body is None or not length or int(length) > MAX_OBJECT:
             return answer
@@ -264,14 +287,10 @@ def _page(request_id: str, status: int, reason: str) -> _Answer:
     return _Answer(status, headers, _PAGE.format(status=status, reason=reason, request_id=request_id).encode())
 
 
-def _from_origin(
-    response: OriginResponse, headers: Headers, request_id: str, cache: str = "Miss from cloudfront"
-) -> _Answer:
+def _from_origin(response: OriginResponse, request_id: str, cache: str = "Miss from cloudfront") -> _Answer:
     if response.error_code is not None:
         cache = "Error from cloudfront"
     added = [("server", "AmazonS3"), ("x-cache", cache)]
-    if "origin" in headers:  # the managed response headers policy SimpleCORS
-        added.append(("access-control-allow-origin", "*"))
     if response.error_code is None:
         return _Answer(response.status, (*response.headers, *added), response.body or b"")
     status, code = response.status, response.error_code

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Final
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, OperationDefinitionNode
 from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
@@ -20,7 +20,7 @@ from graphql_api.schema.subscription import Subscription
 from graphql_api.schema.targets import MultipartUploadTarget, PostUploadTarget, PutUploadTarget
 from graphql_api.schema.uploads import Upload
 
-__all__ = ["Context", "build_schema"]
+__all__ = ["Context", "DocumentCache", "build_schema"]
 
 CACHED_DOCUMENTS: Final = 512  # distinct query texts that are parsed and validated once
 MAX_TOKENS: Final = 2_000  # of a document; one of 100 kB would take a second to validate and 28 MB to remember
@@ -39,10 +39,15 @@ class DocumentCache(ParserCache):
     """
 
     def on_parse(self) -> Iterator[None]:
+        context = self.execution_context
         with suppress(GraphQLError):
-            self.execution_context.graphql_document = self.cached_parse_document(
-                self.execution_context.query, **self.execution_context.parse_options
-            )
+            document = self.cached_parse_document(context.query, **context.parse_options)
+            context.graphql_document = document
+            operations = sum(isinstance(each, OperationDefinitionNode) for each in document.definitions)
+            if operations > 1 and context._provided_operation_name is None:
+                # Strawberry would take the first. No operation has this name, so it finds none: GraphQL specification,
+                # GetOperation(). The public property tells the name of the first, and cannot be set.
+                context._provided_operation_name = ""
         yield
 
 

@@ -17,7 +17,9 @@ class JsonAnswer(Response):
         return orjson.dumps(content)
 
 
-def error_answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JsonAnswer:
+def error_answer(
+    status: int, code: str, message: str, headers: Mapping[str, str] | None = None, *, media_type: str | None = None
+) -> JsonAnswer:
     """``{"errors": [{"message", "extensions": {"code", "requestId"}}]}``: clients need not look at the status."""
     extensions = {"code": code, "requestId": request_id.get()}
-    return JsonAnswer({"errors": [{"message": message, "extensions": extensions}]}, status, headers)
+    return JsonAnswer({"errors": [{"message": message, "extensions": extensions}]}, status, headers, media_type)

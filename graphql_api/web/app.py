@@ -1,6 +1,7 @@
 """The HTTP face: ``/graphql``, its console, what a load balancer asks, and the doors for those who follow links."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 import strawberry
@@ -18,7 +19,7 @@ from graphql_api.web import console
 from graphql_api.web.answers import JsonAnswer, error_answer
 from graphql_api.web.authentication import Authenticator
 from graphql_api.web.client_address import IpNetwork
-from graphql_api.web.graphql_view import MAX_BODY_SIZE, GraphQLView
+from graphql_api.web.graphql_view import MAX_BODY_SIZE, TIME_LIMIT, Edition, GraphQLView
 from graphql_api.web.middleware import LastResort, RequestEnvelope
 from graphql_api.web.origins import Origins
 from graphql_api.web.places import Places
@@ -44,6 +45,8 @@ def create_app(
     trusted_proxies: Sequence[IpNetwork] = (),
     graphiql: bool = True,
     doors: Sequence[BaseRoute] = (),
+    edition: Edition = Edition.WIDESPREAD,
+    time_limit: timedelta = TIME_LIMIT,
     socket_limits: SocketLimits = SOCKET_LIMITS,
     lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
@@ -51,7 +54,8 @@ def create_app(
 
     ``cors_origins`` are exact, such as ``https://app.example.com``. ``doors``: of ``ShareView`` and ``FileView``. Run
     the server without its own handling of ``X-Forwarded-For`` (uvicorn: ``proxy_headers=False``): ``trusted_proxies``
-    decides whose word counts.
+    decides whose word counts. ``edition`` of GraphQL over HTTP: which statuses are answered; ``time_limit``: for one
+    operation that is answered at once.
 
     Raises: ConfigurationError: an origin is ``*``; pages anywhere could then use a token they got hold of.
     """
@@ -74,9 +78,12 @@ def create_app(
         operations=operations,
         limits=socket_limits,
     )
+    view = GraphQLView(
+        schema, viewers, operations=operations, has_console=graphiql, edition=edition, time_limit=time_limit
+    )
     routes: list[BaseRoute] = [
         *doors,
-        Route("/graphql", GraphQLView(schema, viewers, operations=operations, has_console=graphiql)),
+        Route("/graphql", view),
         WebSocketRoute("/graphql", socket),
         Route("/healthz", _live, methods=["GET"]),
         Route("/readyz", ready, methods=["GET"]),

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
-from email.message import Message as HeaderParser
 from typing import Any, Final
 
 import anyio
@@ -25,7 +24,6 @@ from graphql_api.web.places import Crowded, Places
 from graphql_api.web.results import plain_error, result_entry
 from graphql_api.web.viewers import Viewers, viewer_key
 
-MEDIA_TYPE: Final = "text/event-stream"
 HEARTBEAT: Final = timedelta(seconds=15)  # proxies cut what is silent for a minute, some for half of one
 FAREWELL: Final = 5.0  # seconds for the last words to somebody who may not be reading
 RETRY_AFTER: Final = 30  # seconds
@@ -35,29 +33,6 @@ _HEADERS: Final = (
     (b"cache-control", b"private, no-store, no-transform"),  # a proxy that compresses would hold events back
     (b"x-accel-buffering", b"no"),  # so would nginx
 )
-_JSON_TYPES: Final = ("application/json", "application/graphql-response+json", "application/*", "*/*")
-
-
-def accepts_events(accept: str) -> bool:
-    return _quality(accept, MEDIA_TYPE) > 0
-
-
-def prefers_events(accept: str) -> bool:
-    """Whether events are wanted more than JSON. urql lists both on every request and means JSON."""
-    return _quality(accept, MEDIA_TYPE) > max(_quality(accept, kind) for kind in _JSON_TYPES)
-
-
-def _quality(accept: str, kind: str) -> float:
-    """Source: RFC 9110 section 12.5.1. What cannot be read is not accepted."""
-    for part in accept.lower().split(","):
-        header = HeaderParser()
-        header["content-type"] = part.strip()
-        if header.get_content_type() == kind and part.strip().startswith(kind):
-            try:
-                return float(str(header.get_param("q", "1")))
-            except ValueError:
-                return 0.0
-    return 0.0
 
 
 @dataclass(frozen=True)

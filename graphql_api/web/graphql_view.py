@@ -1,14 +1,21 @@
 """GraphQL over HTTP: one operation per request, JSON in and out, whatever happens.
 
-Source: GraphQL over HTTP specification, sections "Request" and "Response"; statuses as RFC 9110 defines them.
+Sources: GraphQL over HTTP, as most clients and the audits of ``graphql-http`` know it (2025), and its first edition
+(September 2026), sections "Request" and "Response"; statuses as RFC 9110 defines them. The two contradict each other
+about statuses: see ``Edition``.
 """
 
+from datetime import timedelta
 from email.message import Message
+from enum import StrEnum
 from typing import Final, cast
 
+import anyio
 import orjson
 import strawberry
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
+from graphql import GraphQLSyntaxError
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,14 +31,20 @@ from graphql_api.errors import Unauthenticated, Unavailable
 from graphql_api.schema import Context
 from graphql_api.web import console
 from graphql_api.web.answers import error_answer
-from graphql_api.web.event_stream import MEDIA_TYPE, EventStream, accepts_events, prefers_events
+from graphql_api.web.event_stream import EventStream
+from graphql_api.web.media_types import EVENTS, JSON, RESULT, accepts_events, answer_type, prefers_events
 from graphql_api.web.places import Places
-from graphql_api.web.results import result_entry
+from graphql_api.web.results import result_entry, was_refused
 from graphql_api.web.viewers import Viewers, authorization_header
 
+MAX_URL_SIZE: Final = 8_000  # bytes of path and query; RFC 9110, section 4.1, has everybody take as many
+TIME_LIMIT: Final = timedelta(seconds=30)
+PARTIAL_SUCCESS: Final = 294  # data and errors; of the first edition
 MAX_BODY_SIZE: Final = 100_000  # bytes; documents of real clients have a few thousand, and every byte is parsed
 RETRY_AFTER: Final = 5  # seconds
 METHODS: Final = ("GET", "POST")
+_PARAMETERS: Final = ("query", "operationName", "variables", "extensions")
+_VARY: Final = {"vary": "Accept"}
 _ANSWERED_AT_ONCE: Final = {"GET": {OperationType.QUERY}, "POST": {OperationType.QUERY, OperationType.MUTATION}}
 
 
@@ -64,13 +77,34 @@ class LimitedRequest(StarletteRequestAdapter):
         return bytes(body)
 
 
+class Edition(StrEnum):
+    """Which text decides about statuses."""
+
+    WIDESPREAD = "2025"
+    SEPTEMBER_2026 = "2026"
+
+
 class GraphQLView(GraphQL[Context, None]):
-    """The ASGI application behind ``/graphql``; browsers that ask for a page get the console instead."""
+    """The ASGI application behind ``/graphql``; browsers that ask for a page get the console instead.
+
+    ``time_limit``: for one operation that is answered at once.
+    """
 
     request_adapter_class = LimitedRequest
 
-    def __init__(self, schema: strawberry.Schema, viewers: Viewers, *, operations: Places, has_console: bool) -> None:
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        viewers: Viewers,
+        *,
+        operations: Places,
+        has_console: bool,
+        edition: Edition = Edition.WIDESPREAD,
+        time_limit: timedelta = TIME_LIMIT,
+    ) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=())
+        self._is_first_edition = edition is Edition.SEPTEMBER_2026
+        self._time_limit = time_limit.total_seconds()
         self._strawberry_schema = schema
         self._viewers = viewers
         self._operations = operations
@@ -78,20 +112,24 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        kind = self._media_type(request)
         answer: ASGIApp
         try:
             answer = await self._answer(request)
         except _Streamed as wanted:
             answer = wanted.answer
         except Refused as refused:
-            answer = error_answer(refused.status_code, refused.code, refused.reason, refused.headers)
+            answer = error_answer(
+                refused.status_code, refused.code, refused.reason, {**_VARY, **(refused.headers or {})}, media_type=kind
+            )
         except HTTPException as refused:  # strawberry's own
-            answer = error_answer(refused.status_code, "BAD_REQUEST", refused.reason)
+            answer = error_answer(refused.status_code, "BAD_REQUEST", refused.reason, _VARY, media_type=kind)
         except Unauthenticated as refused:
-            challenge = {"www-authenticate": 'Bearer error="invalid_token"'}  # RFC 6750 section 3
-            answer = error_answer(401, refused.code, refused.message, challenge)
+            challenge = {"www-authenticate": 'Bearer error="invalid_token"', **_VARY}  # RFC 6750 section 3
+            answer = error_answer(401, refused.code, refused.message, challenge, media_type=kind)
         except Unavailable as refused:
-            answer = error_answer(503, "SERVICE_UNAVAILABLE", refused.message, {"retry-after": str(RETRY_AFTER)})
+            later = {"retry-after": str(RETRY_AFTER), **_VARY}
+            answer = error_answer(503, "SERVICE_UNAVAILABLE", refused.message, later, media_type=kind)
         except ClientDisconnect:
             return
         await answer(scope, receive, send)
@@ -99,11 +137,26 @@ class GraphQLView(GraphQL[Context, None]):
     async def _answer(self, request: Request) -> Response:
         if request.method not in METHODS:
             raise Refused(405, "METHOD_NOT_ALLOWED", "Use GET or POST.", {"allow": ", ".join(METHODS)})
+        if len(request.scope.get("raw_path", b"")) + len(request.scope["query_string"]) > MAX_URL_SIZE:
+            raise Refused(414, "URI_TOO_LONG", f"The address has more than {MAX_URL_SIZE} bytes: use POST.")
         if request.method == "POST":
             _check_post_headers(request)
         elif self._has_console and "query" not in request.query_params and _wants_page(request):
             return console.page()
-        return await self.run(request)
+        accept = request.headers.get("accept", "")
+        if answer_type(accept) is None and not (accepts_events(accept) and request.method == "POST"):
+            raise Refused(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESULT}, and to POST {EVENTS} as well.")
+        try:
+            with anyio.fail_after(self._time_limit):
+                return await self.run(request)
+        except TimeoutError:
+            later = {"retry-after": str(RETRY_AFTER)}
+            raise Refused(503, "OPERATION_TIMEOUT", "The operation took too long and was given up.", later) from None
+
+    def _media_type(self, request: Request) -> str:
+        """Of what is answered at once, whatever it is."""
+        kind = RESULT if self._is_first_edition else answer_type(request.headers.get("accept", "")) or JSON
+        return f"{kind}; charset=utf-8"
 
     def should_render_graphql_ide(self, request: object) -> bool:
         return False  # the console is ours, and strawberry would send it to whoever accepts */*
@@ -113,14 +166,14 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
         if request.method == "GET":
-            data: object = self.parse_query_params(request.query_params)
+            data: object = self._parameters(request)
         else:
             data = self.parse_json(await request.get_body())
         if not isinstance(data, dict):  # an array would be a batch
-            raise _malformed("The request must be one JSON object.")
+            raise self._malformed("The request must be one JSON object.")
         for name, kind in (("query", str), ("operationName", str), ("variables", dict), ("extensions", dict)):
             if not isinstance(data.get(name), kind | None):
-                raise _malformed(f"The request's {name!r} has the wrong type.")
+                raise self._malformed(f"The request's {name!r} has the wrong type.")
         return GraphQLRequestData(
             query=data.get("query"),
             variables=data.get("variables"),
@@ -128,6 +181,17 @@ class GraphQLView(GraphQL[Context, None]):
             extensions=data.get("extensions"),
             protocol="http",
         )
+
+    def _parameters(self, request: AsyncHTTPRequestAdapter) -> object:
+        """Those of an address. An empty one is none; of one that stands twice nobody knows which counts."""
+        given = cast("QueryParams", request.query_params)
+        if any(len(given.getlist(name)) > 1 for name in _PARAMETERS):
+            raise self._malformed("A parameter of the address stands there twice.")
+        return self.parse_query_params({name: value for name, value in given.items() if value})
+
+    def _malformed(self, message: str) -> Refused:
+        """Of what is JSON, but no request."""
+        return Refused(422 if self._is_first_edition else 400, "BAD_REQUEST", message)
 
     async def execute_single(
         self,
@@ -139,11 +203,11 @@ class GraphQLView(GraphQL[Context, None]):
         request_data: GraphQLRequestData,
     ) -> ExecutionResult:
         accept = request.headers.get("accept", "")
-        may_stream = MEDIA_TYPE in accept.lower() and request.method == "POST"
+        may_stream = request.method == "POST" and accepts_events(accept)
         if may_stream and prefers_events(accept):
             raise self._streamed(request, context, request_data)
         try:
-            return await self.schema.execute(
+            result = await self.schema.execute(
                 request_data.query,
                 variable_values=request_data.variables,
                 context_value=context,
@@ -152,14 +216,33 @@ class GraphQLView(GraphQL[Context, None]):
                 operation_extensions=request_data.extensions,
             )
         except (CannotGetOperationTypeError, MissingQueryError) as error:
-            raise _malformed("The request names no operation of its document.") from error
+            raise self._malformed("The request names no operation of its document.") from error
         except InvalidOperationTypeError as error:
             if request.method == "GET":
                 raise Refused(405, "METHOD_NOT_ALLOWED", "Use POST for this.", {"allow": "POST"}) from error
-            if may_stream and accepts_events(accept):
+            if may_stream:
                 raise self._streamed(request, context, request_data) from None
-            message = f"Subscriptions are answered over a WebSocket, or to requests that accept {MEDIA_TYPE}."
+            message = f"Subscriptions are answered over a WebSocket, or to requests that accept {EVENTS}."
             raise Refused(406, "NOT_ACCEPTABLE", message) from error
+        sub_response.media_type = self._media_type(request)
+        sub_response.status_code = self._status(sub_response.media_type, result)
+        return result
+
+    def _status(self, media_type: str, result: ExecutionResult) -> int:
+        if not result.errors:
+            return 200
+        if not was_refused(result):
+            return PARTIAL_SUCCESS if self._is_first_edition else 200
+        if self._is_first_edition:
+            return 400 if any(isinstance(error, GraphQLSyntaxError) for error in result.errors) else 422
+        # In plain JSON anybody on the way could have said 400.
+        return 200 if media_type.startswith(JSON) else 400
+
+    def create_response(
+        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
+    ) -> Response:
+        content = self.encode_json(response_data)
+        return Response(content, sub_response.status_code, _VARY, media_type=sub_response.media_type)
 
     def _streamed(self, request: Request, context: Context, data: GraphQLRequestData) -> "_Streamed":
         return _Streamed(
@@ -200,10 +283,6 @@ def _check_post_headers(request: Request) -> None:
 
 def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "").lower()
-
-
-def _malformed(message: str) -> Refused:
-    return Refused(400, "BAD_REQUEST", message)
 
 
 def _too_large() -> Refused:

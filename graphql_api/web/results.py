@@ -9,11 +9,21 @@ from strawberry.types.execution import PreExecutionError
 
 
 def result_entry(result: ExecutionResult, request_id: str) -> dict[str, Any]:
-    """``{"data", "errors"}``, each error with a code."""
+    """``{"data", "errors"}``, each error with a code; without data when nothing was executed."""
     entry: dict[str, Any] = {**process_result(result)}
     if result.errors:
         entry["errors"] = error_entries(result, request_id)
+    if was_refused(result):
+        entry.pop("data", None)
     return entry
+
+
+def was_refused(result: ExecutionResult) -> bool:
+    """Whether nothing was executed: the document or the variables would not do. What fails while executing has a path.
+
+    Source: GraphQL specification, section "Request Error Result".
+    """
+    return result.data is None and bool(result.errors) and not any(error.path for error in result.errors or ())
 
 
 def error_entries(result: ExecutionResult, request_id: str) -> list[dict[str, object]]:

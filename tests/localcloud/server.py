@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Self
 
@@ -17,10 +17,12 @@ from tests.store import free_port
 class EdgeServer:
     """The edge behind uvicorn on a free port, in a thread of its own."""
 
-    def __init__(self, trusted_keys: Mapping[str, str] | KeyGroup, origin: Origin) -> None:
+    def __init__(
+        self, trusted_keys: Mapping[str, str] | KeyGroup, origin: Origin, *, cookie_origins: Collection[str] = ()
+    ) -> None:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
-        edge = create_edge(self.address, trusted_keys, origin, lambda: datetime.now(UTC))
+        edge = create_edge(self.address, trusted_keys, origin, lambda: datetime.now(UTC), cookie_origins=cookie_origins)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 edge,

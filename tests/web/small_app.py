@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from graphql_api.errors import NotFound, Unavailable
 from graphql_api.model.ids import UserId
 from graphql_api.model.principal import Address, Identity, Principal
-from graphql_api.schema import Context
+from graphql_api.schema import Context, DocumentCache
 from graphql_api.schema.errors import ErrorPolicy
 from graphql_api.services import Services
 from graphql_api.web.app import create_app
@@ -85,6 +85,15 @@ class Query:
     @strawberry.field
     def echo(self, text: str) -> str:
         return text
+
+    @strawberry.field
+    def deep(self) -> str:
+        raise NotFound("no such thing", path=("id",))
+
+    @strawberry.field
+    async def slow(self) -> bool:
+        await anyio.sleep_forever()
+        return True
 
     @strawberry.field
     def bug(self, text: str) -> str | None:
@@ -156,7 +165,7 @@ class Subscription:
         raise RuntimeError(f"could not use {text}")
 
 
-SCHEMA = strawberry.Schema(Query, Mutation, Subscription, extensions=[ErrorPolicy])
+SCHEMA = strawberry.Schema(Query, Mutation, Subscription, extensions=[ErrorPolicy, DocumentCache])
 
 
 def app_around(services: FewServices, clock: Clock, **options: Any) -> Starlette:

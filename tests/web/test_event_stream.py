@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from graphql_api.web.event_stream import accepts_events, prefers_events
+from graphql_api.web.media_types import accepts_events, prefers_events
 from tests.cli.program import wait_for
 from tests.web.small_app import FewServices, app_around, client_of, running, watching
 from tests.web.tokens import Clock, bearer
@@ -104,7 +104,7 @@ def test_lines_end_with_a_line_feed_alone_and_what_was_sent_keeps_its_own(addres
 async def test_a_query_is_answered_in_json_by_whoever_merely_mentions_events(clock: Clock) -> None:
     async with client_of(app_around(FewServices(), clock)) as client:
         answer = await client.post("/graphql", json={"query": "{ viewer }"}, headers=URQL)
-        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["content-type"] == "application/graphql-response+json; charset=utf-8"
         assert answer.json() == {"data": {"viewer": None}}
 
 
@@ -119,8 +119,10 @@ async def test_a_subscription_is_refused_to_who_takes_no_events(clock: Clock) ->
             answer = await client.post("/graphql", json={"query": "subscription { forever }"}, headers=headers)
             assert answer.status_code == 406
             assert answer.json()["errors"][0]["extensions"]["code"] == "NOT_ACCEPTABLE"
-        answer = await client.get("/graphql", params={"query": "subscription { forever }"}, headers=EVENTS)
+        answer = await client.get("/graphql", params={"query": "subscription { forever }"})
         assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+        answer = await client.get("/graphql", params={"query": "{ viewer }"}, headers=EVENTS)
+        assert answer.status_code == 406  # events come in answer to POST
 
 
 @pytest.mark.parametrize(
@@ -170,7 +172,7 @@ def test_a_bug_says_nothing_of_itself(address: str, query: str) -> None:
 async def test_what_is_wrong_with_a_request_is_refused_as_ever(clock: Clock) -> None:
     async with client_of(app_around(FewServices(), clock)) as client:
         answer = await client.post("/graphql", content=b"{", headers={**EVENTS, "content-type": "application/json"})
-        assert (answer.status_code, answer.headers["content-type"]) == (400, "application/json")
+        assert (answer.status_code, answer.headers["content-type"]) == (400, "application/json; charset=utf-8")
         answer = await client.post(
             "/graphql", json={"query": "subscription { forever }"}, headers={**EVENTS, "authorization": "Bearer x"}
         )
