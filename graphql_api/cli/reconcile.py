@@ -21,7 +21,7 @@ import click
 from graphql_api.cli.policies import usage_is_a_failure
 from graphql_api.errors import ConfigurationError, Conflict
 from graphql_api.model.finding import Finding, FindingKind, Remedy
-from graphql_api.model.ids import OBJECT_PREFIX
+from graphql_api.model.ids import OBJECT_PREFIX, PUBLISHED_PREFIX
 
 if TYPE_CHECKING:  # what only this command needs is not loaded by `serve`
     from graphql_api.services.clock import Clock
@@ -119,8 +119,10 @@ def reconcile(
     """Compare the store with the database, both ways: bytes without a file, files without their bytes; and counters
     with what they count.
     """
-    if not (prefix.startswith(OBJECT_PREFIX) and prefix.isascii() and prefix.isprintable()):
-        raise ConfigurationError(f"the prefix must begin with {OBJECT_PREFIX}: what else a bucket holds is not ours")
+    if not (prefix.startswith((OBJECT_PREFIX, PUBLISHED_PREFIX)) and prefix.isascii() and prefix.isprintable()):
+        raise ConfigurationError(
+            f"the prefix must begin with {OBJECT_PREFIX} or {PUBLISHED_PREFIX}: what else a bucket holds is not ours"
+        )
     run = _Run(prefix, fix, safe_age)
     if state is not None and state.exists():
         run = _taken_up(state, run)

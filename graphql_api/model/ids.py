@@ -51,7 +51,7 @@ PUBLISHED_PREFIX: Final = "pub/"
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _ID: Final = re.compile(rf"[a-z]+_[{_ALPHABET}]+")
-_OBJECT_KEY: Final = re.compile(rf"{OBJECT_PREFIX}[{_ALPHABET}]{{26}}")
+_OBJECT_KEY: Final = re.compile(rf"(?:{OBJECT_PREFIX}|{PUBLISHED_PREFIX})[{_ALPHABET}]{{26}}")
 
 
 def new_ulid(now: datetime) -> str:
@@ -124,7 +124,7 @@ def new_published_key(now: datetime) -> str:
 
 
 def is_object_key(key: str) -> bool:
-    """Whether ``new_object_key`` may have made it."""
+    """Whether ``new_object_key`` or ``new_published_key`` may have made it."""
     return _OBJECT_KEY.fullmatch(key) is not None
 
 

@@ -16,8 +16,9 @@ from botocore.validate import ParamValidator
 
 from graphql_api.edge.cloudfront_logs import FIELDS as LOG_FIELDS
 from graphql_api.localcloud.access_log import MAX_WAIT
-from graphql_api.localcloud.behaviours import BEHAVIOURS
+from graphql_api.localcloud.behaviours import BEHAVIOURS, PUBLISHED
 from graphql_api.localcloud.cache import DEFAULT_TTL, MAX_TTL, MIN_TTL
+from graphql_api.model.ids import OBJECT_PREFIX, PUBLISHED_PREFIX
 from graphql_api.scanning.clamd import TIMEOUT
 from graphql_api.services.sniffing import SNIFFED_BYTES
 from graphql_api.settings import Settings
@@ -125,8 +126,17 @@ def test_the_cache_key_has_what_links_carry() -> None:
 def test_both_policies_cover_the_keys_that_objects_have() -> None:
     api = json.loads(JSON["api-policy.json"])["Statement"][0]
     edge = json.loads(JSON["bucket-policy.json"])["Statement"][0]
-    assert api["Resource"] == edge["Resource"] == "arn:aws:s3:::your-bucket/o/*"
+    assert api["Resource"] == edge["Resource"]
+    assert edge["Resource"] == [f"arn:aws:s3:::your-bucket/{prefix}*" for prefix in (OBJECT_PREFIX, PUBLISHED_PREFIX)]
     assert f"first {SNIFFED_BYTES:,} bytes" in TEXT
+
+
+def test_what_is_published_needs_no_signature_and_all_else_does() -> None:
+    distribution = json.loads(JSON["distribution.json"])
+    (published,) = distribution["CacheBehaviors"]["Items"]
+    assert published["PathPattern"] == PUBLISHED == f"/{PUBLISHED_PREFIX}*"
+    assert published["TrustedKeyGroups"]["Enabled"] is False
+    assert distribution["DefaultCacheBehavior"]["TrustedKeyGroups"]["Enabled"] is True
 
 
 def test_the_signing_key_of_the_document_is_accepted(folder: Path) -> None:

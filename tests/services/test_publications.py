@@ -9,15 +9,20 @@ import pytest
 from sqlalchemy import select
 
 from graphql_api.db import recorded_objects, traffic
+from graphql_api.db.engine import Database
 from graphql_api.db.tables import PublicationRow
 from graphql_api.errors import Conflict, Unavailable
 from graphql_api.model.audit import AuditAction
 from graphql_api.model.file import File
-from graphql_api.model.ids import PUBLISHED_PREFIX
+from graphql_api.model.finding import FindingKind
+from graphql_api.model.ids import PUBLISHED_PREFIX, new_published_key
 from graphql_api.model.principal import Principal
 from graphql_api.model.publication import PublicationState
 from graphql_api.model.rule import ANYONE, AccessRule
-from graphql_api.services.publishing import STUCK_AFTER
+from graphql_api.services.object_comparison import ObjectCheck
+from graphql_api.services.publications import Publications
+from graphql_api.services.publishing import STUCK_AFTER, Publishing
+from tests.memory_store import MemoryStore
 from tests.services.rulings import events, refusal, ruled, rules_on, wish
 from tests.services.stories import CONTENT, filed
 from tests.world import CDN, World
@@ -137,9 +142,10 @@ async def test_without_a_cdn_nothing_is_published(sqlite_world: World) -> None:
     world = sqlite_world
     alice = await world.principal("alice")
     file = await public(world, alice)
-    world.services.publications._base_url = None
+    service = Publications(world.database, world.standings, world.services.upkeep, world.clock, base_url=None)
     with pytest.raises(Conflict, match="without a CDN"):
-        await world.services.publications.publish(alice, file.id)
+        await service.publish(alice, file.id)
+    assert await service.addresses(alice, [file.id]) == {}
 
 
 async def rule_on(world: World, alice: Principal, file: File) -> AccessRule:
@@ -242,21 +248,65 @@ async def test_a_right_that_goes_before_the_copy_is_made_leaves_none(world: Worl
     assert await states(world) == [PublicationState.REMOVED]
 
 
-async def test_a_copy_that_lands_after_it_was_withdrawn_goes_again(world: World) -> None:
+class SlowStore(MemoryStore):
+    """Much happens while it copies."""
+
+    meanwhile: Callable[[str], Awaitable[None]] | None = None
+
+    async def copy(self, source: str, key: str, *, content_type: str, disposition: str, cache_control: str) -> None:
+        if self.meanwhile is not None:
+            await self.meanwhile(key)
+        self.meanwhile = None
+        await super().copy(source, key, content_type=content_type, disposition=disposition, cache_control=cache_control)
+
+
+@pytest.mark.parametrize("lose", [unpublish, delete_rule, delete_file, infect])
+async def test_a_copy_that_lands_after_it_was_withdrawn_goes_again(database: Database, lose: Loss) -> None:
+    world = World(database, store_of=SlowStore)
+    assert isinstance(world.store, SlowStore)
     alice = await world.principal("alice")
     file = await public(world, alice)
     await world.services.publications.publish(alice, file.id)
-    copy = world.store.copy
+    source = world.store.objects[file.object_key]
 
-    async def slowly(source: str, key: str, **headers: Any) -> None:
-        await world.services.publications.unpublish(alice, file.id)
-        await world.publishing.remove(key, {})  # the whole withdrawal, while the store still copies
-        await copy(source, key, **headers)
+    async def meanwhile(key: str) -> None:
+        await lose(world, alice, file)
+        await world.publishing.turn()
+        await world.publishing.remove(key, {})  # the whole withdrawal
+        world.store.objects[file.object_key] = source  # the store had read it already
 
-    world.store.copy = slowly  # type: ignore[method-assign]  # the store takes its time
+    world.store.meanwhile = meanwhile
     await work(world)
     assert [key for key in world.store.objects if key.startswith(PUBLISHED_PREFIX)] == []
     assert await states(world) == [PublicationState.REMOVED]
+
+
+async def test_a_right_that_goes_at_the_same_moment_leaves_no_copy(world: World) -> None:
+    alice = await world.principal("alice")
+    file = await public(world, alice)
+    await asyncio.gather(
+        delete_rule(world, alice, file),
+        world.services.publications.publish(alice, file.id),
+        return_exceptions=True,
+    )
+    await work(world)
+    assert [key for key in world.store.objects if key.startswith(PUBLISHED_PREFIX)] == []
+    assert set(await states(world)) <= {PublicationState.REMOVED}
+
+
+async def test_the_edge_is_told_only_when_the_copy_is_gone(world: World) -> None:
+    """Or it could fetch it once more."""
+    alice = await world.principal("alice")
+    file, key = await published(world, alice)
+    world.store.locked.add(key)
+    await world.services.publications.unpublish(alice, file.id)
+    await work(world)
+    assert world.edge_cache.dropped == []
+    assert await states(world) == [PublicationState.WITHDRAWN]
+    world.store.locked.clear()
+    world.clock.advance(hours=1)
+    await work(world)
+    assert world.edge_cache.dropped == [f"/{key}"]
 
 
 async def test_a_copier_that_dies_after_the_copy_leaves_nothing_behind(world: World) -> None:
@@ -323,12 +373,22 @@ async def test_a_look_at_many_copies_goes_on_where_it_was_and_hurries_when_rules
     for file in files:
         await world.services.publications.publish(alice, file.id)
     await work(world)
-    world.publishing._page_size = 2
-    while (await world.publishing.turn()).is_more:
+    publishing = Publishing(
+        world.database,
+        world.standings,
+        world.store,
+        world.services.upkeep,
+        None,
+        world.clock,
+        max_age=HOUR,
+        page_size=2,
+    )
+    while (await publishing.turn()).is_more:
         pass
+    assert [(await publishing.turn()).is_more for _ in range(4)] == [False] * 4
     await delete_rule(world, alice, files[4])
     turns = 1
-    while (await world.publishing.turn()).is_more:
+    while (await publishing.turn()).is_more:
         turns += 1
     assert 3 <= turns <= 5
     assert (await states(world)).count(PublicationState.WITHDRAWN) == 1
@@ -344,6 +404,26 @@ async def test_a_copy_is_no_orphan_and_its_downloads_are_the_files(world: World)
     await work(world)
     async with world.database.autocommit() as connection:
         assert await traffic.find_files_of_keys(connection, [key]) == {key: file.id}  # logs come late
+
+
+async def test_a_copy_that_no_row_knows_is_an_orphan(world: World) -> None:
+    """As after a restore: whoever has its address reads it."""
+    alice = await world.principal("alice")
+    file, key = await published(world, alice)
+    lost = new_published_key(world.clock.now)
+    await world.store.copy(file.object_key, lost, content_type="text/plain", disposition="inline", cache_control="")
+    world.clock.advance(days=2)
+    check = ObjectCheck(
+        world.database,
+        world.store,
+        world.services.upkeep,
+        world.clock,
+        prefix=PUBLISHED_PREFIX,
+        safe_age=timedelta(days=1),
+    )
+    findings = (await check.page(None)).findings
+    assert [(finding.kind, finding.subject) for finding in findings] == [(FindingKind.ORPHAN, lost)]
+    assert key in world.store.objects
 
 
 async def test_publishing_by_graphql(world: World) -> None:
