@@ -16,7 +16,7 @@ from graphql_api.bootstrap import Assembly, assemble
 from graphql_api.db.engine import Database
 from graphql_api.db.listener import Listener
 from graphql_api.db.migration import require_newest_schema
-from graphql_api.schema import build_schema
+from graphql_api.schema import GuardRules, Introspection, build_schema
 from graphql_api.services.clock import Clock, utc_now
 from graphql_api.settings import Settings
 from graphql_api.web.app import create_app
@@ -87,7 +87,7 @@ def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
     authenticator = Authenticator(token_policy(settings), clock=clock)
     return create_app(
         assembly.services,
-        build_schema(),
+        build_schema(GuardRules(introspection=Introspection(settings.introspection))),
         authenticator,
         cors_origins=settings.cors_origins,
         trusted_proxies=settings.trusted_proxies,

@@ -264,6 +264,8 @@ class Settings(BaseSettings):
     """After how long a query or mutation is given up and answered with 503; 1 to 600."""
     graphql_http_edition: Literal["2025", "2026"] = "2025"
     """Which statuses GraphQL over HTTP has: those that clients know, or those of its first edition (September 2026)."""
+    introspection: Literal["everybody", "signed-in", "administrators", "nobody"] = "signed-in"
+    """Who may ask for the GraphQL schema: `everybody`, `signed-in`, `administrators` or `nobody`."""
     graphiql: bool = True
     """Whether a browser that opens the GraphQL address is shown GraphiQL."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)] = "INFO"

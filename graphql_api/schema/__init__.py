@@ -6,12 +6,13 @@ from typing import Final
 
 import strawberry
 from graphql import GraphQLError, OperationDefinitionNode
-from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
+from strawberry.extensions import MaxTokensLimiter, ParserCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from graphql_api.schema.context import Context
 from graphql_api.schema.errors import USER_ERRORS, ErrorPolicy
+from graphql_api.schema.guarding import GuardedValidation, GuardRules, Introspection
 from graphql_api.schema.mutation import Mutation
 from graphql_api.schema.query import Query
 from graphql_api.schema.scalars import SCALARS
@@ -20,7 +21,7 @@ from graphql_api.schema.subscription import Subscription
 from graphql_api.schema.targets import MultipartUploadTarget, PostUploadTarget, PutUploadTarget
 from graphql_api.schema.uploads import Upload
 
-__all__ = ["Context", "DocumentCache", "build_schema"]
+__all__ = ["Context", "DocumentCache", "GuardRules", "Introspection", "build_schema"]
 
 CACHED_DOCUMENTS: Final = 512  # distinct query texts that are parsed and validated once
 MAX_TOKENS: Final = 2_000  # of a document; one of 100 kB would take a second to validate and 28 MB to remember
@@ -51,15 +52,19 @@ class DocumentCache(ParserCache):
         yield
 
 
-def build_schema() -> strawberry.Schema:
-    """The schema; it is built once in a process."""
-    return take_shortcuts(build_stock_schema())
+def build_schema(rules: GuardRules | None = None) -> strawberry.Schema:
+    """The schema, with what its guard goes by; it is built once in a process."""
+    return take_shortcuts(build_stock_schema(rules=rules))
 
 
 def build_stock_schema(
-    query: type = Query, mutation: type = Mutation, subscription: type = Subscription
+    query: type = Query,
+    mutation: type = Mutation,
+    subscription: type = Subscription,
+    rules: GuardRules | None = None,
 ) -> strawberry.Schema:
     """The schema as strawberry resolves it: what the shortcuts must agree with."""
+    guard_rules = rules or GuardRules()
     return DeliverySchema(
         query=query,
         mutation=mutation,
@@ -70,6 +75,6 @@ def build_stock_schema(
             ErrorPolicy,
             lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
             lambda: DocumentCache(maxsize=CACHED_DOCUMENTS),
-            lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
+            lambda: GuardedValidation(guard_rules, maxsize=CACHED_DOCUMENTS),
         ],
     )

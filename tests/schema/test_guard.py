@@ -1,0 +1,218 @@
+"""What one document may ask for: measured in time that grows with its length, and refused alike on every transport."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import strawberry
+from graphql import get_introspection_query, parse
+
+from graphql_api.model.ids import UserId
+from graphql_api.model.principal import ANONYMOUS, Principal
+from graphql_api.schema import Context, GuardRules, Introspection, build_stock_schema
+from graphql_api.schema.guard import MAX_PAGE, WEIGHTS, Guard, Limits, Measure, faults_of
+from graphql_api.schema.guarding import MAX_ERRORS
+
+CORE = build_stock_schema()._schema
+if TYPE_CHECKING:
+    from graphql_api.services import Services
+
+ALICE = Principal(UserId("user_1"))
+ADMIN = Principal(UserId("user_2"), is_admin=True)
+
+
+async def ask(
+    document: str, variables: dict[str, Any] | None = None, *, as_: Principal = ALICE, rules: GuardRules | None = None
+) -> strawberry.types.ExecutionResult:
+    """What becomes of it without any service, which what is refused does not need."""
+    context = Context(cast("Services", None), as_, client_address=None, request_id="req-1")
+    result = await build_stock_schema(rules=rules).execute(document, variables or {}, context_value=context)
+    assert isinstance(result, strawberry.types.ExecutionResult)
+    return result
+
+
+def codes(result: strawberry.types.ExecutionResult) -> list[object]:
+    return [(error.extensions or {}).get("code") for error in result.errors or ()]
+
+
+def measured(document: str, variables: dict[str, Any] | None = None, name: str | None = None) -> Measure:
+    return Guard(CORE, parse(document), variables or {}).measure(name)[0]
+
+
+def chain(levels: int) -> str:
+    """Each fragment spreads the next one twice: 2 to the power of ``levels`` fields at its end."""
+    links = [f"fragment f{n} on Query {{ ...f{n + 1} ...f{n + 1} }}" for n in range(levels)]
+    return " ".join(["{ ...f0 }", *links, f"fragment f{levels} on Query {{ viewer {{ id }} }}"])
+
+
+def test_a_chain_of_sixty_fragments_costs_no_more_than_twice_one_of_thirty() -> None:
+    steps = {}
+    for levels in (30, 60):
+        guard = Guard(CORE, parse(chain(levels)), {})
+        found, root_fields = guard.measure(None)
+        assert found.fields == 2 ** (levels + 1)
+        assert root_fields == 1
+        steps[levels] = guard.steps
+    assert steps[60] <= 2 * steps[30]
+
+
+def test_a_circle_of_fragments_comes_to_an_end() -> None:
+    assert measured("{ ...a } fragment a on Query { viewer { id } ...b } fragment b on Query { ...a }").fields == 2
+    assert measured("{ ...a } fragment a on Query { ...a }").fields == 0
+
+
+def test_what_does_not_exist_counts_what_it_says() -> None:
+    assert measured("{ ...nothing nothing { more { x } } ... on Nothing { y } }") == Measure(3, 0, 0, 4, 2)
+    assert measured("query A { viewer { id } }", name="B") == Measure()
+
+
+@pytest.mark.parametrize(
+    ("document", "variables", "cost"),
+    [
+        ("{ viewer { id } }", {}, 1),
+        ("{ files(first: 100) { nodes { signedUrl { url } } } }", {}, 1 + 100 * (1 + 1 + 1)),
+        ("query ($n: Int) { files(first: $n) { nodes { id } } }", {"n": 30}, 1 + 30 * 2),
+        ("query ($n: Int) { files(first: $n) { nodes { id } } }", {}, 1 + 20 * 2),
+        ("{ files { nodes { id } } }", {}, 1 + 20 * 2),
+        ("{ files(last: 7) { nodes { id } } }", {}, 1 + 7 * 2),
+        ("{ files(first: 99999999999) { nodes { id } } }", {}, 1 + MAX_PAGE * 2),
+        ("{ files(first: -5) { nodes { id } } }", {}, 1),
+        ('{ nodes(ids: ["a", "b", "c"]) { id } }', {}, 1 + 3),
+        ("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": list("abcd")}, 1 + 4),
+    ],
+)
+def test_cost_is_pages_times_what_lies_in_them(document: str, variables: dict[str, Any], cost: int) -> None:
+    assert measured(document, variables).cost == cost
+
+
+def test_pages_within_pages_are_multiplied() -> None:
+    one = measured("{ files(first: 50) { nodes { id } } }").cost
+    both = measured("{ files(first: 50) { nodes { versions(first: 50) { nodes { id } } } } }").cost
+    assert both > 50 * one / 2
+
+
+def test_every_weight_is_of_a_field_that_there_is() -> None:
+    for name in WEIGHTS:
+        kind, _, field = name.partition(".")
+        assert field in CORE.type_map[kind].fields  # type: ignore[attr-defined]  # of an object type
+
+
+def test_every_limit_has_a_code_and_says_its_number() -> None:
+    limits = Limits(depth=1, aliases=1, directives=1, root_fields=1, fields=1, cost=1)
+    assert faults_of(Measure(1, 1, 1, 1, 1), 1, limits) == []
+    faults = faults_of(Measure(2, 2, 2, 2, 10**30), 2, limits)
+    assert [code for code, _ in faults] == [
+        "DEPTH_LIMITED",
+        "ALIASES_LIMITED",
+        "DIRECTIVES_LIMITED",
+        "ROOT_FIELDS_LIMITED",
+        "FIELDS_LIMITED",
+        "COST_LIMITED",
+    ]
+    assert faults[0][1] == "The operation has 2 levels; 1 are possible."
+    assert "more than a billion" in faults[-1][1]
+
+
+def test_what_tools_ask_for_fits() -> None:
+    asked = get_introspection_query(input_value_deprecation=True, specified_by_url=True, directive_is_repeatable=True)
+    guard = Guard(CORE, parse(asked), {})
+    found, root_fields = guard.measure(None)
+    assert faults_of(found, root_fields, Limits()) == []
+    assert guard.introspects(None)
+
+
+async def test_what_is_too_large_is_refused_before_it_is_validated() -> None:
+    result = await ask(chain(60))
+    assert codes(result) == ["FIELDS_LIMITED", "COST_LIMITED"]
+    assert result.data is None
+    aliases = " ".join(f"a{n}: __typename b{n}: nothing" for n in range(Limits().aliases + 1))
+    assert codes(await ask(f"{{ {aliases} }}")) == ["ALIASES_LIMITED", "ROOT_FIELDS_LIMITED"]
+    deep = "{ folder " + "{ parent " * 20 + "{ id }" + " }" * 20 + " }"
+    assert codes(await ask(deep)) == ["DEPTH_LIMITED"]
+    wide = (
+        "{ folder { files(first: 100) { nodes { versions(first: 100) { nodes { file { name folder { id } } } } } } } }"
+    )
+    assert codes(await ask(wide)) == ["COST_LIMITED"]
+
+
+async def test_what_it_costs_depends_on_the_variables_and_is_not_remembered() -> None:
+    document = """query ($n: Int) { folder { files(first: $n) { nodes { versions(first: $n) { nodes {
+        file { name folder { id } } } } } } } }"""
+    assert codes(await ask(document, {"n": 100})) == ["COST_LIMITED"]
+    assert "COST_LIMITED" not in codes(await ask(document, {"n": 1}))
+    assert codes(await ask(document, {"n": 100})) == ["COST_LIMITED"]
+
+
+@pytest.mark.parametrize("introspection", Introspection)
+@pytest.mark.parametrize("principal", [ANONYMOUS, ALICE, ADMIN], ids=["anonymous", "signed in", "administrator"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{ __schema { queryType { name } } }",
+        '{ __type(name: "File") { name } }',
+        "{ a: __schema { queryType { name } } }",
+        "{ ... { ...f } } fragment f on Query { __schema { queryType { name } } }",
+    ],
+)
+async def test_the_schema_is_shown_to_whom_the_setting_says(
+    document: str, introspection: Introspection, principal: Principal
+) -> None:
+    allowed = {
+        Introspection.EVERYBODY: [ANONYMOUS, ALICE, ADMIN],
+        Introspection.SIGNED_IN: [ALICE, ADMIN],
+        Introspection.ADMINISTRATORS: [ADMIN],
+        Introspection.NOBODY: [],
+    }[introspection]
+    result = await ask(document, as_=principal, rules=GuardRules(introspection=introspection))
+    assert codes(result) == ([] if principal in allowed else ["INTROSPECTION_DISABLED"])
+    assert (result.data is not None) is (principal in allowed)
+
+
+async def test_the_name_of_a_type_is_everybodys() -> None:
+    result = await ask("{ __typename }", as_=ANONYMOUS, rules=GuardRules(introspection=Introspection.NOBODY))
+    assert result.data == {"__typename": "Query"}
+
+
+LEAKS = {
+    "a field": ("{ viewr { id } }", {}),
+    "an argument": ("{ files(frst: 1) { nodes { id } } }", {}),
+    "a type": ("{ ... on Fil { id } }", {}),
+    "a type of a variable": ("query ($a: Fil) { viewer { id } }", {}),
+    "a word of an enum": ("{ files(orderBy: {field: NAM, direction: ASC}) { nodes { id } } }", {}),
+    "a word of an enum in a variable": (
+        "query ($order: FileOrder) { files(orderBy: $order) { nodes { id } } }",
+        {"order": {"field": "NAM", "direction": "ASC"}},
+    ),
+    "a field of an input": ("{ files(filter: {folderIdd: 1}) { nodes { id } } }", {}),
+    "a field of an input in a variable": (
+        "query ($filter: FileFilter) { files(filter: $filter) { nodes { id } } }",
+        {"filter": {"folderIdd": "1"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+async def test_names_are_suggested_to_those_who_may_ask_for_them_only(leak: str) -> None:
+    document, variables = LEAKS[leak]
+    for principal, is_told in ((ALICE, True), (ANONYMOUS, False), (ALICE, True)):
+        result = await ask(document, variables, as_=principal)
+        assert result.errors
+        assert any("Did you mean" in error.message for error in result.errors) is is_told
+        assert all(error.message.strip() for error in result.errors)
+
+
+async def test_few_errors_are_reported() -> None:
+    many = " ".join(f"nothing{n}" for n in range(20))
+    result = await ask(f"{{ viewer {{ {many} }} }}")
+    assert len(result.errors or ()) == MAX_ERRORS
+
+
+async def test_what_it_costs_is_told_to_whoever_asks() -> None:
+    context = Context(cast("Services", None), ALICE, client_address=None, request_id="req-1")
+    for asked, told in (
+        ({"cost": True}, {"cost": {"requested": 0, "maximum": Limits().cost}}),
+        ({"cost": 1}, {}),
+        (None, {}),
+    ):
+        result = await build_stock_schema().execute("{ __typename }", context_value=context, operation_extensions=asked)
+        assert isinstance(result, strawberry.types.ExecutionResult)
+        assert (result.extensions or {}) == told
