@@ -140,6 +140,7 @@ def _client() -> "S3Client":
 def _signing(settings: Settings) -> Assembly:
     """The parts of a process that signs with the key of the settings, as if it had read that in the keyring."""
     assembly = assemble(settings)
+    assert settings.cdn_base_url is not None and settings.cdn_key_id is not None  # noqa: PT018 -- not a test
     key = SigningKey.from_pem(settings.cdn_key_id, settings.cdn_private_key_pem.get_secret_value())
     until = datetime.now(UTC) + settings.link_max_lifetime + timedelta(days=1)
     assembly.keys.in_use.use(CloudFrontSigner(settings.cdn_base_url, Keyring([key])), until=int(until.timestamp()))

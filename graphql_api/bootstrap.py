@@ -8,6 +8,7 @@ from typing import Final
 
 from graphql_api.db.engine import Database
 from graphql_api.db.seal import CursorSeal
+from graphql_api.edge.invalidation import CloudFrontCache
 from graphql_api.edge.key_value_store import CloudFrontKeyValueStore
 from graphql_api.events.sqs import SqsEventSource
 from graphql_api.key_wiring import KeyParts, wire_keys
@@ -37,6 +38,8 @@ from graphql_api.services.outbox import Outbox
 from graphql_api.services.passwords import Passwords
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
+from graphql_api.services.publications import COPY_JOB, REMOVE_JOB, Publications
+from graphql_api.services.publishing import Publishing
 from graphql_api.services.quotas import Quotas
 from graphql_api.services.rechecks import Rechecks
 from graphql_api.services.reconciling import Reconciling
@@ -76,6 +79,8 @@ class Assembly:
     clock: Clock
     keys: KeyParts
     outbox: Outbox
+    copies: Outbox
+    publishing: Publishing
     scans: Outbox | None
     dead_letters: DeadLetters
     event_source: SqsEventSource | None
@@ -83,6 +88,7 @@ class Assembly:
     edge_store: CloudFrontKeyValueStore | None
     revocations: Outbox | None
     revocation_telling: RevocationTelling | None
+    edge_cache: CloudFrontCache | None
 
     async def close(self) -> None:
         await self.database.close()
@@ -92,6 +98,8 @@ class Assembly:
             self.event_source.close()
         if self.edge_store is not None:
             self.edge_store.close()
+        if self.edge_cache is not None:
+            self.edge_cache.close()
 
 
 def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
@@ -106,9 +114,8 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         access_key_id=settings.s3_access_key_id,
         secret_access_key=None if secret is None else secret.get_secret_value(),
     )
-    pem = settings.cdn_private_key_pem.get_secret_value()
-    standings = Standings(clock)
-    keys = wire_keys(settings, database, standings, clock)
+    standings = Standings(clock, binds_links=settings.delivery == "cdn")
+    keys = wire_keys(settings, database, standings, store, clock)
     accounts = Accounts(
         database,
         clock,
@@ -144,8 +151,9 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         window=settings.link_window,
         memory=settings.link_memo_bytes,
         is_revocable=settings.edge_store_arn is not None,
+        opens_bundles=settings.delivery == "cdn",
     )
-    cursor_seal = CursorSeal(pem.encode())  # a secret that all processes have
+    cursor_seal = CursorSeal(settings.process_secret)
     revocations = Revocations(
         database,
         standings,
@@ -177,6 +185,13 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         people=People(database, standings, clock, issuer=settings.auth_issuer),
         policies=Policies(
             database, standings, clock, issuer=settings.auth_issuer, link_max_lifetime=settings.link_max_lifetime
+        ),
+        publications=Publications(
+            database,
+            standings,
+            upkeep,
+            clock,
+            base_url=settings.cdn_base_url if settings.delivery == "cdn" else None,
         ),
         quotas=Quotas(database, standings, admission, clock, max_file_size=settings.max_upload_bytes),
         rechecks=Rechecks(database, store, clock, transfer_grace=settings.transfer_grace),
@@ -230,13 +245,18 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
             backoff=TELLING_BACKOFF,
             max_attempts=TELLING_ATTEMPTS,
         )
+    edge_cache = _edge_cache(settings)
+    publishing = Publishing(database, standings, store, upkeep, edge_cache, clock, max_age=settings.published_max_age)
     return Assembly(
         database,
         store,
         services,
         clock,
         keys=keys,
-        outbox=Outbox(database, clock, handlers={}),
+        outbox=Outbox(database, clock, handlers={REMOVE_JOB: publishing.remove}),
+        # Apart: what is withdrawn does not wait for a large file to be copied.
+        copies=Outbox(database, clock, handlers={COPY_JOB: publishing.copy}),
+        publishing=publishing,
         scans=scans,
         dead_letters=DeadLetters(database, clock),
         event_source=event_source,
@@ -244,21 +264,39 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         edge_store=edge_store,
         revocations=tells,
         revocation_telling=telling,
+        edge_cache=edge_cache,
     )
 
 
 def _edge_store(settings: Settings) -> CloudFrontKeyValueStore | None:
     if settings.edge_store_arn is None:
         return None
-    key_id, secret = settings.s3_access_key_id, settings.s3_secret_access_key
-    if settings.edge_access_key_id is not None:
-        key_id, secret = settings.edge_access_key_id, settings.edge_secret_access_key
+    key_id, secret = _edge_keys(settings)
     return CloudFrontKeyValueStore(
         arn=settings.edge_store_arn,
         endpoint_url=settings.edge_store_endpoint_url,
         access_key_id=key_id,
-        secret_access_key=None if secret is None else secret.get_secret_value(),
+        secret_access_key=secret,
     )
+
+
+def _edge_cache(settings: Settings) -> CloudFrontCache | None:
+    if settings.edge_distribution_id is None:
+        return None
+    key_id, secret = _edge_keys(settings)
+    return CloudFrontCache(
+        distribution_id=settings.edge_distribution_id,
+        endpoint_url=settings.edge_control_endpoint_url,
+        access_key_id=key_id,
+        secret_access_key=secret,
+    )
+
+
+def _edge_keys(settings: Settings) -> tuple[str | None, str | None]:
+    key_id, secret = settings.s3_access_key_id, settings.s3_secret_access_key
+    if settings.edge_access_key_id is not None:
+        key_id, secret = settings.edge_access_key_id, settings.edge_secret_access_key
+    return key_id, None if secret is None else secret.get_secret_value()
 
 
 def _event_source(settings: Settings) -> SqsEventSource | None:

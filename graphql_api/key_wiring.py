@@ -1,7 +1,10 @@
-"""From settings to the keyring: the part of ``bootstrap`` that knows where keys are kept, and for whose CDN."""
+"""From settings to what signs links: the part of ``bootstrap`` that knows where keys are kept, and for whose CDN, or
+that there is none.
+"""
 
 import os
 from dataclasses import dataclass
+from typing import Final
 
 from graphql_api.db.engine import Database
 from graphql_api.edge.cloudfront import CloudFrontEdge
@@ -19,23 +22,32 @@ from graphql_api.services.keyring import ConfiguredId, Keyring
 from graphql_api.services.link_signing import RemoteSigner, SignerInUse
 from graphql_api.services.signing_keys import SigningKeys
 from graphql_api.services.standings import Standings
+from graphql_api.services.store_links import StoreLinks
 from graphql_api.settings import Settings
 from graphql_api.signing import keyring as private_keys
 from graphql_api.signing.cloudfront import CloudFrontSigner, CloudFrontWriter
+from graphql_api.storage.s3 import S3Store
+
+NO_CDN: Final = "without a CDN links are signed with the store's credentials, and signing keys sign nothing"
 
 
 @dataclass(frozen=True)
 class KeyParts:
-    """``keyring`` has to be started before the first link. ``access`` is to be closed."""
+    """``keyring`` has to be started before the first link. ``access`` is to be closed. ``link_origin``: scheme and host
+    of every link.
+    """
 
     in_use: SignerInUse
-    keyring: Keyring
+    keyring: Keyring | StoreLinks
+    link_origin: str
     signing_keys: SigningKeys
     access: AwsAccess
 
 
-def wire_keys(settings: Settings, database: Database, standings: Standings, clock: Clock) -> KeyParts:
+def wire_keys(settings: Settings, database: Database, standings: Standings, store: S3Store, clock: Clock) -> KeyParts:
     """Nothing is connected yet. Raises: ConfigurationError: the key of the settings, or an AWS profile."""
+    if settings.cdn_base_url is None or settings.cdn_key_id is None or settings.delivery == "store":
+        return _without_cdn(settings, database, standings, store, clock)
     pem = settings.cdn_private_key_pem.get_secret_value()
     signer_of = cloudfront_signer_of(settings.cdn_base_url)
     configured = ConfiguredId(settings.cdn_key_id, HashAlgorithm(settings.cdn_hash_algorithm))
@@ -46,9 +58,28 @@ def wire_keys(settings: Settings, database: Database, standings: Standings, cloc
     return KeyParts(
         in_use,
         Keyring(database, clock, loader, in_use, configured, longest_lifetime=settings.link_max_lifetime),
+        settings.cdn_base_url,
         SigningKeys(database, standings, clock, loader, Canary(database, CloudFrontEdge(), clock)),
         access,
     )
+
+
+def _without_cdn(
+    settings: Settings, database: Database, standings: Standings, store: S3Store, clock: Clock
+) -> KeyParts:
+    in_use, access, links = SignerInUse(), _key_access(settings), store.links(longest=settings.link_max_lifetime)
+    loader = KeyLoader(_key_sources("", access), _nothing_to_sign_for)
+    return KeyParts(
+        in_use,
+        StoreLinks(links, in_use, clock),
+        links.origin,
+        SigningKeys(database, standings, clock, loader, Canary(database, CloudFrontEdge(), clock)),
+        access,
+    )
+
+
+def _nothing_to_sign_for(key_pair_id: str, hash_algorithm: HashAlgorithm, held: PrivatePem | RemoteKey) -> LoadedKey:
+    raise ConfigurationError(NO_CDN)
 
 
 def cloudfront_signer_of(base_url: str) -> SignerOf:

@@ -31,6 +31,7 @@ from graphql_api.workers import Loop, Worker
 log = logging.getLogger(__name__)
 
 JOBS_INTERVAL: Final = timedelta(seconds=1)  # a job waits no longer for its beginning; looking for one is cheap
+PUBLICATIONS_INTERVAL: Final = timedelta(seconds=1)  # for so long a copy is left whose file not everybody may read
 EVENTS_INTERVAL: Final = timedelta(seconds=1)  # after a request that has waited for some seconds and got nothing
 STOP_DEADLINE_BESIDE: Final = timedelta(seconds=5)  # for loops beside the API, whose requests have come to their end
 GC_THRESHOLDS = (50_000, 20, 50)  # a page makes thousands of short-lived objects; the default collects in the middle
@@ -99,16 +100,20 @@ def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
 
 
 def _doors(assembly: Assembly, settings: Settings, authenticator: Authenticator, clock: Clock) -> list[Route]:
-    passes = Passes(settings.cdn_private_key_pem.get_secret_value().encode())  # a secret that all processes have
+    passes = Passes(settings.process_secret)
     services = assembly.services
-    shares = ShareView(services.visits, passes, clock, link_origin=settings.cdn_base_url)
+    shares = ShareView(services.visits, passes, clock, link_origin=assembly.keys.link_origin)
     files = FileView(services, authenticator, passes, clock, session_lifetime=settings.file_session_lifetime)
     return [*shares.routes(), *files.routes()]
 
 
 def _standing_loops(assembly: Assembly, settings: Settings) -> list[Loop]:
     """What a worker does whether or not there is a queue. Nothing is swept if the settings say so."""
-    loops = [Loop("jobs", assembly.outbox.turn, JOBS_INTERVAL)]
+    loops = [
+        Loop("jobs", assembly.outbox.turn, JOBS_INTERVAL),
+        Loop("copies", assembly.copies.turn, JOBS_INTERVAL),
+        Loop("publications", assembly.publishing.turn, PUBLICATIONS_INTERVAL),
+    ]
     if assembly.scans is not None:
         loops.append(Loop("scans", assembly.scans.turn, JOBS_INTERVAL))
     if assembly.revocations is not None:

@@ -4,14 +4,32 @@ No message quotes the value, which may be a secret that was put under the wrong 
 """
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr, StringConstraints
+from pydantic_core import ErrorDetails
 
 from graphql_api.model.hosts import is_loopback
+
+ARN_OF_STORE: Final = r"^arn:aws:cloudfront::[0-9]{12}:key-value-store/[0-9A-Za-z-]{1,64}$"
+
+MIB: Final = 1024**2
+MAX_PUT_BYTES: Final = 5 * 1024**3
+MAX_OBJECT_BYTES: Final = 10_000 * MAX_PUT_BYTES
+"""Amazon S3, "Amazon S3 multipart upload limits": the largest object one PUT can upload is 5 GiB, and so is the largest
+part, of which there can be 10,000.
+"""
+
+AsymmetricAlgorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]  # RFC 7518, section 3.1, and RFC 8037; a symmetric name here would let a public key pass for a shared secret
+
+LONGEST_AT_STORE: Final = timedelta(days=7)  # of a presigned request, by SigV4
 
 
 def _parts(url: str) -> SplitResult:
@@ -123,3 +141,41 @@ def whole(unit: Literal["seconds", "days"], least: int, most: int) -> BeforeVali
         raise ValueError(f"should be a whole number of {unit} from {least} to {most}")
 
     return BeforeValidator(parse)
+
+
+def fault_of_delivery(name: str, value: object, delivery: str | None) -> str | None:
+    """What is wrong with the setting ``name`` where links lead to ``delivery``; None of that is known to be wrong."""
+    if delivery == "cdn":
+        return "is required" if value is None and name.startswith("cdn_") else None
+    if delivery == "store":
+        if name == "shared_secret" and value is None:
+            return "is required without a CDN"
+        if name == "edge_store_arn" and value is not None:
+            return "is of no use without a CDN: nothing refuses a link that was revoked"
+        if isinstance(value, timedelta) and value > LONGEST_AT_STORE:
+            return "should be at most 604800 (7 days) without a CDN"
+    return None
+
+
+def fault_line(fault: ErrorDetails, names: Mapping[str, str]) -> str:
+    """One line about what pydantic found, under the variable's name. ``names``: of the variables, by field."""
+    first, *entry = fault["loc"]
+    name = names.get(str(first), str(first))  # the faults of a default come under the field's own name
+    message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+    if fault["type"] == "missing":
+        message = "is required"
+    elif fault["type"] == "extra_forbidden":
+        similar = get_close_matches(name, list(names.values()), n=1)
+        message = "is not a setting" + (f"; did you mean {similar[0]}?" if similar else "")
+    return f"{name}: " + (f"entry {int(entry[0]) + 1} " if entry else "") + message
+
+
+def seconds(least: int, most: int) -> BeforeValidator:
+    """``whole`` of them."""
+    return whole("seconds", least, most)
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Origin = Annotated[str, AfterValidator(origin)]
+LocalOrEncrypted = AfterValidator(encrypted_unless_local)
+CommaList = BeforeValidator(split)

@@ -6,7 +6,6 @@ Secrets are ``SecretStr``: they show as asterisks in ``repr``, and no fault quot
 
 from collections.abc import Mapping
 from datetime import timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
@@ -24,42 +23,21 @@ from pydantic import (
     create_model,
     field_validator,
 )
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from graphql_api import setting_values
 from graphql_api.errors import ConfigurationError
+from graphql_api.setting_values import MIB, CommaList, LocalOrEncrypted, Origin, Text, seconds
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 PREFIX: Final = "GRAPHQL_API_"
 
 OF_THE_CLIENT: Final = frozenset({f"{PREFIX}URL", f"{PREFIX}TOKEN"})
 """What ``graphql-api upload`` and ``download`` read. They are no settings, nor faults where the shell has them set."""
 
-ARN_OF_STORE: Final = r"^arn:aws:cloudfront::[0-9]{12}:key-value-store/[0-9A-Za-z-]{1,64}$"
-
-MIB: Final = 1024**2
-MAX_PUT_BYTES: Final = 5 * 1024**3
-MAX_OBJECT_BYTES: Final = 10_000 * MAX_PUT_BYTES
-"""Amazon S3, "Amazon S3 multipart upload limits": the largest object one PUT can upload is 5 GiB, and so is the largest
-part, of which there can be 10,000.
-"""
 MAX_BYTES: Final = 2**53 - 1  # what every reader of JSON keeps exact (RFC 8259, section 6)
-
-AsymmetricAlgorithm = Literal[
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
-]  # RFC 7518, section 3.1, and RFC 8037; a symmetric name here would let a public key pass for a shared secret
-
-
-def _seconds(least: int, most: int) -> BeforeValidator:
-    return setting_values.whole("seconds", least, most)
-
-
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Origin = Annotated[str, AfterValidator(setting_values.origin)]
-LocalOrEncrypted = AfterValidator(setting_values.encrypted_unless_local)
-CommaList = BeforeValidator(setting_values.split)
 
 
 def _given(environ: Mapping[str, str]) -> dict[str, str]:
@@ -101,10 +79,14 @@ class Settings(BaseSettings):
     s3_secret_access_key: SecretStr | None = None
     """Secret of that key. *Secret.*"""
 
-    cdn_base_url: Annotated[Origin, LocalOrEncrypted]
-    """Where the CDN answers: `https://` and a host, without a path. Plain `http://` for this machine only."""
-    cdn_key_id: Text
-    """Id under which the CDN knows the public key. The first key of the keyring."""
+    delivery: Literal["cdn", "store"] = "cdn"
+    """Where links lead to: the `cdn`, or, without one, the `store`. Then what begins with `CDN_` is not needed."""
+    shared_secret: Annotated[SecretStr, AfterValidator(setting_values.long_enough_for_hs256)] | None = None
+    """Seals cursors and cookies; at least 32 bytes. *Secret.* Required without a CDN, whose key does it otherwise."""
+    cdn_base_url: Annotated[Origin, LocalOrEncrypted] | None = None
+    """Where the CDN answers: `https://` and a host, without a path. Plain `http://` for this machine only. Required."""
+    cdn_key_id: Text | None = None
+    """Required. Id under which the CDN knows the public key. The first key of the keyring."""
     cdn_private_key: Annotated[SecretStr, AfterValidator(setting_values.pem)] | None = None
     """Private key that signs links, as PEM; `\\n` stands for a line end. *Secret.* This or the file is required."""
     cdn_private_key_file: Annotated[Path, AfterValidator(setting_values.pem_file)] | None = None
@@ -118,14 +100,18 @@ class Settings(BaseSettings):
     keys_secret_access_key: SecretStr | None = None
     """Secret of that key. *Secret.*"""
 
-    edge_store_arn: Annotated[str, StringConstraints(pattern=ARN_OF_STORE)] | None = None
+    edge_store_arn: Annotated[str, StringConstraints(pattern=setting_values.ARN_OF_STORE)] | None = None
     """CloudFront KeyValueStore whose function refuses revoked links. With it, links can be revoked."""
     edge_store_endpoint_url: Annotated[Origin, LocalOrEncrypted] | None = None
     """Where another store of that kind than Amazon's answers."""
     edge_access_key_id: Text | None = None
-    """Key id for that store. Without a pair of keys, those for the files' store count."""
+    """Key id for the edge's store and control plane. Without a pair of keys, those for the files' store count."""
     edge_secret_access_key: SecretStr | None = None
     """Secret of that key. *Secret.*"""
+    edge_distribution_id: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{1,32}$")] | None = None
+    """CloudFront distribution that is told to drop copies which are public no longer. Without it they stay cached."""
+    edge_control_endpoint_url: Annotated[Origin, LocalOrEncrypted] | None = None
+    """Where another control plane than Amazon's answers."""
     edge_store_failure: Literal["refuse", "allow"] = "refuse"
     """What the function printed by `edge function` does with a link when it cannot read its store."""
 
@@ -137,13 +123,13 @@ class Settings(BaseSettings):
     """What a token's `iss` must be."""
     auth_audience: Text
     """What a token's `aud` must contain."""
-    auth_algorithms: Annotated[tuple[AsymmetricAlgorithm, ...], CommaList, Field(min_length=1)] = (
+    auth_algorithms: Annotated[tuple[setting_values.AsymmetricAlgorithm, ...], CommaList, Field(min_length=1)] = (
         "RS256",
         "ES256",
         "EdDSA",
     )
     """Algorithms accepted with published keys; comma list. A shared secret always means HS256."""
-    auth_leeway: Annotated[timedelta, _seconds(0, 300)] = Field(
+    auth_leeway: Annotated[timedelta, seconds(0, 300)] = Field(
         default=timedelta(seconds=30), alias=f"{PREFIX}AUTH_LEEWAY_SECONDS"
     )
     """By how much the issuer's clock may differ from ours; 0 to 300."""
@@ -171,41 +157,41 @@ class Settings(BaseSettings):
     )
     """How many days the audit log is kept; at most 3650, and 0 keeps it for ever."""
 
-    max_upload_bytes: int = Field(default=1024**4, ge=1, le=MAX_OBJECT_BYTES)
+    max_upload_bytes: int = Field(default=1024**4, ge=1, le=setting_values.MAX_OBJECT_BYTES)
     """Largest file, in bytes; at most 53687091200000, which is as large as an object at S3 can be (48.8 TiB)."""
     max_file_versions: int = Field(default=100, ge=1, le=1000)
     """How many versions of a file are kept, the current one included; the oldest go. 1 to 1000."""
     user_quota_bytes: int | None = Field(default=None, ge=0, le=MAX_BYTES)
     """How many bytes each user may store who has no quota of their own; as many as they like if not set."""
-    multipart_above_bytes: int = Field(default=64 * MIB, ge=0, le=MAX_PUT_BYTES)
+    multipart_above_bytes: int = Field(default=64 * MIB, ge=0, le=setting_values.MAX_PUT_BYTES)
     """Files larger than this are sent in parts if their client does not say how; at most 5 GiB."""
-    part_bytes: int = Field(default=16 * MIB, ge=5 * MIB, le=MAX_PUT_BYTES)
+    part_bytes: int = Field(default=16 * MIB, ge=5 * MIB, le=setting_values.MAX_PUT_BYTES)
     """Size of a part, in bytes, where 10,000 of them are enough; 5 MiB to 5 GiB."""
-    upload_target_lifetime: Annotated[timedelta, _seconds(60, 604_800)] = Field(
+    upload_target_lifetime: Annotated[timedelta, seconds(60, 604_800)] = Field(
         default=timedelta(hours=1), alias=f"{PREFIX}UPLOAD_TARGET_SECONDS"
     )
     """How long an upload target accepts bytes; 60 to 604800 (7 days, which is as long as S3 allows)."""
-    upload_lifetime: Annotated[timedelta, _seconds(60, 2_592_000)] = Field(
+    upload_lifetime: Annotated[timedelta, seconds(60, 2_592_000)] = Field(
         default=timedelta(days=1), alias=f"{PREFIX}UPLOAD_EXPIRY_SECONDS"
     )
     """When an unfinished upload is given up; no shorter than the target's time and at most 2592000 (30 days)."""
-    upload_longest_lifetime: Annotated[timedelta, _seconds(60, 31_536_000)] = Field(
+    upload_longest_lifetime: Annotated[timedelta, seconds(60, 31_536_000)] = Field(
         default=timedelta(days=7), alias=f"{PREFIX}UPLOAD_MAX_SECONDS"
     )
     """How long sending parts can keep an upload from that; no shorter than its expiry, at most 31536000 (365 days)."""
-    transfer_grace: Annotated[timedelta, _seconds(0, 604_800)] = Field(
+    transfer_grace: Annotated[timedelta, seconds(0, 604_800)] = Field(
         default=timedelta(hours=1), alias=f"{PREFIX}TRANSFER_GRACE_SECONDS"
     )
     """Longest time that a PUT or POST which began in time may still run; 0 to 604800 (7 days)."""
-    sweep_interval: Annotated[timedelta, _seconds(0, 86_400)] = Field(
+    sweep_interval: Annotated[timedelta, seconds(0, 86_400)] = Field(
         default=timedelta(minutes=1), alias=f"{PREFIX}SWEEP_SECONDS"
     )
     """How often ended uploads, deleted bytes and so on are swept; at most 86400 (a day), and 0 turns it off."""
-    link_max_lifetime: Annotated[timedelta, _seconds(1, 31_536_000)] = Field(
+    link_max_lifetime: Annotated[timedelta, seconds(1, 31_536_000)] = Field(
         default=timedelta(days=1), alias=f"{PREFIX}LINK_MAX_SECONDS"
     )
     """Longest lifetime of a download link; 1 to 31536000 (365 days)."""
-    link_window: Annotated[timedelta, _seconds(1, 86_400)] = Field(
+    link_window: Annotated[timedelta, seconds(1, 86_400)] = Field(
         default=timedelta(minutes=30), alias=f"{PREFIX}LINK_WINDOW_SECONDS"
     )
     """For how long a link can stay the same, byte for byte; 1 to 86400 (a day). The same in all processes."""
@@ -216,14 +202,18 @@ class Settings(BaseSettings):
     """Domain that holds this service and the CDN, such as `example.com`, for cookies that open a bundle."""
     cookie_same_site: Literal["strict", "lax", "none"] = "lax"
     """From which pages browsers send these cookies; `none` where the pages are of another site than the CDN."""
+    published_max_age: Annotated[timedelta, seconds(0, 31_536_000)] = Field(
+        default=timedelta(hours=1), alias=f"{PREFIX}PUBLISHED_MAX_AGE_SECONDS"
+    )
+    """How long caches keep a published copy without asking, browsers too; 0 to 31536000 (365 days)."""
 
     public_url: Annotated[Origin, LocalOrEncrypted] | None = None
     """Where browsers reach this service: `https://` and a host, without a path. Share links begin with it."""
-    share_max_lifetime: Annotated[timedelta, _seconds(60, 315_360_000)] = Field(
+    share_max_lifetime: Annotated[timedelta, seconds(60, 315_360_000)] = Field(
         default=timedelta(days=90), alias=f"{PREFIX}SHARE_MAX_SECONDS"
     )
     """Longest lifetime of a share link, and that of one for which no end is wished; 60 to 315360000 (10 years)."""
-    redirect_lifetime: Annotated[timedelta, _seconds(1, 3600)] = Field(
+    redirect_lifetime: Annotated[timedelta, seconds(1, 3600)] = Field(
         default=timedelta(seconds=60), alias=f"{PREFIX}REDIRECT_SECONDS"
     )
     """Lifetime of the link to which a share link, or the lasting address of a file, redirects; 1 to 3600."""
@@ -231,11 +221,11 @@ class Settings(BaseSettings):
     """How many unknown share links and wrong passwords may come from one address (IPv6: a /64) in the time below."""
     share_guesses_per_link: int = Field(default=20, ge=1, le=1_000_000)
     """How many of these may be about one share link, or about links whose addresses begin alike."""
-    share_guess_window: Annotated[timedelta, _seconds(1, 86_400)] = Field(
+    share_guess_window: Annotated[timedelta, seconds(1, 86_400)] = Field(
         default=timedelta(minutes=10), alias=f"{PREFIX}SHARE_GUESS_SECONDS"
     )
     """In what time that many failures are forgotten; 1 to 86400 (a day). Each process counts for itself."""
-    file_session_lifetime: Annotated[timedelta, _seconds(60, 86_400)] = Field(
+    file_session_lifetime: Annotated[timedelta, seconds(60, 86_400)] = Field(
         default=timedelta(hours=1), alias=f"{PREFIX}FILE_SESSION_SECONDS"
     )
     """Longest lifetime of the cookie for `/f/`; 60 to 86400 (a day). It never outlives the token it was made with."""
@@ -244,7 +234,7 @@ class Settings(BaseSettings):
     """Who must call an upload clean before it becomes a file: `none`, `clamd` or `guardduty`."""
     clamd_address: Annotated[str, AfterValidator(setting_values.clamd_address)] | None = None
     """Where clamd listens: `tcp://host:port` or `unix:///path`. Required if it scans."""
-    scan_patience: Annotated[timedelta, _seconds(60, 604_800)] = Field(
+    scan_patience: Annotated[timedelta, seconds(60, 604_800)] = Field(
         default=timedelta(days=1), alias=f"{PREFIX}SCAN_PATIENCE_SECONDS"
     )
     """How long an upload waits for a verdict before it fails; 60 to 604800 (7 days)."""
@@ -262,7 +252,7 @@ class Settings(BaseSettings):
     """Address ranges whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`; comma list."""
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(setting_values.cors_origin)], ...], CommaList] = ()
     """Web origins whose pages may call the API, such as `https://app.example.com`; comma list."""
-    operation_time_limit: Annotated[timedelta, _seconds(1, 600)] = Field(
+    operation_time_limit: Annotated[timedelta, seconds(1, 600)] = Field(
         default=timedelta(seconds=30), alias=f"{PREFIX}OPERATION_SECONDS"
     )
     """After how long a query or mutation is given up and answered with 503; 1 to 600."""
@@ -280,6 +270,11 @@ class Settings(BaseSettings):
     """Address to listen on."""
     port: int = Field(default=8000, ge=1, le=65_535)
     """TCP port to listen on."""
+
+    @property
+    def process_secret(self) -> bytes:
+        """What all processes know and nobody else; whatever is sealed uses a key derived from it."""
+        return (self.shared_secret or self.cdn_private_key_pem).get_secret_value().encode()
 
     @property
     def cdn_private_key_pem(self) -> SecretStr:
@@ -320,7 +315,8 @@ class Settings(BaseSettings):
             return model.model_validate(given)
         except ValidationError as error:
             faults = error.errors(include_url=False, include_input=False)
-        raise ConfigurationError(*(cls._fault(fault) for fault in faults))
+        names = {name: field.alias or "" for name, field in cls.model_fields.items()}
+        raise ConfigurationError(*(setting_values.fault_line(fault, names) for fault in faults))
 
     @classmethod
     def settings_customise_sources(
@@ -332,19 +328,6 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)  # what `read` was handed, and nothing behind its back
-
-    @classmethod
-    def _fault(cls, fault: ErrorDetails) -> str:
-        first, *entry = fault["loc"]
-        field = cls.model_fields.get(str(first))  # the faults of a default come under the field's own name
-        name = (field and field.alias) or first
-        message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
-        if fault["type"] == "missing":
-            message = "is required"
-        elif fault["type"] == "extra_forbidden":
-            similar = get_close_matches(str(name), [field.alias or "" for field in cls.model_fields.values()], n=1)
-            message = "is not a setting" + (f"; did you mean {similar[0]}?" if similar else "")
-        return f"{name}: " + (f"entry {int(entry[0]) + 1} " if entry else "") + message
 
     @field_validator("listen_database_url")
     @classmethod
@@ -364,9 +347,19 @@ class Settings(BaseSettings):
             raise ValueError(f"goes together with {PREFIX}{key_id.upper()}: set both or neither")
         return secret
 
+    @field_validator("shared_secret", "cdn_base_url", "cdn_key_id", "edge_store_arn", "link_max_lifetime")
+    @classmethod
+    def _goes_with_the_way_of_delivery(cls, value: T | None, info: ValidationInfo) -> T | None:
+        fault = setting_values.fault_of_delivery(str(info.field_name), value, info.data.get("delivery"))
+        if fault is not None:
+            raise ValueError(fault)
+        return value
+
     @field_validator("cdn_private_key_file")
     @classmethod
     def _key_stands_in_one_place(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        if info.data.get("delivery") == "store" and (path is None or info.data.get("cdn_private_key") is None):
+            return path
         if "cdn_private_key" in info.data and (path is None) == (info.data["cdn_private_key"] is None):
             raise ValueError(f"set either this or {PREFIX}CDN_PRIVATE_KEY")
         return path

@@ -50,3 +50,16 @@ class MemoryEdge:
     def _check(self) -> None:
         if not self.is_up:
             raise Unavailable("edge")
+
+
+class MemoryEdgeCache:
+    """An ``EdgeCache`` that remembers what it was told to drop."""
+
+    def __init__(self) -> None:
+        self.dropped: list[str] = []
+        self.is_up = True
+
+    async def invalidate(self, path: str, *, reference: str) -> None:
+        if not self.is_up:
+            raise Unavailable("edge")
+        self.dropped.append(path)

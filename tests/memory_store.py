@@ -43,6 +43,7 @@ class MemoryStore:
     def __init__(self, clock: Clock, *, tells_part_checksums: bool = False) -> None:
         self.objects: dict[str, tuple[StoredObject, bytes]] = {}
         self.modified: dict[str, datetime] = {}
+        self.headers: dict[str, tuple[str, str]] = {}  # disposition and caching of copies
         self.open: dict[StoreUpload, dict[int, bytes]] = {}
         self.begun: dict[StoreUpload, tuple[datetime, str]] = {}
         self.locked: set[str] = set()  # keys that may not be removed
@@ -178,6 +179,14 @@ class MemoryStore:
             raise NotFound("The bytes are not there.")
         if content := self.objects[key][1]:
             yield content
+
+    async def copy(self, source: str, key: str, *, content_type: str, disposition: str, cache_control: str) -> None:
+        self._require_up(source)
+        if source not in self.objects:
+            raise NotFound("The bytes are not there.")
+        stored, content = self.objects[source]
+        self._keep(key, content, content_type, stored.sha256)
+        self.headers[key] = (disposition, cache_control)
 
     async def delete(self, keys: Sequence[str]) -> Sequence[str]:
         self._require_up()

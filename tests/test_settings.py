@@ -12,7 +12,8 @@ from pydantic_core import PydanticUndefined
 
 from graphql_api.errors import ConfigurationError
 from graphql_api.model.parts import MAX_OBJECT_SIZE
-from graphql_api.settings import MAX_OBJECT_BYTES, OF_THE_CLIENT, PREFIX, Settings
+from graphql_api.setting_values import MAX_OBJECT_BYTES
+from graphql_api.settings import OF_THE_CLIENT, PREFIX, Settings
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "settings.md"
 
@@ -408,3 +409,36 @@ def test_what_a_command_does_need_is_checked_as_ever() -> None:
         "GRAPHQL_API_DATABASE_URI: is not a setting; did you mean GRAPHQL_API_DATABASE_URL?",
         "GRAPHQL_API_DATABASE_URL: should be sqlite:///path or postgresql://user:password@host:port/name",
     ]
+
+
+OF_A_CDN = [name for name in NEEDED if name.startswith("CDN_")]
+WITHOUT_CDN = {"DELIVERY": "store", "SHARED_SECRET": "shared-8c9d" * 4}
+
+
+def without_cdn(given: Mapping[str, str] = {}) -> Settings:
+    needed = {name: value for name, value in NEEDED.items() if name not in OF_A_CDN}
+    return Settings.read({PREFIX + name: value for name, value in {**needed, **WITHOUT_CDN, **given}.items()})
+
+
+def test_without_a_cdn_none_of_its_settings_is_needed_and_what_is_left_of_them_does_no_harm() -> None:
+    assert without_cdn().cdn_base_url is None
+    assert without_cdn().process_secret == b"shared-8c9d" * 4
+    assert read(WITHOUT_CDN).delivery == "store"
+    assert read().process_secret == PEM.encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("SHARED_SECRET", "", "is required without a CDN"),
+        ("SHARED_SECRET", "short", "at least 32 bytes"),
+        ("LINK_MAX_SECONDS", "604801", "at most 604800"),
+        ("EDGE_STORE_ARN", "arn:aws:cloudfront::123456789012:key-value-store/a", "is of no use without a CDN"),
+    ],
+)
+def test_what_a_store_cannot_do_is_refused_at_the_start(name: str, value: str, fault: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        without_cdn({name: value})
+    (line,) = caught.value.faults
+    assert line.startswith(f"{PREFIX}{name}: ")
+    assert fault in line

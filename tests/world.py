@@ -43,6 +43,8 @@ from graphql_api.services.outbox import Outbox
 from graphql_api.services.passwords import Passwords
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
+from graphql_api.services.publications import COPY_JOB, REMOVE_JOB, Publications
+from graphql_api.services.publishing import Publishing
 from graphql_api.services.quotas import Quotas
 from graphql_api.services.rechecks import Rechecks
 from graphql_api.services.revocations import Revocations
@@ -62,6 +64,7 @@ from graphql_api.services.versions import Versions
 from graphql_api.services.visits import GuessLimits, Visits
 from graphql_api.signing.cloudfront import CloudFrontSigner
 from graphql_api.signing.keyring import HashAlgorithm, Keyring, KeyStatus, SigningKey
+from tests.memory_edge import MemoryEdgeCache
 from tests.memory_keys import MemoryEdge, MemoryKeys
 from tests.memory_store import MemoryStore
 
@@ -126,6 +129,7 @@ class World:
     user_quota: int | None = None  # bytes
     max_versions: int = MAX_VERSIONS
     revokes: bool = False  # the edge runs the function
+    binds_links: bool = True  # as a CDN's signatures do
     store_of: Callable[[Clock], MemoryStore] = MemoryStore
     guess_limits: GuessLimits = GUESS_LIMITS
     store: MemoryStore = field(init=False)
@@ -137,13 +141,16 @@ class World:
     key_places: MemoryKeys = field(default_factory=MemoryKeys)
     edge: MemoryEdge = field(init=False)
     loader: KeyLoader = field(init=False)
+    edge_cache: MemoryEdgeCache = field(default_factory=MemoryEdgeCache)
+    publishing: Publishing = field(init=False)
+    outbox: Outbox = field(init=False)
 
     def __post_init__(self) -> None:
         self.in_use = SignerInUse(CloudFrontSigner(CDN, Keyring([KEY])))
         self.edge = MemoryEdge(self.clock)
         self.loader = KeyLoader(dict.fromkeys(KeyPlace, self.key_places), cloudfront_signer_of(CDN))
         self.store = self.store_of(self.clock)
-        self.standings = Standings(self.clock)
+        self.standings = Standings(self.clock, binds_links=self.binds_links)
         accounts = Accounts(self.database, self.clock, makes_homes=True)
         upkeep = Upkeep(
             self.database,
@@ -188,6 +195,11 @@ class World:
         )
         passwords = Passwords(QUICK)
         files = Files(self.database, self.standings, upkeep, self.clock, CURSOR_SEAL, admission)
+        self.publishing = Publishing(
+            self.database, self.standings, self.store, upkeep, self.edge_cache, self.clock, max_age=timedelta(hours=1)
+        )
+        handlers = {COPY_JOB: self.publishing.copy, REMOVE_JOB: self.publishing.remove}
+        self.outbox = Outbox(self.database, self.clock, handlers)
         self.services = Services(
             accounts=accounts,
             audit_log=AuditLog(self.database, self.standings, self.clock, retention=timedelta(days=400)),
@@ -206,6 +218,7 @@ class World:
             policies=Policies(
                 self.database, self.standings, self.clock, issuer=ISSUER, link_max_lifetime=timedelta(days=1)
             ),
+            publications=Publications(self.database, self.standings, upkeep, self.clock, base_url=CDN),
             quotas=Quotas(self.database, self.standings, admission, self.clock, max_file_size=MAX_OBJECT_SIZE),
             rechecks=Rechecks(self.database, self.store, self.clock, transfer_grace=timedelta(hours=1)),
             signing_keys=SigningKeys(

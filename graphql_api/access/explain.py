@@ -9,7 +9,7 @@ from typing import Final
 from graphql_api.access.standing import Standing, comes_from, generosity, is_in_force
 from graphql_api.model.decision import AccessDecision, ConsideredRule, Ground, Verdict
 from graphql_api.model.principal import CONTENT_PERMISSIONS, Address, Permission
-from graphql_api.model.rule import NO_OBLIGATIONS, ROOT, AccessRule, Effect, ReadTerms, is_file
+from graphql_api.model.rule import NO_OBLIGATIONS, ROOT, AccessRule, Effect, is_file
 
 
 def explain(
@@ -30,6 +30,8 @@ def explain(
     ground, deciding = _grounds(standing, permission, scopes)
     is_download = permission is Permission.READ and any(is_file(scope) for scope in scopes)
     terms = standing.read_terms(scopes) if is_download else None
+    has_fault = is_download and is_allowed and terms is None
+    fault = _link_fault(address, binds_links=standing.binds_links) if has_fault else None
     question = _Question(subjects, permission, now, address, is_allowed, ground, deciding, is_download)
     considered = sorted(map(question.judge, rules), key=lambda one: (one.verdict is not Verdict.DECIDED, one.rule.id))
     return AccessDecision(
@@ -39,8 +41,8 @@ def explain(
         deciding_rule=deciding,
         considered=tuple(considered),
         terms=terms,
-        link_fault=_link_fault(address) if is_download and is_allowed and terms is None else None,
-        explanation=question.summary(terms),
+        link_fault=fault,
+        explanation=question.summary(fault),
     )
 
 
@@ -145,12 +147,10 @@ class _Question:
             return "owners download on plain terms."
         return "another rule allows it on more generous terms, and the most generous wins as a whole."
 
-    def summary(self, terms: ReadTerms | None) -> str:
+    def summary(self, link_fault: str | None) -> str:
         verb = "is allowed" if self.is_allowed else "is denied"
         sentence = f"{self.permission} {verb}: {self._reason()}"
-        if self.is_download and self.is_allowed and terms is None:
-            sentence += f" {_link_fault(self.address)}"
-        return sentence
+        return sentence if link_fault is None else f"{sentence} {link_fault}"
 
     def _reason(self) -> str:
         match self.ground:
@@ -167,8 +167,12 @@ class _Question:
 _NEEDS_IPV4: Final = "The link would have to work from the caller's address only,"
 
 
-def _link_fault(address: Address | None) -> str:
+def _link_fault(address: Address | None, *, binds_links: bool) -> str:
     """Why what may be read cannot be downloaded: ``Standing.read_terms`` says when."""
+    if not binds_links:
+        return (
+            "The link would have to be bound to the caller's address or name them, and without a CDN links cannot be."
+        )
     if isinstance(address, IPv6Address):
         return f"{_NEEDS_IPV4} and links can be bound to IPv4 addresses but not to IPv6 ones."
     return f"{_NEEDS_IPV4} and that address is not known."

@@ -82,7 +82,8 @@ class Rulebook:
 @dataclass(frozen=True)
 class Standing:
     """``rules`` all apply now; ``coming`` are denials that will, ``elsewhere`` those that do from other addresses only.
-    A thing's ``scopes`` are its own id, the folders above it, its owner's id and its labels.
+    A thing's ``scopes`` are its own id, the folders above it, its owner's id and its labels. ``binds_links``: whether
+    links can be bound to an address and made out to a person; a CDN's can, a store's cannot.
     """
 
     user_id: UserId | None
@@ -93,6 +94,7 @@ class Standing:
     address: Address | None = None
     chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     children: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    binds_links: bool = True
 
     @cached_property
     def is_admin(self) -> bool:
@@ -146,7 +148,8 @@ class Standing:
         terms are made.
 
         Of several rules that allow, the most generous wins as a whole: its obligations are never mixed with another's.
-        A rule that needs a link bound to an address cannot win for an IPv6 caller: CloudFront binds IPv4 only. Where
+        A rule that needs a link bound to an address cannot win for an IPv6 caller: CloudFront binds IPv4 only. Without
+        a CDN it wins for nobody, and neither does one that needs a personal link. Where
         reading is denied to other addresses, every link is bound to the caller's, or it would work there too.
         """
         if not self.may(Permission.READ, scopes):
@@ -165,6 +168,8 @@ class Standing:
             return ReadTerms(ip_range=only_here, until=denied_from)
         allows = self.scopes_with(Effect.ALLOW, Permission.READ)
         for rule in sorted((rule for scope in scopes for rule in allows.get(scope, ())), key=generosity):
+            if rule.terms.obligations.personal_links and not self.binds_links:
+                continue
             ip_range = only_here
             if ip_range is None and is_bound_to_address(rule):
                 ip_range = self._link_range(rule)
@@ -183,13 +188,15 @@ class Standing:
 
     def _link_range(self, rule: AccessRule) -> str | None:
         """The one IPv4 range that a link by this rule must be bound to; None when it cannot be."""
+        if not self.binds_links:
+            return None
         if not isinstance(self.address, IPv4Address) or rule.terms.obligations.binds_ip:
             return self._this_address
         return _range_of(rule.terms.ip_ranges, self.address)
 
     @property
     def _this_address(self) -> str | None:
-        return f"{self.address}/32" if isinstance(self.address, IPv4Address) else None
+        return f"{self.address}/32" if self.binds_links and isinstance(self.address, IPv4Address) else None
 
 
 def _on(scopes: Set[str], denials: Iterable[AccessRule]) -> Iterator[AccessRule]:

@@ -16,7 +16,7 @@ from typing import Final
 import click
 import jwt
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_api.cli import STOP_SIGNALS
 from graphql_api.cli.state import Kept, kept_secrets, key_group, state_folder, write_settings
@@ -26,8 +26,10 @@ from graphql_api.db.migration import migrate
 from graphql_api.edge.function import presentation_function, revocation_function
 from graphql_api.errors import ConfigurationError
 from graphql_api.localcloud.access_log import AccessLog, LoggedEdge
+from graphql_api.localcloud.cache import Cache
 from graphql_api.localcloud.edge import create_edge
 from graphql_api.localcloud.function import EdgeFunction, ResponseFunction
+from graphql_api.localcloud.invalidation import create_invalidation_api
 from graphql_api.localcloud.key_group import KeyGroupFolder
 from graphql_api.localcloud.key_value_store import KeyValueStore, create_key_value_store_api
 from graphql_api.localcloud.origin import S3Origin
@@ -44,6 +46,7 @@ HOST: Final = "127.0.0.1"
 EDGE_LOGS: Final = "edge-logs"  # below the folder of data
 BUCKET: Final = "private-files"
 EDGE_STORE_ARN: Final = "arn:aws:cloudfront::000000000000:key-value-store/dev"
+EDGE_DISTRIBUTION_ID: Final = "EDEV"
 ISSUER: Final = "graphql-api-dev"
 DEMO_USERS: Final = {"alice": "Alice", "bob": "Bob", "admin": "Admin"}
 TOKEN_LIFETIME: Final = timedelta(days=30)
@@ -107,12 +110,13 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
         kept = kept_secrets(folder)
         store = SeaweedStore(folder / "store", port=store_port, bucket=BUCKET)
         control_key = secrets.token_hex(16)
+        edge_url = _address(edge_socket)
         environ = _environ(
             folder,
             store,
             kept,
             api_url=_address(api_socket),
-            edge_url=_address(edge_socket),
+            edge_url=edge_url,
             edge_control=(_address(control_socket), control_key),
             origins=origins,
         )
@@ -127,14 +131,25 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
         revoked = KeyValueStore(folder / "revocations.json")
         function = EdgeFunction(revocation_function(failure=settings.edge_store_failure), revoked)
         presentation = ResponseFunction(presentation_function())
+        cache = Cache()
         distribution = create_edge(
-            settings.cdn_base_url, group, origin, utc_now, function, presentation, cookie_origins=settings.cors_origins
+            edge_url,
+            group,
+            origin,
+            utc_now,
+            function,
+            presentation,
+            cache,
+            cookie_origins=settings.cors_origins,
         )
         edge = LoggedEdge(distribution, access_log)
-        control = create_key_value_store_api(revoked, EDGE_STORE_ARN, control_key)
+        control = _control(
+            create_key_value_store_api(revoked, EDGE_STORE_ARN, control_key),
+            create_invalidation_api(cache, EDGE_DISTRIBUTION_ID, control_key, utc_now),
+        )
         ready = Run(
             graphql=f"{_address(api_socket)}/graphql",
-            edge=settings.cdn_base_url,
+            edge=edge_url,
             store=store.endpoint_url,
             bucket=store.bucket,
             data=str(folder),
@@ -153,6 +168,16 @@ def run(data: Path, *, port: int, reset: bool, as_json: bool, origins: Sequence[
         finally:
             for number, handler in handlers.items():  # the loop put back Python's own
                 signal.signal(number, handler)
+
+
+def _control(revocations: ASGIApp, invalidations: ASGIApp) -> ASGIApp:
+    """Both at one address, as ``invalidations`` are asked for below the version of CloudFront's API."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        is_about_cache = scope["type"] == "http" and scope["path"].startswith("/2020-05-31/")
+        await (invalidations if is_about_cache else revocations)(scope, receive, send)
+
+    return app
 
 
 @contextmanager
@@ -233,7 +258,7 @@ def _environ(
     edge_control: tuple[str, str],
     origins: Sequence[str],
 ) -> dict[str, str]:
-    """``edge_control``: where the edge's store is written to, and the key id that it knows."""
+    """``edge_control``: where the edge's store is written to and its cache told to drop, and the key id it knows."""
     control_url, control_key = edge_control
     return {
         f"{PREFIX}DATABASE_URL": f"sqlite:///{folder / 'api.db'}",
@@ -248,6 +273,8 @@ def _environ(
         f"{PREFIX}CDN_PRIVATE_KEY_FILE": str(folder / "signing-key.pem"),
         f"{PREFIX}EDGE_STORE_ARN": EDGE_STORE_ARN,
         f"{PREFIX}EDGE_STORE_ENDPOINT_URL": control_url,
+        f"{PREFIX}EDGE_DISTRIBUTION_ID": EDGE_DISTRIBUTION_ID,
+        f"{PREFIX}EDGE_CONTROL_ENDPOINT_URL": control_url,
         f"{PREFIX}EDGE_ACCESS_KEY_ID": control_key,
         f"{PREFIX}EDGE_SECRET_ACCESS_KEY": secrets.token_hex(16),
         f"{PREFIX}AUTH_HS256_SECRET": kept.token_secret,

@@ -21,7 +21,7 @@ import click
 from graphql_api.cli.policies import usage_is_a_failure
 from graphql_api.errors import ConfigurationError, Conflict
 from graphql_api.model.finding import Finding, FindingKind, Remedy
-from graphql_api.model.ids import BUNDLES_PREFIX, OBJECT_PREFIX
+from graphql_api.model.ids import BUNDLES_PREFIX, OBJECT_PREFIX, PUBLISHED_PREFIX
 
 if TYPE_CHECKING:  # what only this command needs is not loaded by `serve`
     from graphql_api.services.clock import Clock
@@ -119,9 +119,9 @@ def reconcile(
     """Compare the store with the database, both ways: bytes without a file, files without their bytes; and counters
     with what they count.
     """
-    if not (prefix.startswith((OBJECT_PREFIX, BUNDLES_PREFIX)) and prefix.isascii() and prefix.isprintable()):
-        ours = f"{OBJECT_PREFIX} or, for bundles, {BUNDLES_PREFIX}"
-        raise ConfigurationError(f"the prefix must begin with {ours}: what else a bucket holds is not ours")
+    ours = (OBJECT_PREFIX, BUNDLES_PREFIX, PUBLISHED_PREFIX)
+    if not (prefix.startswith(ours) and prefix.isascii() and prefix.isprintable()):
+        raise ConfigurationError(f"the prefix must begin with {', '.join(ours)}: what else a bucket holds is not ours")
     run = _Run(prefix, fix, safe_age)
     if state is not None and state.exists():
         run = _taken_up(state, run)

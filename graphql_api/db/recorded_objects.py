@@ -12,9 +12,18 @@ from sqlalchemy import func, literal, null, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.among import among, texts
-from graphql_api.db.tables import BundleEntryRow, BundleRow, FileRow, FileVersionRow, ObjectDeletionRow, UploadRow
+from graphql_api.db.tables import (
+    BundleEntryRow,
+    BundleRow,
+    FileRow,
+    FileVersionRow,
+    ObjectDeletionRow,
+    PublicationRow,
+    UploadRow,
+)
 from graphql_api.model.bundle import BundleStatus, bundle_of_key
 from graphql_api.model.ids import BUNDLE_PREFIX, FILE_PREFIX, BundleId, FileId, FolderId
+from graphql_api.model.publication import PublicationState
 from graphql_api.model.stored_object import RecordedObject
 from graphql_api.model.upload import UNFINISHED, UploadStatus, file_of
 
@@ -55,6 +64,9 @@ _KNOWN: Final = union_all(
     select(FileRow.object_key).where(among(FileRow.object_key, texts("keys"))),
     select(BundleEntryRow.object_key).where(among(BundleEntryRow.object_key, texts("keys"))),
     select(UploadRow.object_key).where(among(UploadRow.object_key, texts("keys")), UploadRow.status.in_(UNFINISHED)),
+    select(PublicationRow.object_key).where(
+        among(PublicationRow.object_key, texts("keys")), PublicationRow.state != PublicationState.REMOVED
+    ),
     select(ObjectDeletionRow.object_key).where(among(ObjectDeletionRow.object_key, texts("keys"))),
 )
 
@@ -117,7 +129,9 @@ def _recorded(row: Any) -> RecordedObject:
 
 
 async def find_known(connection: AsyncConnection, keys: Collection[str]) -> frozenset[str]:
-    """Those of ``keys`` whose objects a file has, an upload awaits, a verdict is awaited for, or are being removed."""
+    """Those of ``keys`` whose objects a file has, an upload awaits, a verdict is awaited for, anybody may read, or are
+    being removed.
+    """
     return frozenset(await connection.scalars(_KNOWN, {"keys": list(keys)}))
 
 

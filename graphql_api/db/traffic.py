@@ -10,7 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.among import among, texts
 from graphql_api.db.inserts import insert_unless_taken
-from graphql_api.db.tables import AccessLogRow, BundleEntryRow, FileRow, FileTrafficRow, FileVersionRow, UserTrafficRow
+from graphql_api.db.tables import (
+    AccessLogRow,
+    BundleEntryRow,
+    FileRow,
+    FileTrafficRow,
+    FileVersionRow,
+    PublicationRow,
+    UserTrafficRow,
+)
 from graphql_api.model.ids import BUNDLE_PREFIX, FILE_PREFIX, FileId, UserId
 from graphql_api.model.traffic import (
     MAX_BYTES,
@@ -36,6 +44,9 @@ _FILES_OF_KEYS: Final = (
         select(BundleEntryRow.object_key, FileRow.id)
         .join(FileRow, FileRow.id == _FILE_OF_ENTRY)
         .where(among(BundleEntryRow.object_key, texts("keys"))),
+        select(PublicationRow.object_key, PublicationRow.file_id).where(
+            among(PublicationRow.object_key, texts("keys"))
+        ),
     )
 )
 _OWNERS: Final = (

@@ -1,5 +1,5 @@
-"""The CDN from outside, behind protocols: what it answers to a viewer, how it writes its logs, and the store from which
-its function reads what is revoked. Vendors stand in modules.
+"""The CDN from outside, behind protocols: what it answers to a viewer, how it writes its logs, how it drops what it has
+cached, and the store from which its function reads what is revoked. Vendors stand in modules.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -80,4 +80,15 @@ class RevocationStore(Protocol):
     async def change(self, version: str, *, put: Mapping[Mark, int], remove: Collection[Mark] = ()) -> str | None:
         """All at once or nothing; at most ``MAX_CHANGES``. The version after it; None, and nothing is done, when it is
         in another state than ``version``: somebody else has changed it.
+        """
+
+
+class EdgeCache(Protocol):
+    """What the CDN keeps of what it has fetched."""
+
+    async def invalidate(self, path: str, *, reference: str) -> None:
+        """Have it drop what it keeps at ``path`` (begins with ``/``, ASCII, no wildcard), which takes it some minutes.
+
+        The same ``reference`` means the same invalidation. Raises: Unavailable("edge"): it does not answer, or refuses,
+        such as while too many are under way.
         """

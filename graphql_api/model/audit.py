@@ -41,6 +41,8 @@ class AuditAction(StrEnum):
     KEY_ROTATED = "KEY_ROTATED"
     KEY_RETIRED = "KEY_RETIRED"
     LINKS_REVOKED = "LINKS_REVOKED"
+    FILE_PUBLISHED = "FILE_PUBLISHED"
+    FILE_UNPUBLISHED = "FILE_UNPUBLISHED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,14 +43,15 @@ ROOT_FOLDER_ID: Final = FolderId("folder_" + "0" * 26)
 MAX_ID_LENGTH: Final = 40  # characters; the longest prefix and 26
 
 OBJECT_PREFIX: Final = "o/"
-"""Objects of this product have keys below it; those of bundles below ``BUNDLES_PREFIX``. What else a bucket holds is
-not ours.
+"""Objects of this product have keys below it; those of bundles below ``BUNDLES_PREFIX``, copies that
+anybody may read below ``PUBLISHED_PREFIX``. What else a bucket holds is not ours.
 """
 BUNDLES_PREFIX: Final = "b/"
+PUBLISHED_PREFIX: Final = "pub/"
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _ID: Final = re.compile(rf"[a-z]+_[{_ALPHABET}]+")
-_OBJECT_KEY: Final = re.compile(rf"{OBJECT_PREFIX}[{_ALPHABET}]{{26}}")
+_OBJECT_KEY: Final = re.compile(rf"(?:{OBJECT_PREFIX}|{PUBLISHED_PREFIX})[{_ALPHABET}]{{26}}")
 
 
 def new_ulid(now: datetime) -> str:
@@ -117,8 +118,13 @@ def new_object_key(now: datetime) -> str:
     return OBJECT_PREFIX + new_ulid(now)
 
 
+def new_published_key(now: datetime) -> str:
+    """A key of a copy that anybody may read who knows it; nobody guesses it, and it is never reused."""
+    return PUBLISHED_PREFIX + new_ulid(now)
+
+
 def is_object_key(key: str) -> bool:
-    """Whether ``new_object_key`` may have made it."""
+    """Whether ``new_object_key`` or ``new_published_key`` may have made it."""
     return _OBJECT_KEY.fullmatch(key) is not None
 
 

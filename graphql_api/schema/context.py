@@ -90,6 +90,10 @@ class Context:
         return self._loader(self.services.files.visibility, False)
 
     @cached_property
+    def public_addresses(self) -> DataLoader[FileId, str | None]:
+        return self._loader(self.services.publications.addresses, None)
+
+    @cached_property
     def integrity(self) -> DataLoader[FileId, Integrity | None]:
         return self._loader(self.services.files.integrity, None)
 

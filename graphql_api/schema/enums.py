@@ -210,6 +210,8 @@ _describe(
     KEY_ROTATED="A signing key took over from another.",
     KEY_RETIRED="A signing key went out of use.",
     LINKS_REVOKED="Links to a file, to all below a folder, or of one person, were revoked.",
+    FILE_PUBLISHED="A file's bytes were, or are being, copied to a lasting address for everybody.",
+    FILE_UNPUBLISHED="A file has that address no longer, or not everybody may read it any more.",
 )
 _describe(
     KeyStatus,

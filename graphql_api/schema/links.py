@@ -19,15 +19,20 @@ DEFAULT_LINK_SECONDS = 3600
 ExpiresIn = Annotated[
     int, strawberry.argument(description="Wanted lifetime in seconds; clamped to what policy allows, then rounded up.")
 ]
-StartsAt = Annotated[datetime | None, strawberry.argument(description="Not valid before.")]
+StartsAt = Annotated[datetime | None, strawberry.argument(description="Not valid before; not without a CDN.")]
 Disposition = Annotated[
     ContentDisposition, strawberry.argument(description="How a browser presents it; HTML and XML are saved.")
 ]
 Filename = Annotated[str | None, strawberry.argument(description="Name to save as; the file's name if absent.")]
-IpAddress = Annotated[str | None, strawberry.argument(description="Only from this IPv4 address or CIDR range.")]
+IpAddress = Annotated[
+    str | None, strawberry.argument(description="Only from this IPv4 address or CIDR range; not without a CDN.")
+]
 
 
-@strawberry.type(description="A signed CDN address. For a while, asking again on the same terms gives the same one.")
+@strawberry.type(
+    description="A signed address at the CDN, or at the store if there is none. For a while, asking again on the same "
+    "terms gives the same one."
+)
 class SignedUrl:
     url: Url = strawberry.field(description="The address.")
     expires_at: datetime = strawberry.field(description="When it stops working.")

@@ -33,6 +33,7 @@ from graphql_api.schema.payloads import (
     UpdateFilePayload,
 )
 from graphql_api.schema.people_mutations import PeopleMutations
+from graphql_api.schema.publication_mutations import PublicationMutations
 from graphql_api.schema.quota_mutations import QuotaMutations
 from graphql_api.schema.revocation_mutations import RevocationMutations
 from graphql_api.schema.rule_mutations import RuleMutations
@@ -56,6 +57,7 @@ def _at(index: int, errors: list[UserError]) -> list[UserError]:
 class Mutation(
     BundleMutations,
     PeopleMutations,
+    PublicationMutations,
     QuotaMutations,
     RevocationMutations,
     RuleMutations,

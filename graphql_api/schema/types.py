@@ -47,7 +47,7 @@ from graphql_api.schema.listing import FileOrderInput
 from graphql_api.schema.node import After, Before, First, Last, Node, Timestamped
 from graphql_api.schema.quotas import FolderGate, folder_gate
 from graphql_api.schema.revocations import LinkRevocation
-from graphql_api.schema.scalars import ByteSize
+from graphql_api.schema.scalars import ByteSize, Url
 from graphql_api.schema.usage import Interval, Since, Until, UsageBucket
 
 if TYPE_CHECKING:  # these types are about files and folders: strawberry resolves the names when the schema is built
@@ -134,6 +134,13 @@ class File(Node, Timestamped):
     )
     async def bundle(self, parent: Parent[nouns.File], info: Info) -> bundles.Bundle | None:
         return await info.context.bundles.load(parent.id) if bundles.is_bundle_key(parent.object_key) else None
+
+    @strawberry.field(
+        description="Lasting address without a signature; null unless the file is published and its copy is there.",
+        graphql_type=Url | None,
+    )
+    async def public_url(self, parent: Parent[nouns.File], info: Info) -> str | None:
+        return await info.context.public_addresses.load(parent.id)
 
     @strawberry.field(
         description="The last time that its links were revoked, while links from before could be alive; null if they "

@@ -17,6 +17,7 @@ from graphql_api.services.lookout import Lookout
 from graphql_api.services.notes import Notes
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
+from graphql_api.services.publications import Publications
 from graphql_api.services.quotas import Quotas
 from graphql_api.services.rechecks import Rechecks
 from graphql_api.services.revocations import Revocations
@@ -50,6 +51,7 @@ class Services:
     notes: Notes
     people: People
     policies: Policies
+    publications: Publications
     quotas: Quotas
     rechecks: Rechecks
     share_links: ShareLinks

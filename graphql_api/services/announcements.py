@@ -43,6 +43,11 @@ def bytes_withheld(connection: AsyncConnection, file_id: FileId, folder_id: Fold
     announce(connection, EntryChanged(FolderChange.UPDATED, folder_id, file_id))
 
 
+def publication_changed(connection: AsyncConnection, file_id: FileId, folder_id: FolderId) -> None:
+    """Its address for everybody has come or gone."""
+    announce(connection, EntryChanged(FolderChange.UPDATED, folder_id, file_id))
+
+
 def file_moved(connection: AsyncConnection, locked: LockedFile, folder_id: FolderId) -> None:
     """``locked``: as it was before."""
     file = locked.file

@@ -6,7 +6,7 @@ from graphql_api.model.delivery import BundleLink, CookieScope, Link, LinkWish, 
 from graphql_api.model.file import File
 from graphql_api.model.ids import FileId, bundle_prefix
 from graphql_api.model.principal import Permission, Principal
-from graphql_api.services.delivery import Delivery, bundle_fault
+from graphql_api.services.delivery import Delivery
 from graphql_api.services.files import Files
 from graphql_api.services.requirements import no_file
 from graphql_api.services.revocations import Revocations
@@ -50,7 +50,7 @@ class BundleLinks:
 
     async def fault(self, file: File) -> str | None:
         """Why the one for whom it was found gets no link to a bundle although they may read it. Raises: Unavailable."""
-        fault = None if file.terms is None else bundle_fault(file.terms, file)
+        fault = None if file.terms is None else self._delivery.bundle_fault(file.terms, file)
         if fault is not None:
             return fault
         bundle_id = bundle_of(file.id)

@@ -22,19 +22,6 @@ from graphql_api.services.windows import LinkTimes, Windows
 from graphql_api.signing import UnsignedUrl
 
 
-def bundle_fault(terms: ReadTerms, file: File) -> str | None:
-    """Why no link can be made to a bundle on these terms; None for other files. Its links open all of its entries, with
-    any query: they cannot say there how a file is presented, nor for whom they were made.
-    """
-    if not is_bundle_key(file.object_key):
-        return None
-    if terms.forces_download:
-        return "The rule that allows it has the obligation forcesDownload, to which links to a bundle cannot be bound."
-    if terms.personal_links:
-        return "The rule that allows it has the obligation personalLinks, to which links to a bundle cannot be bound."
-    return None
-
-
 class _Draft(NamedTuple):
     """A link before its key: what is to be signed, and what is said of the result. ``below``: of a bundle."""
 
@@ -49,7 +36,8 @@ class _Draft(NamedTuple):
 class Delivery:
     """Signs links. ``max_lifetime`` bounds every one of them, ``redirect_lifetime`` those that somebody is sent on to;
     ``window`` is what their end is rounded to; ``memory``: how many bytes may be taken to remember them.
-    ``is_revocable``: none is signed that does not say by what it can be revoked.
+    ``is_revocable``: none is signed that does not say by what it can be revoked. ``opens_bundles``: one signature can
+    open many objects.
     """
 
     def __init__(
@@ -62,6 +50,7 @@ class Delivery:
         window: timedelta,
         memory: int,
         is_revocable: bool = False,
+        opens_bundles: bool = True,
     ) -> None:
         self._in_use = in_use
         self._clock = clock
@@ -70,18 +59,32 @@ class Delivery:
         self._windows = Windows(window)
         self._memo = LinkMemo(memory)
         self._is_revocable = is_revocable
+        self._opens_bundles = opens_bundles
 
     @property
     def signs_here(self) -> bool:
         """Whether ``sign`` can be asked; else the key is elsewhere, and ``sign_page`` takes one asynchronous step."""
         return self._in_use.elsewhere is None
 
+    def bundle_fault(self, terms: ReadTerms, file: File) -> str | None:
+        """Why no link can be made to a bundle on these terms; None for other files. Its links open all of its entries,
+        with any query: they cannot say there how a file is presented, nor for whom they were made.
+        """
+        if not is_bundle_key(file.object_key):
+            return None
+        if not self._opens_bundles:
+            return "No CDN is in use, and the store has no link that opens all of a bundle."
+        for name, is_asked in (("forcesDownload", terms.forces_download), ("personalLinks", terms.personal_links)):
+            if is_asked:
+                return f"The rule that allows it has the obligation {name}, to which links to a bundle cannot be bound."
+        return None
+
     def grant(self, file: File) -> ReadGrant | None:
         """The proof that the one for whom ``file`` was found may download it, or None. There is none to a bundle on
         terms that no link to it can keep, as ``bundle_fault`` tells.
         """
         grant = read_grant(file)
-        return None if grant is not None and bundle_fault(grant.terms, file) is not None else grant
+        return None if grant is not None and self.bundle_fault(grant.terms, file) is not None else grant
 
     def revocable(self, grant: ReadGrant, by: str) -> ReadGrant:
         """The grant for a link that says it can be revoked ``by`` that; ``Revocations`` tells what it is."""

@@ -191,7 +191,7 @@ class Policies:
                 asked_about = await book_of(connection, subject, now)
             else:
                 asked_about = book
-            asked = Asked(asked_about, asked_about.standing(now, address), now, address)
+            asked = Asked(asked_about, self._standings.standing(asked_about, now, address), now, address)
             question = resource_id, permission
             return (await find_decisions(connection, book, standing, asked, [question])).get(question)
 

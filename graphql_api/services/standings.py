@@ -37,10 +37,13 @@ class _Remembered:
 
 
 class Standings:
-    """One for the process. A request that began before a change of policy was committed may end under the old one."""
+    """One for the process. A request that began before a change of policy was committed may end under the old one.
+    ``binds_links``: see ``Standing``.
+    """
 
-    def __init__(self, clock: Clock, *, max_remembered: int = MAX_REMEMBERED) -> None:
+    def __init__(self, clock: Clock, *, max_remembered: int = MAX_REMEMBERED, binds_links: bool = True) -> None:
         self._clock = clock
+        self._binds_links = binds_links
         self._max_remembered = max_remembered
         self._remembered: OrderedDict[_Key, _Remembered] = OrderedDict()
         self._weight = 0
@@ -66,7 +69,7 @@ class Standings:
             return None
         self._remembered.move_to_end(key)
         address = principal.address if found.book.depends_on_address else None
-        return found.version, _standing_in(found, address, now)
+        return found.version, self._standing_in(found, address, now)
 
     async def with_book(self, connection: AsyncConnection, principal: Principal) -> tuple[Rulebook, Standing]:
         """The same, and all that the rules say about ``principal``, whenever it applies. Raises: Unavailable."""
@@ -87,7 +90,7 @@ class Standings:
         Not remembered: it is asked once for an upload. ``is_admin``: a token or the settings said so.
         """
         book = replace(await rulebooks.load_rulebook_of(connection, user_id), is_admin=is_admin)
-        return book.standing(self._clock(), None)
+        return self.standing(book, self._clock(), None)
 
     async def _of(
         self,
@@ -99,7 +102,7 @@ class Standings:
         now = self._clock()
         if rules.is_changing_policy(connection):
             book = await load()
-            return book, book.standing(now, address)
+            return book, self.standing(book, now, address)
         version = await rules.policy_version(connection)
         found = self._remembered.get(key)
         if found is None or found.version != version:
@@ -111,7 +114,7 @@ class Standings:
             found.since, found.until = now, found.book.next_change(now)
             found.standings.clear()
         self._remembered.move_to_end(key)
-        return found.book, _standing_in(found, address if found.book.depends_on_address else None, now)
+        return found.book, self._standing_in(found, address if found.book.depends_on_address else None, now)
 
     def _remember(self, key: _Key, found: _Remembered) -> None:
         if (old := self._remembered.pop(key, None)) is not None:
@@ -122,11 +125,15 @@ class Standings:
             _, oldest = self._remembered.popitem(last=False)
             self._weight -= oldest.weight
 
+    def standing(self, book: Rulebook, now: datetime, address: Address | None) -> Standing:
+        """What ``book`` comes to at ``now`` for requests from ``address``, with the links that there are here."""
+        found = book.standing(now, address)
+        return found if self._binds_links else replace(found, binds_links=False)
 
-def _standing_in(found: _Remembered, address: Address | None, now: datetime) -> Standing:
-    standing = found.standings.get(address)
-    if standing is None:
-        standing = found.standings[address] = found.book.standing(now, address)
-        if len(found.standings) > MAX_ADDRESSES:
-            found.standings.popitem(last=False)
-    return standing
+    def _standing_in(self, found: _Remembered, address: Address | None, now: datetime) -> Standing:
+        standing = found.standings.get(address)
+        if standing is None:
+            standing = found.standings[address] = self.standing(found.book, now, address)
+            if len(found.standings) > MAX_ADDRESSES:
+                found.standings.popitem(last=False)
+        return standing

@@ -1,6 +1,7 @@
 """Where bytes live (the origin), behind one protocol. Vendors stand in this package's modules."""
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from graphql_api.model.stored_object import (
     StoredObject,
     StoreRequestKind,
 )
+from graphql_api.signing import UrlSigner
 
 
 class ObjectReader(Protocol):
@@ -93,8 +95,33 @@ class ObjectStore(ObjectReader, Protocol):
     async def read_start(self, key: str, length: int) -> bytes:
         """At most the first ``length`` bytes; empty when the object is empty or absent."""
 
+    async def copy(self, source: str, key: str, *, content_type: str, disposition: str, cache_control: str) -> None:
+        """The bytes at ``source`` are at ``key`` too, with these headers and no others; the store copies them itself,
+        of whatever size. To do it again is harmless.
+
+        Raises: NotFound: nothing is at ``source``.
+        """
+
     async def delete(self, keys: Sequence[str]) -> Sequence[str]:
         """Remove the objects; absent ones count as removed. Returns those that the store refuses to remove."""
 
     async def check(self) -> None:
         """Return when the bucket can be reached with our credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSigner:
+    """Signs links that are opened at the store. Nothing that it signs opens after ``ends_at``, if that is not None."""
+
+    signer: UrlSigner
+    ends_at: datetime | None
+
+
+class LinkSource(Protocol):
+    """Whose credentials sign links at the store, where there is no CDN."""
+
+    async def link_signer(self, now: datetime) -> HeldSigner:
+        """With the credentials of ``now``, which are looked for again when they end soon.
+
+        Raises: Unavailable: there are none to be had.
+        """

@@ -19,7 +19,9 @@ from graphql_api.model.stored_object import (
 )
 from graphql_api.signing.post_policy import sign_post
 from graphql_api.signing.sigv4 import QueryPresigner, StoreCredentials
+from graphql_api.signing.sigv4_links import StoreLinkSigner
 from graphql_api.signing.sigv4_parts import CHECKSUM_HEADER, PartPresigner
+from graphql_api.storage import HeldSigner
 from graphql_api.storage.credentials import CredentialSource
 from graphql_api.storage.s3_checksums import in_base64
 from graphql_api.storage.s3_failures import FAILURES, unavailable
@@ -173,6 +175,28 @@ class S3Presigner:
                 logger.warning("store_unavailable operation=%s error=credentials_expired", operation)
                 raise Unavailable("store")
         return held.credentials, presigned_at, expires_at
+
+
+class S3Links:
+    """A ``LinkSource``: links to one bucket, of which none ends later than ``longest`` from when it is signed."""
+
+    def __init__(self, base_url: str, region: str, credentials: CredentialSource, *, longest: timedelta) -> None:
+        self._presigner = QueryPresigner(base_url, region)
+        self._credentials = credentials
+        self._longest = longest
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host of every link."""
+        return self._presigner.origin
+
+    async def link_signer(self, now: datetime) -> HeldSigner:
+        """See ``LinkSource``."""
+        try:
+            held = await self._credentials.current(now)
+        except FAILURES as error:
+            raise unavailable("link_signer", error) from error
+        return HeldSigner(StoreLinkSigner(self._presigner, held.credentials, longest=self._longest), held.ends_at)
 
 
 def _path(key: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from graphql_api.errors import NotFound
 from graphql_api.model.stored_object import PromisedObject, PutUploadTarget
 from graphql_api.storage import ObjectStore
+from graphql_api.storage.s3 import S3Store
 from tests.contracts.samples import SAMPLES, Sample
 
 LIFETIME = timedelta(minutes=5)
@@ -149,3 +150,39 @@ async def test_without_a_promised_checksum_none_is_asked_for(store: ObjectStore)
     found = await store.find(promise.key)
     assert found
     assert found.sha256 in (None, sha256(sample.content).hexdigest())
+
+
+HEADERS = {"disposition": 'attachment; filename="a.pdf"', "cache_control": "public, max-age=60"}
+
+
+@pytest.mark.parametrize("sample", [SAMPLES["jpeg"], SAMPLES["binary"]], ids=["jpeg", "binary"])
+async def test_a_copy_has_the_bytes_and_its_own_headers_and_outlives_its_source(
+    store: ObjectStore, sample: Sample
+) -> None:
+    promise = await store_sample(store, sample)
+    key = promise.key.replace("o/", "pub/")
+    for _ in range(2):  # whoever does not know whether it was done does it again
+        await store.copy(promise.key, key, content_type="text/plain", **HEADERS)
+    await store.delete([promise.key])
+    found = await store.find(key)
+    assert found is not None
+    assert (found.size, found.content_type) == (promise.size, "text/plain")
+    assert await store.read_start(key, promise.size + 1) == sample.content
+    assert isinstance(store, S3Store)
+    answer = await opened(store, key)
+    assert answer.headers["content-disposition"] == HEADERS["disposition"]
+    assert answer.headers["cache-control"] == HEADERS["cache_control"]
+    await store.delete([key])
+
+
+async def opened(store: S3Store, key: str) -> httpx.Response:
+    now = datetime.now(UTC)
+    held = await store.links(longest=LIFETIME).link_signer(now)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.get(held.signer.sign(f"/{key}", expires_at=now + LIFETIME / 2).url)
+
+
+async def test_what_is_absent_is_not_copied(store: ObjectStore) -> None:
+    with pytest.raises(NotFound):
+        await store.copy("o/absent", "pub/absent", content_type="text/plain", **HEADERS)
+    assert await store.find("pub/absent") is None

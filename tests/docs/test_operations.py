@@ -18,6 +18,7 @@ from graphql_api.edge.cloudfront_logs import FIELDS as LOG_FIELDS
 from graphql_api.localcloud.access_log import MAX_WAIT
 from graphql_api.localcloud.behaviours import BEHAVIOURS
 from graphql_api.localcloud.cache import DEFAULT_TTL, MAX_TTL, MIN_TTL
+from graphql_api.model.ids import BUNDLES_PREFIX, OBJECT_PREFIX, PUBLISHED_PREFIX
 from graphql_api.scanning.clamd import TIMEOUT
 from graphql_api.services.sniffing import SNIFFED_BYTES
 from graphql_api.settings import Settings
@@ -34,7 +35,7 @@ SERVICES = {"s3api": "s3"}
 
 JSON = named_json(OPERATIONS)
 
-OUR_KEYS = ["arn:aws:s3:::your-bucket/o/*", "arn:aws:s3:::your-bucket/b/*"]
+OUR_KEYS = [f"arn:aws:s3:::your-bucket/{prefix}*" for prefix in (OBJECT_PREFIX, BUNDLES_PREFIX, PUBLISHED_PREFIX)]
 
 
 def aws_commands() -> list[list[str]]:
@@ -124,10 +125,19 @@ def test_the_cache_key_has_what_links_carry() -> None:
     assert (policy["MinTTL"], policy["DefaultTTL"], policy["MaxTTL"]) == (MIN_TTL, DEFAULT_TTL, MAX_TTL)
 
 
-def test_bundles_have_a_behaviour_of_their_own_that_forwards_no_query() -> None:
-    [behaviour] = json.loads(JSON["distribution.json"])["CacheBehaviors"]["Items"]
-    [ours] = [each for each in BEHAVIOURS if each.pattern == f"/{behaviour['PathPattern']}"]
-    assert (ours.is_private, ours.forwarded_query) == (behaviour["TrustedKeyGroups"]["Enabled"], ())
+def test_the_distribution_has_the_behaviours_of_the_local_edge() -> None:
+    distribution = json.loads(JSON["distribution.json"])
+    others = distribution["CacheBehaviors"]["Items"]
+    assert distribution["CacheBehaviors"]["Quantity"] == len(others)
+    told = {f"/{each['PathPattern']}": each["TrustedKeyGroups"]["Enabled"] for each in others}
+    told["*"] = distribution["DefaultCacheBehavior"]["TrustedKeyGroups"]["Enabled"]
+    assert told == {each.pattern: each.is_private for each in BEHAVIOURS}
+    assert [prefix for prefix in (BUNDLES_PREFIX, PUBLISHED_PREFIX) if f"/{prefix}*" not in told] == []
+
+
+def test_what_opens_a_whole_bundle_lets_no_query_through() -> None:
+    [ours] = [each for each in BEHAVIOURS if each.pattern == f"/{BUNDLES_PREFIX}*"]
+    assert ours.forwarded_query == ()
     policy = json.loads(JSON["bundles-cache-policy.json"])
     parameters = policy["ParametersInCacheKeyAndForwardedToOrigin"]
     assert parameters["QueryStringsConfig"] == {"QueryStringBehavior": "none"}
@@ -201,7 +211,8 @@ def test_clamd_takes_the_limits_of_the_document(tmp_path: Path) -> None:
 
 def test_guardduty_may_read_what_we_store_and_write_nothing_there() -> None:
     statements = json.loads(JSON["scan-policy.json"])["Statement"]
-    on_objects = [entry for entry in statements if entry["Resource"] == OUR_KEYS]
+    scanned = [key for key in OUR_KEYS if PUBLISHED_PREFIX not in key]  # a copy is of bytes that were called clean
+    on_objects = [entry for entry in statements if entry["Resource"] == scanned]
     assert [entry["Action"] for entry in on_objects] == [["s3:GetObject", "s3:GetObjectVersion"]]
 
 

@@ -322,8 +322,11 @@ async def test_a_leak_is_found_on_the_day_it_appears(town: Town) -> None:
 
 
 ONLY_IN_PAYLOADS: Final = {"SignedCookie", "SignedStoreRequest"}  # made of what is visible to whoever gets it
-# To begin at the store is the client's own doing, and cookies are made by arithmetic.
-CHANGES_NOTHING: Final = {"createSignedCookies", "signUploadRequest"}
+CHANGES_NOTHING: Final = {
+    "createSignedCookies",  # they are made by arithmetic
+    "signUploadRequest",  # to begin at the store is the client's own doing
+    "unpublish",  # what is not published
+}
 DONE: Final = "done"
 ACTORS: Final = ("anonymous", "stranger", "reader", "owner", "admin")
 
@@ -343,6 +346,8 @@ EXCEPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "createSignedCookies": {"reader": DONE},
     # Share links are visible to who made them, and to who may make them.
     "revokeShareLink": {"reader": "NOT_FOUND"},
+    # The file is not everybody's, whoever asks.
+    "publish": {"owner": "CONFLICT", "admin": "CONFLICT"},
     # How much is for administrators to say.
     "setUserQuota": dict.fromkeys(("anonymous", "stranger", "reader", "owner"), "FORBIDDEN"),
     "setFolderGate": {"owner": "FORBIDDEN"},

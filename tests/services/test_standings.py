@@ -27,7 +27,7 @@ def clock() -> Clock:
 class Asking:
     """Asks again and again, counting the statements it takes."""
 
-    def __init__(self, database: Database, clock: Clock, **limits: int) -> None:
+    def __init__(self, database: Database, clock: Clock, **limits: Any) -> None:
         self.database = database
         self.standings = Standings(clock, **limits)
         self.statements = 0

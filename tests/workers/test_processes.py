@@ -102,7 +102,7 @@ async def test_once_says_that_a_part_did_not_answer(
 def test_a_worker_sweeps_nothing_when_told_so(database_url: str, surroundings: Surroundings, tmp_path: Path) -> None:
     ended = outcome(["worker", "--once"], tmp_path, environ=surroundings.environ(database_url, SWEEP_SECONDS="0"))
     assert ended.status == 0
-    assert events(ended.err, "worker_started") == ["worker_started loops=jobs"]
+    assert events(ended.err, "worker_started") == ["worker_started loops=jobs,copies,publications"]
 
 
 def test_a_worker_wants_the_newest_schema(surroundings: Surroundings, tmp_path: Path) -> None:
@@ -118,7 +118,8 @@ def test_an_idle_worker_ends_when_told_to(
     with worker(surroundings, database_url, tmp_path) as program:
         assert program.stop(number) == 0
         assert events(program.err, "worker_started") == [
-            "worker_started loops=jobs,uploads,objects,strays,rechecks,keys,moves,records,share_links,dead_letters"
+            "worker_started loops=jobs,copies,publications,uploads,objects,strays,rechecks,keys,moves,records,"
+            "share_links,dead_letters"
         ]
         assert events(program.err, "worker_stopped") == ["worker_stopped"]
         levels = {json.loads(line)["level"] for line in program.err.splitlines()}
