@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from graphql import (
+    ConstValueNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
@@ -23,6 +24,7 @@ from graphql import (
     ListValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    ValueNode,
     VariableNode,
     get_named_type,
 )
@@ -32,8 +34,13 @@ SMALL_LIST: Final = 10
 """What a list is taken to have that is not paged: labels of a file, obligations, errors."""
 DEFAULT_PAGE: Final = 20
 MAX_PAGE: Final = 100
+MAX_NESTING: Final = 200
+"""Fields, fragments and inline fragments within each other. Each takes two of Python's 1,000 frames, of which the
+server and what validates afterwards need some; many fragments together go deeper than any that the parser takes.
+"""
 
 WEIGHTS: Final[Mapping[str, int]] = {
+    "Upload.parts": 20,  # a request to the store
     # Each looks at many users and files.
     "Query.previewAccessRules": 500,
     "Query.explainAccess": 20,
@@ -94,7 +101,8 @@ class Guard:
             elif isinstance(definition, OperationDefinitionNode):
                 self._operations.append(definition)
         self._measured: dict[str, Measure] = {}
-        self._introspects: set[str] = set()
+        self._defaults: dict[str, ConstValueNode] = {}
+        self._is_too_deep = False
         self.steps = 0
 
     def measure(self, operation_name: str | None) -> tuple[Measure, int]:
@@ -105,15 +113,22 @@ class Guard:
         if operation is None:
             return NOTHING, 0
         root = self._schema.get_root_type(operation.operation)
-        measured = self._selection(operation.selection_set, root, ())
-        return measured, sum(1 for _ in self._fields_of(operation.selection_set, set()))
+        variables = operation.variable_definitions or ()
+        self._defaults = {each.variable.name.value: each.default_value for each in variables if each.default_value}
+        measured = self._selection(operation.selection_set, root, (), 0)
+        directives = len(operation.directives or ()) + sum(len(each.directives or ()) for each in variables)
+        measured = measured._replace(directives=measured.directives + directives)
+        root_fields = sum(1 for _ in self._fields_of(operation.selection_set, set(), 0))
+        if self._is_too_deep:  # what lies deeper has not been looked at
+            measured = measured._replace(depth=max(measured.depth, MAX_NESTING))
+        return measured, root_fields
 
     def introspects(self, operation_name: str | None) -> bool:
         """Whether the operation asks for the schema; ``__typename`` is everybody's."""
         operation = self._operation(operation_name)
         if operation is None:
             return False
-        fields = self._fields_of(operation.selection_set, set())
+        fields = self._fields_of(operation.selection_set, set(), 0)
         return any(each.name.value in _INTROSPECTION for each in fields)
 
     def _operation(self, name: str | None) -> OperationDefinitionNode | None:
@@ -121,38 +136,44 @@ class Guard:
             return self._operations[0] if self._operations else None
         return next((each for each in self._operations if each.name and each.name.value == name), None)
 
-    def _fields_of(self, selection: SelectionSetNode, seen: set[str]) -> Iterator[FieldNode]:
-        """Directly selected, each fragment once."""
+    def _fields_of(self, selection: SelectionSetNode, seen: set[str], nesting: int) -> Iterator[FieldNode]:
+        """Directly selected, each fragment once; not those that are nested so deep that the operation is refused."""
+        if nesting >= MAX_NESTING:
+            self._is_too_deep = True
+            return
         for node in selection.selections:
             self.steps += 1
             if isinstance(node, FieldNode):
                 yield node
             elif isinstance(node, InlineFragmentNode):
-                yield from self._fields_of(node.selection_set, seen)
+                yield from self._fields_of(node.selection_set, seen, nesting + 1)
             elif isinstance(node, FragmentSpreadNode) and node.name.value not in seen:
                 seen.add(node.name.value)
                 fragment = self._fragments.get(node.name.value)
                 if fragment is not None:
-                    yield from self._fields_of(fragment.selection_set, seen)
+                    yield from self._fields_of(fragment.selection_set, seen, nesting + 1)
 
     def _selection(
-        self, selection: SelectionSetNode, parent: GraphQLNamedType | None, within: tuple[str, ...]
+        self, selection: SelectionSetNode, parent: GraphQLNamedType | None, within: tuple[str, ...], nesting: int
     ) -> Measure:
         found = NOTHING
+        if nesting >= MAX_NESTING:
+            self._is_too_deep = True
+            return found
         for node in selection.selections:
             self.steps += 1
             if isinstance(node, FieldNode):
-                part = self._field(node, parent, within)
+                part = self._field(node, parent, within, nesting)
             elif isinstance(node, InlineFragmentNode):
                 kind = node.type_condition
                 inner = parent if kind is None else self._schema.get_type(kind.name.value)
-                part = self._selection(node.selection_set, inner, within)
+                part = self._selection(node.selection_set, inner, within, nesting + 1)
             else:
-                part = self._spread(node, within)  # type: ignore[arg-type]  # there is no fourth kind
+                part = self._spread(node, within, nesting)  # type: ignore[arg-type]  # there is no fourth kind
             found = found.beside(part._replace(directives=part.directives + len(node.directives or ())))
         return found
 
-    def _spread(self, node: FragmentSpreadNode, within: tuple[str, ...]) -> Measure:
+    def _spread(self, node: FragmentSpreadNode, within: tuple[str, ...], nesting: int) -> Measure:
         name = node.name.value
         known = self._measured.get(name)
         if known is not None:
@@ -161,11 +182,14 @@ class Guard:
         if fragment is None or name in within:  # unknown, or a circle
             return NOTHING
         kind = self._schema.get_type(fragment.type_condition.name.value)
-        measured = self._selection(fragment.selection_set, kind, (*within, name))
+        measured = self._selection(fragment.selection_set, kind, (*within, name), nesting + 1)
+        measured = measured._replace(directives=measured.directives + len(fragment.directives or ()))
         self._measured[name] = measured
         return measured
 
-    def _field(self, node: FieldNode, parent: GraphQLNamedType | None, within: tuple[str, ...]) -> Measure:
+    def _field(
+        self, node: FieldNode, parent: GraphQLNamedType | None, within: tuple[str, ...], nesting: int
+    ) -> Measure:
         field = self._definition(node.name.value, parent)
         own = Measure(depth=1, aliases=1 if node.alias else 0, fields=1)
         if node.name.value == "__typename":
@@ -173,7 +197,8 @@ class Guard:
         if node.selection_set is None:
             weight = WEIGHTS.get(f"{parent.name}.{node.name.value}", 0) if parent is not None else 0
             return own._replace(cost=weight)
-        inner = self._selection(node.selection_set, None if field is None else get_named_type(field.type), within)
+        kind = None if field is None else get_named_type(field.type)
+        inner = self._selection(node.selection_set, kind, within, nesting + 1)
         weight = WEIGHTS.get(f"{parent.name}.{node.name.value}", 1) if parent is not None else 1
         times = self._times(node, field)
         return Measure(
@@ -206,17 +231,27 @@ class Guard:
         amounts = [self._amount(value) for value in arguments.values()]
         return max([amount for amount in amounts if amount is not None], default=SMALL_LIST)
 
-    def _number(self, value: Any) -> int | None:
-        if isinstance(value, IntValueNode):
-            return int(value.value) if len(value.value) < 10 else MAX_PAGE
-        given = self._variables.get(value.name.value) if isinstance(value, VariableNode) else None
-        return given if isinstance(given, int) else None
+    def _number(self, value: ValueNode) -> int | None:
+        """None where null or no number stands. What might be one (``100.0`` is an ``Int``) is the largest."""
+        sent = self._sent(value)
+        if isinstance(sent, IntValueNode):
+            return int(sent.value) if len(sent.value) < 10 else MAX_PAGE
+        if sent is None or isinstance(sent, ValueNode):
+            return None
+        return sent if isinstance(sent, int) else MAX_PAGE
 
-    def _amount(self, value: Any) -> int | None:
-        if isinstance(value, ListValueNode):
-            return len(value.values)
-        given = self._variables.get(value.name.value) if isinstance(value, VariableNode) else None
-        return len(given) if isinstance(given, Collection) and not isinstance(given, str | Mapping) else None
+    def _amount(self, value: ValueNode) -> int | None:
+        sent = self._sent(value)
+        if isinstance(sent, ListValueNode):
+            return len(sent.values)
+        return len(sent) if isinstance(sent, Collection) and not isinstance(sent, str | Mapping) else None
+
+    def _sent(self, value: ValueNode) -> object:
+        """What stands there, or for a variable what was sent for it, or else its default."""
+        if not isinstance(value, VariableNode):
+            return value
+        name = value.name.value
+        return self._variables[name] if name in self._variables else self._defaults.get(name)
 
 
 def faults_of(measure: Measure, root_fields: int, limits: Limits) -> list[tuple[str, str]]:

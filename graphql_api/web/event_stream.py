@@ -4,6 +4,7 @@ Sources: graphql-sse PROTOCOL.md, "Distinct connections mode"; HTML standard, se
 with LF alone: urql looks for nothing else.
 """
 
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -21,12 +22,14 @@ from strawberry.http import GraphQLRequestData
 from graphql_api.schema import Context
 from graphql_api.web.answers import error_answer
 from graphql_api.web.places import Crowded, Places
-from graphql_api.web.results import plain_error, result_entry
+from graphql_api.web.results import BUG, plain_error, result_entry
 from graphql_api.web.viewers import Viewers, viewer_key
 
 HEARTBEAT: Final = timedelta(seconds=15)  # proxies cut what is silent for a minute, some for half of one
 FAREWELL: Final = 5.0  # seconds for the last words to somebody who may not be reading
 RETRY_AFTER: Final = 30  # seconds
+
+log = logging.getLogger(__name__)
 
 _HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -100,6 +103,14 @@ class EventStream:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _tell(self, tell: Callable[[str], Awaitable[None]]) -> None:
+        try:
+            await self._tell_results(tell)
+        except Exception:  # whoever listens is told, as over a WebSocket
+            log.exception("operation_failed")
+            await tell(_event("next", {"errors": [plain_error(*BUG, self.context.request_id)]}))
+        await tell(COMPLETE)
+
+    async def _tell_results(self, tell: Callable[[str], Awaitable[None]]) -> None:
         results: AsyncGenerator[Any, None] = await self.schema.stream(
             self.data.query,
             variable_values=self.data.variables,
@@ -111,7 +122,6 @@ class EventStream:
             async for result in results:
                 await tell(_event("next", result_entry(result, self.context.request_id)))
                 await anyio.lowlevel.checkpoint()  # to somebody who has left, sending never waits: let that be noticed
-        await tell(COMPLETE)
 
 
 async def _beat(tell: Callable[[str], Awaitable[None]]) -> None:

@@ -1,11 +1,16 @@
 """Results of operations as clients read them, the same on every transport."""
 
-from typing import Any
+import logging
+from typing import Any, Final
 
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.http import process_result
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
+
+BUG: Final = ("INTERNAL_SERVER_ERROR", "Internal error")
+
+log = logging.getLogger(__name__)
 
 
 def result_entry(result: ExecutionResult, request_id: str) -> dict[str, Any]:
@@ -37,6 +42,11 @@ def plain_error(code: str, message: str, request_id: str) -> dict[str, object]:
 
 
 def _entry(error: GraphQLError, result: ExecutionResult, request_id: str) -> dict[str, object]:
+    original = error.original_error
+    if original is not None and not (isinstance(original, GraphQLError) or error.path or error.locations):
+        # Of what runs before any field, such as an extension: no policy of the schema has seen it.
+        log.error("internal_error", exc_info=original)
+        return plain_error(*BUG, request_id)
     entry: dict[str, object] = {**error.formatted}
     code = {}
     if isinstance(error, GraphQLSyntaxError):

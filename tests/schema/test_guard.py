@@ -60,6 +60,30 @@ def test_a_circle_of_fragments_comes_to_an_end() -> None:
     assert measured("{ ...a } fragment a on Query { ...a }").fields == 0
 
 
+NESTED = {
+    "fields": ("{ folder { ...f0 } }", "fragment f%d on Folder { %s }", "parent { "),
+    "inline fragments": ("{ ...f0 }", "fragment f%d on Query { %s }", "... { "),
+}
+
+
+@pytest.mark.parametrize("kind", NESTED)
+@pytest.mark.parametrize("pieces", [2, 6])
+async def test_fragments_do_not_nest_deeper_than_can_be_followed(kind: str, pieces: int) -> None:
+    """Each is one that the parser takes, and all together are few enough tokens."""
+    start, fragment, step = NESTED[kind]
+    parts = [fragment % (n, step * 100 + f"...f{n + 1}" + " }" * 100) for n in range(pieces)]
+    document = " ".join([start, *parts, fragment % (pieces, "__typename __schema { queryType { name } }")])
+    for principal in (ALICE, ANONYMOUS):
+        assert codes(await ask(document, as_=principal)) == ["DEPTH_LIMITED"]
+
+
+def test_directives_count_wherever_they_stand() -> None:
+    document = (
+        "query ($a: Int @x) @x @x { viewer @x { id } ... @x { ...f } } fragment f on Query @x { viewer { id @x } }"
+    )
+    assert measured(document).directives == 7
+
+
 def test_what_does_not_exist_counts_what_it_says() -> None:
     assert measured("{ ...nothing nothing { more { x } } ... on Nothing { y } }") == Measure(3, 0, 0, 4, 2)
     assert measured("query A { viewer { id } }", name="B") == Measure()
@@ -72,12 +96,19 @@ def test_what_does_not_exist_counts_what_it_says() -> None:
         ("{ files(first: 100) { nodes { signedUrl { url } } } }", {}, 1 + 100 * (1 + 1 + 1)),
         ("query ($n: Int) { files(first: $n) { nodes { id } } }", {"n": 30}, 1 + 30 * 2),
         ("query ($n: Int) { files(first: $n) { nodes { id } } }", {}, 1 + 20 * 2),
+        ("query ($n: Int) { files(first: $n) { nodes { id } } }", {"n": None}, 1 + 20 * 2),
+        ("query ($n: Int) { files(first: $n) { nodes { id } } }", {"n": 30.0}, 1 + MAX_PAGE * 2),  # an Int all the same
+        ("query ($n: Int = 30) { files(first: $n) { nodes { id } } }", {}, 1 + 30 * 2),
+        ("query ($n: Int = 30) { files(first: $n) { nodes { id } } }", {"n": 3}, 1 + 3 * 2),
+        ("query ($n: Int = 30) { ...f } fragment f on Query { files(first: $n) { nodes { id } } }", {}, 1 + 30 * 2),
         ("{ files { nodes { id } } }", {}, 1 + 20 * 2),
         ("{ files(last: 7) { nodes { id } } }", {}, 1 + 7 * 2),
         ("{ files(first: 99999999999) { nodes { id } } }", {}, 1 + MAX_PAGE * 2),
         ("{ files(first: -5) { nodes { id } } }", {}, 1),
         ('{ nodes(ids: ["a", "b", "c"]) { id } }', {}, 1 + 3),
         ("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": list("abcd")}, 1 + 4),
+        ('query ($ids: [ID!]! = ["a", "b", "c"]) { nodes(ids: $ids) { id } }', {}, 1 + 3),
+        ("{ uploads(first: 3) { nodes { parts { partNumber } } } }", {}, 1 + 3 * (1 + 1 + 20 + 10)),
     ],
 )
 def test_cost_is_pages_times_what_lies_in_them(document: str, variables: dict[str, Any], cost: int) -> None:
