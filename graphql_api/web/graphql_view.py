@@ -44,6 +44,10 @@ PARTIAL_SUCCESS: Final = 294  # data and errors; of the first edition
 MAX_BODY_SIZE: Final = 100_000  # bytes; documents of real clients have a few thousand, and every byte is parsed
 RETRY_AFTER: Final = 5  # seconds
 METHODS: Final = ("GET", "POST")
+PREFLIGHT: Final = "GraphQL-Require-Preflight"
+NOT_SIMPLE: Final = (PREFLIGHT.lower(), "authorization", "apollo-require-preflight", "x-apollo-operation-name")
+"""Headers of which a page has to have leave before a browser sends them: Fetch standard, "CORS-safelisted"."""
+
 _PARAMETERS: Final = ("query", "operationName", "variables", "extensions")
 _VARY: Final = {"vary": "Accept"}
 _ANSWERED_AT_ONCE: Final = {"GET": {OperationType.QUERY}, "POST": {OperationType.QUERY, OperationType.MUTATION}}
@@ -142,6 +146,9 @@ class GraphQLView(GraphQL[Context, None]):
             raise Refused(414, "URI_TOO_LONG", f"The address has more than {MAX_URL_SIZE} bytes: use POST.")
         if request.method == "POST":
             _check_post_headers(request)
+        elif _is_simple_from_another_site(request):
+            message = f"From pages of other sites send {PREFLIGHT}, or any other header that has the browser ask first."
+            raise Refused(403, "CSRF_PREVENTION", message)
         elif self._has_console and "query" not in request.query_params and _wants_page(request):
             return console.page()
         accept = request.headers.get("accept", "")
@@ -284,6 +291,16 @@ def _check_post_headers(request: Request) -> None:
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length[:20]) > MAX_BODY_SIZE:
         raise _too_large()
+
+
+def _is_simple_from_another_site(request: Request) -> bool:
+    """Whether a page anywhere could have made a browser send this without asking us: an image, a script, a link.
+
+    A POST of JSON is asked about before. Source: Fetch Metadata Request Headers (W3C), section 2.4. Browsers send them
+    to https and to this machine; a program that is none sends none.
+    """
+    site = request.headers.get("sec-fetch-site", "none").lower()
+    return site not in ("same-origin", "none") and not any(name in request.headers for name in NOT_SIMPLE)
 
 
 def _wants_page(request: Request) -> bool:

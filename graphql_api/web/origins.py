@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_api.web.file_view import COOKIES_PATH, SESSION_METHODS, SESSION_PATH
-from graphql_api.web.graphql_view import METHODS
+from graphql_api.web.graphql_view import METHODS, NOT_SIMPLE
 from graphql_api.web.middleware import REQUEST_ID_HEADER
 
 
@@ -22,7 +22,7 @@ class Origins:
             app,
             allow_origins=origins,
             allow_methods=METHODS,
-            allow_headers=("authorization", "content-type", REQUEST_ID_HEADER),
+            allow_headers=(*NOT_SIMPLE, "content-type", REQUEST_ID_HEADER),
             expose_headers=(REQUEST_ID_HEADER,),
         )
         self._with_cookies = CORSMiddleware(

@@ -62,6 +62,10 @@ class FewServices:
     health: Health = field(default_factory=Health)
 
 
+executed: list[str] = []
+"""What was said to the fields that tell, in this process."""
+
+
 @strawberry.type
 class Query:
     @strawberry.field
@@ -84,6 +88,7 @@ class Query:
 
     @strawberry.field
     def echo(self, text: str) -> str:
+        executed.append(text)
         return text
 
     @strawberry.field
@@ -103,7 +108,8 @@ class Query:
 @strawberry.type
 class Mutation:
     @strawberry.mutation
-    def touch(self) -> bool:
+    def touch(self, text: str = "") -> bool:
+        executed.append(text)
         return True
 
 
@@ -128,6 +134,11 @@ async def _forever() -> AsyncIterator[int]:
 
 @strawberry.type
 class Subscription:
+    @strawberry.subscription
+    async def told(self, text: str) -> AsyncIterator[str]:
+        executed.append(text)
+        yield text
+
     @strawberry.subscription
     async def count(self, to: int) -> AsyncIterator[int]:
         for number in range(1, to + 1):
