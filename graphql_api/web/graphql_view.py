@@ -8,7 +8,7 @@ about statuses: see ``Edition``.
 from datetime import timedelta
 from email.message import Message
 from enum import StrEnum
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import anyio
 import orjson
@@ -34,6 +34,7 @@ from graphql_api.web.answers import error_answer
 from graphql_api.web.bundle_cookies import set_cookies
 from graphql_api.web.event_stream import EventStream
 from graphql_api.web.media_types import EVENTS, JSON, RESULT, accepts_events, answer_type, prefers_events
+from graphql_api.web.persisted_queries import PersistedQueries, UnknownHash, WrongHash
 from graphql_api.web.places import Places
 from graphql_api.web.results import result_entry, was_refused
 from graphql_api.web.viewers import Viewers, authorization_header
@@ -114,6 +115,7 @@ class GraphQLView(GraphQL[Context, None]):
         self._viewers = viewers
         self._operations = operations
         self._has_console = has_console
+        self._persisted = PersistedQueries()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -183,12 +185,23 @@ class GraphQLView(GraphQL[Context, None]):
             if not isinstance(data.get(name), kind | None):
                 raise self._malformed(f"The request's {name!r} has the wrong type.")
         return GraphQLRequestData(
-            query=data.get("query"),
+            query=self._document(request, data),
             variables=data.get("variables"),
             operation_name=data.get("operationName"),
             extensions=data.get("extensions"),
             protocol="http",
         )
+
+    def _document(self, request: AsyncHTTPRequestAdapter, data: dict[str, Any]) -> str | None:
+        try:
+            return self._persisted.document(data.get("query"), data.get("extensions"))
+        except WrongHash as error:
+            raise self._malformed(str(error)) from None
+        except UnknownHash:
+            # The status of a document that would not do; clients look for these very words.
+            in_json = answer_type(request.headers.get("accept", "")) != RESULT
+            status = 422 if self._is_first_edition else 200 if in_json else 400
+            raise Refused(status, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound") from None
 
     def _parameters(self, request: AsyncHTTPRequestAdapter) -> object:
         """Those of an address. An empty one is none; of one that stands twice nobody knows which counts."""
