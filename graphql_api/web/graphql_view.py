@@ -36,7 +36,7 @@ from graphql_api.web.event_stream import EventStream
 from graphql_api.web.media_types import EVENTS, JSON, RESULT, accepts_events, answer_type, prefers_events
 from graphql_api.web.persisted_queries import PersistedQueries, UnknownHash, WrongHash
 from graphql_api.web.places import Places
-from graphql_api.web.results import result_entry, was_refused
+from graphql_api.web.results import is_bug_before_fields, result_entry, was_refused
 from graphql_api.web.viewers import Viewers, authorization_header
 
 MAX_URL_SIZE: Final = 8_000  # bytes of path and query; RFC 9110, section 4.1, has everybody take as many
@@ -256,6 +256,8 @@ class GraphQLView(GraphQL[Context, None]):
             return 200
         if not was_refused(result):
             return PARTIAL_SUCCESS if self._is_first_edition else 200
+        if any(map(is_bug_before_fields, result.errors)):
+            return 500
         if self._is_first_edition:
             return 400 if any(isinstance(error, GraphQLSyntaxError) for error in result.errors) else 422
         # In plain JSON anybody on the way could have said 400.

@@ -41,11 +41,15 @@ def plain_error(code: str, message: str, request_id: str) -> dict[str, object]:
     return {"message": message, "extensions": {"code": code, "requestId": request_id}}
 
 
-def _entry(error: GraphQLError, result: ExecutionResult, request_id: str) -> dict[str, object]:
+def is_bug_before_fields(error: GraphQLError) -> bool:
+    """Whether what runs before any field has failed, such as an extension: no policy of the schema has seen it."""
     original = error.original_error
-    if original is not None and not (isinstance(original, GraphQLError) or error.path or error.locations):
-        # Of what runs before any field, such as an extension: no policy of the schema has seen it.
-        log.error("internal_error", exc_info=original)
+    return original is not None and not (isinstance(original, GraphQLError) or error.path or error.locations)
+
+
+def _entry(error: GraphQLError, result: ExecutionResult, request_id: str) -> dict[str, object]:
+    if is_bug_before_fields(error):
+        log.error("internal_error", exc_info=error.original_error)
         return plain_error(*BUG, request_id)
     entry: dict[str, object] = {**error.formatted}
     code = {}

@@ -60,3 +60,9 @@ def test_it_is_hidden_told_and_logged(address: str, way: str, caplog: pytest.Log
     assert "requestId" in said
     assert "hunter2" not in said
     assert "could not use hunter2" in caplog.text
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json"])
+def test_its_status_is_no_fault_of_the_client(address: str, accept: str) -> None:
+    answer = httpx.post(f"{address}/graphql", json={"query": "{ isThere }"}, headers={"accept": accept})
+    assert (answer.status_code, "data" in answer.json()) == (500, False)
