@@ -140,7 +140,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
     admission = Admission(user_quota=settings.user_quota_bytes)
     uploads = Uploads(database, standings, accounts, upkeep, clock, limits, admission)
     versions = Versions(database, standings, upkeep, clock, max_versions=settings.max_file_versions)
-    settling = Settling(database, versions, upkeep, JUDGES[settings.scan], settings.scan_patience, admission)
+    settling = Settling(database, versions, upkeep, JUDGES[settings.scan], settings.scan_patience, admission, limits)
     verdicts = Verdicts(database, standings, settling, store, upkeep, clock)
     completion = Completion(database, standings, uploads, store, upkeep, settling, verdicts, clock)
     delivery = Delivery(

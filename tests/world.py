@@ -170,7 +170,7 @@ class World:
         admission = Admission(user_quota=self.user_quota)
         uploads = Uploads(self.database, self.standings, accounts, upkeep, self.clock, limits, admission)
         versions = Versions(self.database, self.standings, upkeep, self.clock, max_versions=self.max_versions)
-        settling = Settling(self.database, versions, upkeep, self.judge, SCAN_PATIENCE, admission)
+        settling = Settling(self.database, versions, upkeep, self.judge, SCAN_PATIENCE, admission, limits)
         verdicts = Verdicts(self.database, self.standings, settling, self.store, upkeep, self.clock)
         completion = Completion(
             self.database, self.standings, uploads, self.store, upkeep, settling, verdicts, self.clock

@@ -276,6 +276,12 @@ async def extend_upload(connection: AsyncConnection, upload_id: UploadId, expire
     return await _change_pending(connection, upload_id, expires_at=expires_at)
 
 
+async def extend_entries(connection: AsyncConnection, bundle_id: BundleId, expires_at: datetime) -> None:
+    """Those of a bundle that are not in are given up later; the caller holds its lock."""
+    are_meant = (UploadRow.bundle_id == bundle_id, UploadRow.status == UploadStatus.PENDING)
+    await connection.execute(update(UploadRow).where(*are_meant).values(expires_at=expires_at))
+
+
 async def _change_pending(
     connection: AsyncConnection, upload_id: UploadId, *conditions: ColumnElement[bool], **changes: object
 ) -> Upload | None:

@@ -1,4 +1,4 @@
-"""A bundle: one file whose bytes are many objects, such as an HLS stream, the tiles of a map or a web export.
+"""A bundle: one file whose bytes are many objects, such as an HLS stream or the tiles of a map.
 
 It has the ULID of its file, so each of the two names the other, and the keys of its objects begin with it.
 """

@@ -63,7 +63,7 @@ class BundleEntryConnection(Connection):
 
 
 @strawberry.type(
-    description="A file that is made of many objects, such as an HLS stream, tiles or a web export. It is moved, "
+    description="A file that is made of many objects, such as an HLS stream or the tiles of a map. It is moved, "
     "ruled, linked, counted and deleted as one."
 )
 class Bundle:

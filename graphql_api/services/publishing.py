@@ -100,6 +100,9 @@ class Publishing:
             is_live = await publications.move(connection, key, PublicationState.LIVE, come_from=come_from, now=now)
             if is_live:
                 publication_changed(connection, file.id, file.folder_id)
+            else:
+                known = await publications.find(connection, key)
+                is_live = known is not None and known.state is PublicationState.LIVE  # another worker copied it, too
         if not is_live:  # it was withdrawn meanwhile, perhaps before these bytes were there to be removed
             await self._store.delete([key])
             if self._cache is not None:  # nobody was told the address, but it was there

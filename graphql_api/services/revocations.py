@@ -129,7 +129,8 @@ class Revocations:
         return locked.file, revoked
 
     async def revoke_folder(self, principal: Principal, folder_id: FolderId) -> tuple[Folder, LinkRevocation | None]:
-        """The same for links to whatever is below the folder, or was when they were signed.
+        """The same for links to whatever is below the folder, or was when they were signed; of bundles, to those below
+        it now.
 
         Raises: NotFound. Forbidden: SHARE is missing on the folder. Conflict: too much is revoked at the moment, or
         would be. Unavailable.

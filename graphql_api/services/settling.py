@@ -23,6 +23,7 @@ from graphql_api.services.announcements import file_created, upload_changed
 from graphql_api.services.naming import claim
 from graphql_api.services.requirements import lock_writable, require
 from graphql_api.services.upkeep import Upkeep
+from graphql_api.services.upload_wishes import UploadLimits
 from graphql_api.services.versions import Versions
 
 SCAN_JOB: Final = "scan"  # its subject is an object key
@@ -58,6 +59,7 @@ class Settling:
         judge: Judge,
         patience: timedelta,
         admission: Admission,
+        limits: UploadLimits,
     ) -> None:
         self._database = database
         self._versions = versions
@@ -65,6 +67,7 @@ class Settling:
         self.judge = judge
         self._patience = patience
         self._admission = admission
+        self._limits = limits
 
     def waits_until(self, upload: Upload) -> datetime:
         """When a PROCESSING upload fails for want of a verdict."""
@@ -161,11 +164,18 @@ class Settling:
             missing = await bundles.add_entry(connection, bundle, upload.filename, version)
             await uploads.await_verdict(connection, upload.id, evidence=moved.evidence, look_at=None)
             if missing != 0:
+                await self._extend(connection, upload, bundle_id, now)
                 return moved, None
             # Whoever has it judged is not there to choose another name.
             mode = OnConflict.RENAME if is_admitted else completer.on_conflict or bundle.on_conflict
             file = await self._bundle_file(connection, standing, bundle, moved, place, mode, now)
             return replace(moved, status=UploadStatus.COMPLETED), file
+
+    async def _extend(self, connection: AsyncConnection, upload: Upload, bundle_id: BundleId, now: datetime) -> None:
+        """Whoever sends an entry wants to go on with the others."""
+        expires_at = self._limits.extended(upload, now)
+        if expires_at is not None:
+            await uploads.extend_entries(connection, bundle_id, expires_at)
 
     async def _bundle_file(
         self,

@@ -25,6 +25,7 @@ LEASE: Final = timedelta(minutes=5)  # for one removal request, which is given u
 FAILED_AGAIN_AFTER: Final = timedelta(minutes=5)  # for uploads in parts that the store fails to abort
 REFUSED_AGAIN_AFTER: Final = timedelta(hours=1)  # for objects that the store refuses to remove, such as locked ones
 BATCH: Final = 1_000  # objects of one removal request
+AT_ONCE: Final = 2_000  # objects that are removed while somebody waits; the sweep does the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,12 @@ class Upkeep:
         await deletions.schedule_deletions(connection, remains, due_at=now, final_at=now + self._last_arrival)
 
     async def remove(self, remains: Collection[Remains]) -> Removal:
-        """After the commit: remove what was scheduled. When the store does not answer, a later sweep does it."""
+        """After the commit: remove what was scheduled, if it is not too much. The rest, or all when the store does not
+        answer, a later sweep does.
+        """
         gone: list[str] = []
         refused: list[str] = []
-        for start in range(0, len(remains), BATCH):
+        for start in range(0, min(len(remains), AT_ONCE), BATCH):
             batch = list(remains)[start : start + BATCH]
             try:
                 removal = await self._remove(batch)

@@ -23,7 +23,6 @@ from graphql_api.storage import ObjectStore
 
 MAX_SIGNED: Final = 100  # parts of one request
 FIRST_PARTS: Final = 10  # that a target brings along: small uploads need no further request
-_WORTH_A_WRITE: Final = 24  # an end is moved once a 24th of the lifetime is to be gained, not with every part
 
 Target = PutUploadTarget | PostUploadTarget | PartsTarget
 
@@ -160,9 +159,8 @@ class UploadTargets:
 
     async def _extended(self, upload: Upload, now: datetime) -> Upload:
         """Whoever sends parts wants to go on."""
-        lifetime = self._limits.upload_lifetime
-        expires_at = min(now + lifetime, upload.created_at + self._limits.longest_lifetime)
-        if expires_at - upload.expires_at < lifetime / _WORTH_A_WRITE:
+        expires_at = self._limits.extended(upload, now)
+        if expires_at is None:
             return upload
         async with self._database.autocommit() as connection:
             return await uploads.extend_upload(connection, upload.id, expires_at) or upload

@@ -2,14 +2,14 @@
 
 import re
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from graphql_api.errors import InputFault, InvalidInput
 from graphql_api.model.ids import FileId, FolderId
 from graphql_api.model.media_type import normalized_media_type
 from graphql_api.model.parts import MAX_PUT_SIZE, PartPlan, part_size_for
-from graphql_api.model.upload import Fingerprint, OnConflict, UploadMethod
+from graphql_api.model.upload import Fingerprint, OnConflict, Upload, UploadMethod
 from graphql_api.services.naming import checked_name
 
 _HEX: Final = re.compile(r"[0-9a-f]*", re.ASCII)
@@ -33,6 +33,9 @@ class UploadWish:
     idempotency_key: str | None = None  # asked again with it, the same upload is meant
 
 
+_WORTH_A_WRITE: Final = 24  # an end is moved once a 24th of the lifetime is to be gained, not with every part
+
+
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
     """``target_lifetime`` ≤ ``upload_lifetime`` ≤ ``longest_lifetime``: a target never outlives its upload, which
@@ -45,6 +48,11 @@ class UploadLimits:
     target_lifetime: timedelta
     upload_lifetime: timedelta
     longest_lifetime: timedelta
+
+    def extended(self, upload: Upload, now: datetime) -> datetime | None:
+        """When an upload ends that is active now; None if too little is gained to write it down."""
+        expires_at = min(now + self.upload_lifetime, upload.created_at + self.longest_lifetime)
+        return expires_at if expires_at - upload.expires_at >= self.upload_lifetime / _WORTH_A_WRITE else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,8 +123,7 @@ async def is_given_up(world: World) -> None:
 async def expires(world: World) -> None:
     alice = await world.principal("alice")
     _, uploads = await promised_bundle(world, alice)
-    for upload in uploads[:2]:
-        send(world, upload)
+    send(world, uploads[0])
     await world.services.completion.complete(alice, uploads[0].id)
     world.clock.now = uploads[0].expires_at
     await world.sweep()
@@ -172,6 +171,18 @@ async def test_nothing_of_a_bundle_that_ends_is_left(world: World, ends: Callabl
     async with world.database.autocommit() as connection:
         assert await recorded_objects.list_recorded(connection, "b/", after=None, limit=10) == ([], None)
     await bundled(world, alice)  # and its name is free
+
+
+async def test_a_bundle_whose_entries_keep_coming_does_not_expire(world: World) -> None:
+    alice = await world.principal("alice")
+    _, uploads = await promised_bundle(world, alice)
+    for upload in uploads:
+        world.clock.now = (await world.services.uploads.get(alice, upload.id)).expires_at - timedelta(minutes=1)
+        await world.sweep()
+        send(world, upload)
+        _, file = await world.services.completion.complete(alice, upload.id)
+    assert file is not None
+    assert world.clock.now > uploads[0].expires_at + timedelta(days=1)
 
 
 async def test_the_store_completes_a_bundle_whose_client_says_nothing(world: World) -> None:

@@ -281,6 +281,26 @@ async def test_a_copy_that_lands_after_it_was_withdrawn_goes_again(database: Dat
     assert await states(world) == [PublicationState.REMOVED]
 
 
+async def test_a_copier_that_was_thought_dead_leaves_the_copy_of_another(database: Database) -> None:
+    world = World(database, store_of=SlowStore)
+    assert isinstance(world.store, SlowStore)
+    alice = await world.principal("alice")
+    file = await public(world, alice)
+    await world.services.publications.publish(alice, file.id)
+    store = world.store
+
+    async def meanwhile(key: str) -> None:
+        store.meanwhile = None
+        await world.publishing.copy(key, {})  # the job was taken again
+
+    store.meanwhile = meanwhile
+    await work(world)
+    assert await states(world) == [PublicationState.LIVE]
+    url = await url_of(world, file, alice)
+    assert url is not None
+    assert [key for key in world.store.objects if url.endswith(f"/{key}")] != []
+
+
 async def test_a_right_that_goes_at_the_same_moment_leaves_no_copy(world: World) -> None:
     alice = await world.principal("alice")
     file = await public(world, alice)
