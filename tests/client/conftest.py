@@ -108,7 +108,7 @@ def files_of(alice: Client) -> FilesOf:
 
     def find(path: str) -> dict[str, dict[str, Any]]:
         found = alice.ask(
-            "query { viewer { homeFolder { subfolders(first: 100) { nodes { path files(first: 100) {"
+            "query { viewer { homeFolder { subfolders(first: 50) { nodes { path files(first: 100) {"
             " nodes { id name size sha256 contentType integrity { algorithm value evidence } } } } } } } }"
         )
         folders = found["viewer"]["homeFolder"]["subfolders"]["nodes"]

@@ -22,6 +22,7 @@ def test_a_file_gets_new_bytes_and_old_ones_back(alice: Client, bob: Client) -> 
     new_link = done["file"]["signedUrl"]["url"]
     assert alice.get(new_link).content == b"the second"
     assert alice.get(old_link).content == b"first"
+    unseen = alice.link(file["id"], filename="unseen.txt")  # of which the edge has kept nothing
 
     found = alice.ask(VERSIONS, id=file["id"])["file"]
     second, first = found["versions"]["nodes"]
@@ -50,7 +51,7 @@ def test_a_file_gets_new_bytes_and_old_ones_back(alice: Client, bob: Client) -> 
     assert gone["results"] == [{"deletedVersionId": second["id"]}]
 
     def refused() -> bool:
-        return alice.get(new_link).status_code == 403
+        return alice.plain.head(unseen).status_code == 403
 
     wait_for(refused)
     assert alice.get(old_link).content == b"first"
