@@ -1,5 +1,6 @@
 """Connections to one database: SQLite or PostgreSQL, both first class."""
 
+import asyncio
 import logging
 import re
 import sqlite3
@@ -24,6 +25,8 @@ from graphql_api.model.signal import Signal
 log = logging.getLogger(__name__)
 
 PATIENCE: Final = 5.0  # seconds
+WAL_ATTEMPTS: Final = 50
+WAL_PAUSE: Final = 0.02  # seconds
 PING_AFTER: Final = 5.0  # seconds that a connection lay idle
 LONGEST_SILENCE: Final = 60  # seconds between two statements of one transaction
 POOL_SIZE: Final = 10
@@ -200,9 +203,23 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # With the driver's own transaction control off, BEGIN is ours to say, and a read needs none.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+    _keep_a_log(cursor)
+    for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _keep_a_log(cursor: Any) -> None:
+    """Of a new file, for which this is decided once, SQLite does not wait for others who decide it, too."""
+    for attempt in range(1, WAL_ATTEMPTS + 1):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if attempt == WAL_ATTEMPTS:
+                raise
+            await_only(asyncio.sleep(WAL_PAUSE))
+        else:
+            return
 
 
 def _begin_sqlite(connection: Any) -> None:
