@@ -10,8 +10,10 @@ from sqlalchemy import func, select
 from graphql_api.db import deletions
 from graphql_api.db.tables import ObjectDeletionRow
 from graphql_api.errors import Unavailable, UploadMismatch
+from graphql_api.model.parts import Remains
+from graphql_api.model.stored_object import PromisedObject
 from graphql_api.model.upload import UploadMethod, UploadStatus
-from graphql_api.services.upkeep import FAILED_AGAIN_AFTER, LEASE, Upkeep
+from graphql_api.services.upkeep import AT_ONCE, FAILED_AGAIN_AFTER, LEASE, Upkeep
 from tests.memory_store import MemoryStore
 from tests.services.stories import filed, promised, send, sent
 from tests.world import World
@@ -211,4 +213,19 @@ async def test_what_a_sweeper_took_before_it_died_is_removed_after_its_lease(wor
     assert await world.services.upkeep.sweep() == 0
     world.clock.advance(seconds=LEASE.total_seconds())
     assert await world.services.upkeep.sweep() == 1
+    assert world.store.objects == {}
+
+
+async def test_nobody_waits_for_thousands_of_removals(sqlite_world: World) -> None:
+    world = sqlite_world
+    remains = [Remains(f"b/01jd9x2q6c8s5v7e0k3m4n5p6t/{number}") for number in range(AT_ONCE + 1)]
+    for each in remains:
+        world.store.put(PromisedObject(each.key, 1, "text/plain", None), b"a")
+    upkeep = world.services.upkeep
+    async with world.database.transaction() as connection:
+        await upkeep.schedule_removal(connection, remains)
+    removal = await upkeep.remove(remains)
+    assert len(removal.gone) == AT_ONCE
+    assert list(world.store.objects) == [remains[-1].key]
+    await world.sweep()
     assert world.store.objects == {}
