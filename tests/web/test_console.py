@@ -19,6 +19,7 @@ async def test_a_browser_is_given_the_page(client: httpx.AsyncClient) -> None:
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
     assert "<script>" not in answer.text
 
 
@@ -54,6 +55,12 @@ def test_the_files_from_elsewhere_are_what_the_readme_says() -> None:
     assert stated == {name: digest for name, digest in console.HASHES.items() if name not in ours}
 
 
+async def test_every_page_has_a_nonce_of_its_own(client: httpx.AsyncClient) -> None:
+    policies = {(await client.get("/graphql", headers=PAGE)).headers["content-security-policy"] for _ in range(3)}
+    nonces = {found for policy in policies for found in re.findall(r"'nonce-([\w-]{22})'", policy)}
+    assert len(nonces) == 3
+
+
 async def test_a_query_runs_in_a_browser_and_nothing_leaves_the_host(services: FewServices, clock: Clock) -> None:
     with running(app_around(services, clock)) as address:
         async with running_chromium() as browser:
@@ -73,6 +80,10 @@ async def test_a_query_runs_in_a_browser_and_nothing_leaves_the_host(services: F
             await page.keyboard.insert_text(f'{{"authorization": "{bearer(clock)}"}}')
             await page.get_by_label(re.compile("^Execute query")).click()
             await page.locator(".result-window").get_by_text("user_ada").wait_for()
+            for label in ("Show Documentation Explorer", "Show History", "Open short keys dialog"):
+                await page.get_by_label(label).click()
+            await page.get_by_role("dialog").wait_for()
+            await page.keyboard.press("Escape")
             stored = await page.evaluate("JSON.stringify(localStorage)")
     assert not complaints
     assert requests

@@ -1,5 +1,8 @@
 // Starts GraphiQL on the address this page came from. A token goes into the headers editor.
 
+// Under this name the library that puts a style element in looks for the nonce which the page's policy allows.
+window.__webpack_nonce__ = document.currentScript.nonce;
+
 // GraphiQL's history keeps the headers of every query, whatever `shouldPersistHeaders` says. What is written to the
 // browser's storage therefore passes here, and loses all headers: a token lives no longer than the page.
 function withoutHeaders(value) {
