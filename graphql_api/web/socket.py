@@ -149,7 +149,7 @@ class Conversation:
                 self._has_left = True
                 break
             text = message.get("text")
-            if text is None or len(text) > self._face.limits.frame_size:
+            if text is None or len(text.encode()) > self._face.limits.frame_size:
                 self._end(Close.BAD_FRAME, f"Send text of at most {self._face.limits.frame_size} bytes.")
                 break
             try:

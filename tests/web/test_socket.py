@@ -229,6 +229,19 @@ def test_a_message_that_is_too_long_closes_the_socket(begun: Socket) -> None:
     assert begun.close_code() == 1009  # RFC 6455 section 7.4.1
 
 
+def test_the_size_of_a_message_is_counted_in_bytes() -> None:
+    limits = SocketLimits(frame_size=200)  # smaller than what the server itself lets through
+    with running(app_around(FewServices(), Clock(), socket_limits=limits)) as address:
+        for letter, is_answered in (("e", True), ("é", False)):
+            with socket_at(address) as socket:
+                message = {"type": "connection_init", "payload": {"of": letter * 100}}
+                socket.connection.send(json.dumps(message, ensure_ascii=False))
+                if is_answered:
+                    assert socket.hear() == {"type": "connection_ack"}
+                else:
+                    assert socket.close_code() == 4400
+
+
 def test_a_second_beginning_closes_the_socket(begun: Socket) -> None:
     begun.connection.send(INIT)
     assert begun.close_code() == 4429
