@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 from starlette.applications import Starlette
 
-from benchmarks import naive, site
+from benchmarks import face, naive, site
 from benchmarks.checks import check_pages, check_targets
 from benchmarks.client import Client
 from benchmarks.floor import Floor
@@ -23,7 +23,7 @@ from graphql_api.localcloud.signature import SignatureVerifier
 from graphql_api.settings import Settings
 
 PAGE_SIZE: Final = 100
-NAMES: Final = ("files", "revocable", "list", "upload")
+NAMES: Final = ("files", "revocable", "list", "upload", "face")
 
 _LINK: Final = "signedUrl { url expiresAt }"
 _PAGE: Final = """
@@ -58,11 +58,13 @@ class Contest:
     def floor(self, path: str) -> Client:
         return Client(self.floor_app, path, self.place.token)
 
-    async def measure(self, name: str, effort: Effort) -> Measurement:
+    async def measure(self, name: str, effort: Effort) -> list[Measurement]:
         if name == "upload":
-            return await self._upload(effort)
+            return [await self._upload(effort)]
+        if name == "face":
+            return await face.measure(self.place, self.database, _PAGE % _LINK, effort, PAGE_SIZE)
         ours = self.revocable if name == "revocable" else self.ours
-        return await self._page(name, ours, effort, has_links=name != "list")
+        return [await self._page(name, ours, effort, has_links=name != "list")]
 
     async def _page(self, name: str, ours: Client, effort: Effort, *, has_links: bool) -> Measurement:
         query = {"query": _PAGE % (_LINK if has_links else ""), "variables": {"first": PAGE_SIZE}}
