@@ -6,7 +6,8 @@ import httpx
 
 from graphql_api.web import console
 from tests.browser import running_chromium
-from tests.web.small_app import FewServices, app_around, client_of, running
+from tests.cli.program import wait_for
+from tests.web.small_app import FewServices, app_around, client_of, running, watching
 from tests.web.tokens import Clock, bearer
 
 PAGE = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -90,3 +91,18 @@ async def test_a_query_runs_in_a_browser_and_nothing_leaves_the_host(services: F
     assert [url for url in requests if not url.startswith((address, "data:"))] == []
     assert "{ viewer }" in stored
     assert "Bearer" not in stored  # a token lives no longer than the page
+
+
+async def test_a_subscription_is_listened_to_until_it_is_stopped(services: FewServices, clock: Clock) -> None:
+    with running(app_around(services, clock)) as address:
+        async with running_chromium() as browser:
+            page = await browser.new_page()
+            await page.goto(f"{address}/graphql")
+            await page.locator(".graphiql-query-editor .CodeMirror").click()
+            await page.keyboard.press("Control+A")
+            await page.keyboard.insert_text("subscription { forever }")
+            await page.get_by_label(re.compile("^Execute query")).click()
+            await page.locator(".result-window").get_by_text('"forever"').wait_for()
+            assert watching.now == 1
+            await page.get_by_label(re.compile("^Stop query")).click()
+            wait_for(lambda: watching.now == 0)

@@ -23,9 +23,58 @@ const storage = {
   },
 };
 
+const url = window.location.pathname;
+const ask = GraphiQL.createFetcher({ url });
+
+// The results of a subscription come as server-sent events: graphql-sse PROTOCOL.md, "Distinct connections mode".
+async function* results(request, headers, signal) {
+  const answer = await fetch(url, {
+    method: "POST",
+    headers: { ...headers, "content-type": "application/json", accept: "text/event-stream" },
+    body: JSON.stringify(request),
+    signal,
+  });
+  if (!answer.headers.get("content-type").startsWith("text/event-stream")) {
+    yield await answer.json(); // a refusal
+    return;
+  }
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+    const events = (text + piece.value).split("\n\n");
+    text = events.pop();
+    for (const event of events) {
+      const [name, data] = event.split("\n");
+      if (name === "event: next") yield JSON.parse(data.slice("data: ".length));
+    }
+  }
+}
+
+// Whoever stops listening closes the connection; a generator alone would first wait for the next event.
+function listen(request, headers) {
+  const connection = new AbortController();
+  const events = results(request, headers, connection.signal);
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next: () => events.next().catch((fault) => (connection.signal.aborted ? { done: true } : Promise.reject(fault))),
+    return() {
+      connection.abort();
+      return Promise.resolve({ done: true });
+    },
+  };
+}
+
+function fetcher(request, options) {
+  const operations = options.documentAST?.definitions.filter((each) => each.kind === "OperationDefinition") ?? [];
+  const chosen = operations.find((each) => !request.operationName || each.name?.value === request.operationName);
+  return chosen?.operation === "subscription" ? listen(request, options.headers) : ask(request, options);
+}
+
 ReactDOM.createRoot(document.getElementById("console")).render(
   React.createElement(GraphiQL, {
-    fetcher: GraphiQL.createFetcher({ url: window.location.pathname }),
+    fetcher,
     storage,
     isHeadersEditorEnabled: true,
     shouldPersistHeaders: false,
