@@ -12,6 +12,9 @@ from graphql_api.edge.invalidation import CloudFrontCache
 from graphql_api.edge.key_value_store import CloudFrontKeyValueStore
 from graphql_api.events.sqs import SqsEventSource
 from graphql_api.key_wiring import KeyParts, wire_keys
+from graphql_api.limits import RateStore
+from graphql_api.limits.memory import MemoryRates
+from graphql_api.limits.postgresql import PostgresRates
 from graphql_api.model.delivery import CookieScope, SameSite
 from graphql_api.model.scan import Judge
 from graphql_api.scanning.clamd import ClamdScanner
@@ -41,6 +44,7 @@ from graphql_api.services.policies import Policies
 from graphql_api.services.publications import COPY_JOB, REMOVE_JOB, Publications
 from graphql_api.services.publishing import Publishing
 from graphql_api.services.quotas import Quotas
+from graphql_api.services.rates import RateLimits, Rates
 from graphql_api.services.rechecks import Rechecks
 from graphql_api.services.reconciling import Reconciling
 from graphql_api.services.revocation_telling import BACKOFF as TELLING_BACKOFF
@@ -194,6 +198,11 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
             base_url=settings.cdn_base_url if settings.delivery == "cdn" else None,
         ),
         quotas=Quotas(database, standings, admission, clock, max_file_size=settings.max_upload_bytes),
+        rates=Rates(
+            _rate_store(settings, database),
+            clock,
+            RateLimits(settings.rate_points_per_viewer, settings.rate_points_per_address, settings.rate_window),
+        ),
         rechecks=Rechecks(database, store, clock, transfer_grace=settings.transfer_grace),
         signing_keys=keys.signing_keys,
         revocations=revocations,
@@ -266,6 +275,13 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         revocation_telling=telling,
         edge_cache=edge_cache,
     )
+
+
+def _rate_store(settings: Settings, database: Database) -> RateStore:
+    """On SQLite every read would have to wait for a writer, if processes counted together."""
+    if database.is_sqlite or settings.rate_store == "memory":
+        return MemoryRates()
+    return PostgresRates(database)
 
 
 def _edge_store(settings: Settings) -> CloudFrontKeyValueStore | None:

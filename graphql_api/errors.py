@@ -11,7 +11,7 @@
     ├── UploadStateConflict       the upload is not in a state that allows this
     │   └── BytesMissing          the store does not hold the bytes yet: send them, then ask again
     ├── UploadMismatch            the store holds something else than was promised, or malware; the upload has failed
-    ├── RateLimited               too often in vain: come back later
+    ├── RateLimited               too much, or too often in vain: come back later
     ├── Unauthenticated           the credentials are bad (never: absent)
     ├── UnreadableLog             a log file of the edge is damaged, not all there, or something else
     ├── EdgeRefused               the CDN does not let through what it should
@@ -22,6 +22,7 @@
 failure is not about one value.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -133,13 +134,20 @@ class UploadMismatch(DeliveryError):
 
 
 class RateLimited(DeliveryError):
-    """It was tried too often in vain, from there or of that; nothing was looked at. ``retry_after``: until it may."""
+    """Too much was asked for, or too often in vain; nothing was looked at. ``retry_after``, which is positive: until it
+    may be asked again.
+    """
 
     code = "RATE_LIMITED"
 
-    def __init__(self, *, retry_after: timedelta) -> None:
-        super().__init__("There were too many failed attempts; try again later.")
+    def __init__(self, message: str = "Too much was asked for; try again later.", *, retry_after: timedelta) -> None:
+        super().__init__(message)
         self.retry_after = retry_after
+
+    @property
+    def seconds(self) -> int:
+        """The wait in whole seconds, as ``Retry-After`` says it: RFC 9110, section 10.2.3."""
+        return math.ceil(self.retry_after.total_seconds())
 
 
 class Unauthenticated(DeliveryError):

@@ -129,6 +129,7 @@ def _standing_loops(assembly: Assembly, settings: Settings) -> list[Loop]:
             Loop("moves", services.revocations.turn, interval),
             Loop("records", services.audit_log.turn, interval),
             Loop("share_links", services.share_links.turn, interval),
+            Loop("rates", services.rates.turn, interval),
             Loop("dead_letters", assembly.dead_letters.turn, interval),
         ]
         if assembly.revocation_telling is not None:

@@ -248,6 +248,17 @@ class Settings(BaseSettings):
     events_secret_access_key: SecretStr | None = None
     """Secret of that key. *Secret.*"""
 
+    rate_points_per_viewer: int = Field(default=300_000, ge=0, le=1_000_000_000)
+    """How many points of cost a user may ask for in the time below; at most 1000000000, and 0 as many as they like."""
+    rate_points_per_address: int = Field(default=100_000, ge=0, le=1_000_000_000)
+    """How many may be asked for from one address (IPv6: a /64) without signing in; 0 as many as they like."""
+    rate_window: Annotated[timedelta, seconds(1, 86_400)] = Field(
+        default=timedelta(minutes=1), alias=f"{PREFIX}RATE_SECONDS"
+    )
+    """In what time that many points come back; 1 to 86400 (a day)."""
+    rate_store: Literal["database", "memory"] = "database"
+    """Where points are counted: in PostgreSQL for all processes together, or by each in its `memory`, as on SQLite."""
+
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], CommaList] = ()
     """Address ranges whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`; comma list."""
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(setting_values.cors_origin)], ...], CommaList] = ()
@@ -378,16 +389,10 @@ class Settings(BaseSettings):
             raise ValueError(f"is required with {PREFIX}SCAN=clamd")
         return address
 
-    @field_validator("upload_lifetime")
+    @field_validator("upload_lifetime", "upload_longest_lifetime")
     @classmethod
     def _upload_outlives_its_target(cls, lifetime: timedelta, info: ValidationInfo) -> timedelta:
-        if lifetime < info.data.get("upload_target_lifetime", lifetime):
-            raise ValueError(f"should be no shorter than {PREFIX}UPLOAD_TARGET_SECONDS")
-        return lifetime
-
-    @field_validator("upload_longest_lifetime")
-    @classmethod
-    def _activity_never_shortens(cls, lifetime: timedelta, info: ValidationInfo) -> timedelta:
-        if lifetime < info.data.get("upload_lifetime", lifetime):
-            raise ValueError(f"should be no shorter than {PREFIX}UPLOAD_EXPIRY_SECONDS")
+        shorter = "upload_target_lifetime" if info.field_name == "upload_lifetime" else "upload_lifetime"
+        if lifetime < info.data.get(shorter, lifetime):
+            raise ValueError(f"should be no shorter than {cls.model_fields[shorter].alias}")
         return lifetime

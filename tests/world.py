@@ -14,6 +14,7 @@ from graphql_api.db.engine import Database
 from graphql_api.db.seal import CursorSeal
 from graphql_api.errors import Unavailable
 from graphql_api.key_wiring import cloudfront_signer_of
+from graphql_api.limits.memory import MemoryRates
 from graphql_api.model.delivery import CookieScope, SameSite
 from graphql_api.model.parts import MAX_OBJECT_SIZE, MIB
 from graphql_api.model.principal import ANONYMOUS, Identity, Principal
@@ -46,6 +47,7 @@ from graphql_api.services.policies import Policies
 from graphql_api.services.publications import COPY_JOB, REMOVE_JOB, Publications
 from graphql_api.services.publishing import Publishing
 from graphql_api.services.quotas import Quotas
+from graphql_api.services.rates import RateLimits, Rates
 from graphql_api.services.rechecks import Rechecks
 from graphql_api.services.revocations import Revocations
 from graphql_api.services.scans import Scans
@@ -80,6 +82,7 @@ COOKIES = CookieScope("test", SameSite.LAX, is_secure=True)
 REDIRECT_LIFETIME = timedelta(seconds=60)
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # to make, and to guess at
 GUESS_LIMITS = GuessLimits(per_address=50, per_link=20, window=timedelta(minutes=10))
+UNLIMITED = RateLimits(per_viewer=0, per_address=0, window=timedelta(minutes=1))
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
@@ -132,6 +135,7 @@ class World:
     binds_links: bool = True  # as a CDN's signatures do
     store_of: Callable[[Clock], MemoryStore] = MemoryStore
     guess_limits: GuessLimits = GUESS_LIMITS
+    rate_limits: RateLimits = UNLIMITED
     store: MemoryStore = field(init=False)
     standings: Standings = field(init=False)
     services: Services = field(init=False)
@@ -220,6 +224,7 @@ class World:
             ),
             publications=Publications(self.database, self.standings, upkeep, self.clock, base_url=CDN),
             quotas=Quotas(self.database, self.standings, admission, self.clock, max_file_size=MAX_OBJECT_SIZE),
+            rates=Rates(MemoryRates(), self.clock, self.rate_limits),
             rechecks=Rechecks(self.database, self.store, self.clock, transfer_grace=timedelta(hours=1)),
             signing_keys=SigningKeys(
                 self.database,
@@ -267,11 +272,15 @@ class World:
         identity = Identity(ISSUER, name, name.capitalize(), is_admin=is_admin)
         return await self.services.accounts.principal_of(identity)
 
+    def _context(self, principal: Principal) -> Context:
+        meter = self.services.rates.meter(principal)
+        return Context(self.services, principal, client_address="192.0.2.1", request_id="req-1", meter=meter)
+
     async def ask(
         self, query: str, variables: Mapping[str, Any] | None = None, *, as_: Principal = ANONYMOUS
     ) -> strawberry.types.ExecutionResult:
         """Run an operation of the schema as somebody, without HTTP."""
-        context = Context(self.services, as_, client_address="192.0.2.1", request_id="req-1")
+        context = self._context(as_)
         result = await SCHEMA.execute(query, dict(variables or {}), context_value=context)
         assert isinstance(result, strawberry.types.ExecutionResult)
         return result
@@ -281,7 +290,7 @@ class World:
         self, query: str, variables: Mapping[str, Any] | None = None, *, as_: Principal = ANONYMOUS
     ) -> AsyncIterator[AsyncIterator[Any]]:
         """The results of a subscription as they come."""
-        context = Context(self.services, as_, client_address="192.0.2.1", request_id="req-1")
+        context = self._context(as_)
         stream: Any = await SCHEMA.stream(query, dict(variables or {}), context_value=context)
         async with aclosing(stream):
             yield stream

@@ -24,6 +24,7 @@ from graphql_api.model.share import ShareLink
 from graphql_api.model.traffic import TrafficBucket, TrafficSpan
 from graphql_api.services import Services
 from graphql_api.services.folders import Place
+from graphql_api.services.rates import Meter
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -49,6 +50,9 @@ class Context:
 
     cookies: list[BundleLink] = field(default_factory=list)
     """What the answer sets as cookies besides telling it, where it can."""
+
+    meter: Meter = field(default_factory=Meter)
+    """What the operation spends."""
 
     def for_mutation(self) -> "Context":
         """This context with nothing loaded: an operation's mutations run in turn, and each changes what is true."""

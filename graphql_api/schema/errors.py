@@ -24,6 +24,7 @@ from graphql_api.errors import (
     InvalidInput,
     NotFound,
     QuotaExceeded,
+    RateLimited,
     Unavailable,
     UploadMismatch,
     UploadStateConflict,
@@ -228,6 +229,8 @@ class ErrorPolicy(SchemaExtension):
         original = error.original_error
         while isinstance(original, GraphQLError) and original.original_error is not None:
             original = original.original_error
+        if isinstance(original, RateLimited):
+            return _rewritten(error, original.message, {"code": original.code, "retryAfter": original.seconds})
         if isinstance(original, DeliveryError) and type(original) in _CODES:
             extensions: dict[str, object] = {"code": _CODES[type(original)], "inputPath": list(original.path)}
             if isinstance(original, Forbidden):

@@ -6,7 +6,7 @@ that follow each spread take exponential time, and so would be what they are to 
 Source for what is limited: OWASP GraphQL Cheat Sheet, "DoS Prevention".
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +22,7 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     ValueNode,
@@ -102,6 +103,7 @@ class Guard:
                 self._operations.append(definition)
         self._measured: dict[str, Measure] = {}
         self._defaults: dict[str, ConstValueNode] = {}
+        self._asked = SMALL_LIST
         self._is_too_deep = False
         self.steps = 0
 
@@ -115,13 +117,14 @@ class Guard:
         root = self._schema.get_root_type(operation.operation)
         variables = operation.variable_definitions or ()
         self._defaults = {each.variable.name.value: each.default_value for each in variables if each.default_value}
+        root_fields = list(self._fields_of(operation.selection_set, set(), 0))
+        self._asked = self._longest_list(root_fields)
         measured = self._selection(operation.selection_set, root, (), 0)
         directives = len(operation.directives or ()) + sum(len(each.directives or ()) for each in variables)
         measured = measured._replace(directives=measured.directives + directives)
-        root_fields = sum(1 for _ in self._fields_of(operation.selection_set, set(), 0))
         if self._is_too_deep:  # what lies deeper has not been looked at
             measured = measured._replace(depth=max(measured.depth, MAX_NESTING))
-        return measured, root_fields
+        return measured, len(root_fields)
 
     def introspects(self, operation_name: str | None) -> bool:
         """Whether the operation asks for the schema; ``__typename`` is everybody's."""
@@ -228,8 +231,27 @@ class Guard:
         is_page = not arguments and node.name.value in ("nodes", "edges")  # whose connection has counted them already
         if not isinstance(inner, GraphQLList) or is_page:
             return 1
+        if node.name.value == "results":  # of a mutation that was asked for many things at once
+            return min(self._asked, MAX_PAGE)  # of more none is done
         amounts = [self._amount(value) for value in arguments.values()]
         return max([amount for amount in amounts if amount is not None], default=SMALL_LIST)
+
+    def _longest_list(self, root_fields: Sequence[FieldNode]) -> int:
+        """In what was sent and in what stands in the document, at any depth. Each is looked at once."""
+        unseen: list[object] = [*self._variables.values(), *self._defaults.values()]
+        unseen += [argument.value for node in root_fields for argument in node.arguments or ()]
+        longest = SMALL_LIST
+        while unseen:
+            self.steps += 1
+            match unseen.pop():
+                case ListValueNode(values=inner) | (list() as inner):
+                    longest = max(longest, len(inner))
+                    unseen += inner
+                case ObjectValueNode(fields=fields):
+                    unseen += [field.value for field in fields]
+                case dict() as inner:
+                    unseen += inner.values()
+        return longest
 
     def _number(self, value: ValueNode) -> int | None:
         """None where null or no number stands. What might be one (``100.0`` is an ``Int``) is the largest."""

@@ -1,7 +1,7 @@
 """The guard on every transport: what is measured too large, or asks for a schema that is not shown, is not executed."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -11,6 +11,7 @@ from graphql import GraphQLError
 from strawberry.extensions import ValidationCache
 from strawberry.types import ExecutionResult
 
+from graphql_api.errors import RateLimited
 from graphql_api.model.principal import Principal
 from graphql_api.schema.guard import Guard, Limits, Measure, faults_of
 
@@ -49,21 +50,26 @@ class GuardRules:
 
 
 class GuardedValidation(ValidationCache):
-    """Validates what the guard lets through. Only what depends on nothing but the document is remembered."""
+    """Validates what the guard lets through, and for which the viewer has points left. Only what depends on nothing but
+    the document is remembered.
+    """
 
     def __init__(self, rules: GuardRules, *, maxsize: int) -> None:
         super().__init__(maxsize)
         self._rules = rules
         self._measure: Measure | None = None
 
-    def on_validate(self) -> Iterator[None]:
+    async def on_validate(self) -> AsyncIterator[None]:  # type: ignore[override]  # strawberry takes either kind
         context = self.execution_context
         refusals = self._refusals()
-        if refusals:
-            context.pre_execution_errors = refusals
-            yield
-        else:
-            yield from super().on_validate()
+        try:
+            await context.context.meter.charge(0 if refusals or self._measure is None else self._measure.cost)
+        except RateLimited as limited:
+            refusals = [GraphQLError(limited.message, original_error=limited)]
+        context.pre_execution_errors = refusals or self.cached_validate_document(
+            context.schema._schema, context.graphql_document, context.validation_rules
+        )
+        yield
 
     def on_operation(self) -> Iterator[None]:
         yield

@@ -34,6 +34,7 @@ from graphql_api.schema.inputs import ABSENT, given, page_request
 from graphql_api.schema.links import name_links
 from graphql_api.schema.listing import FileFilterInput, FileOrderInput, search_words
 from graphql_api.schema.node import After, Before, First, Last, Node
+from graphql_api.schema.rate_limits import RateLimitQueries
 from graphql_api.schema.share_links import ShareLinkQueries
 from graphql_api.schema.signing_keys import SigningKeyQueries
 from graphql_api.schema.top_files import TopFileQueries
@@ -51,7 +52,7 @@ class FileLocator:
 
 
 @strawberry.type(description="Reads. Root fields are nullable so that one failing does not blank the others.")
-class Query(AccessQueries, ShareLinkQueries, SigningKeyQueries, TopFileQueries):
+class Query(AccessQueries, RateLimitQueries, ShareLinkQueries, SigningKeyQueries, TopFileQueries):
     @strawberry.field(description="Who is asking; null without credentials.", graphql_type=Viewer | None)
     def viewer(self, info: Info) -> Principal | None:
         return info.context.principal if info.context.principal.user_id else None

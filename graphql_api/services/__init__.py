@@ -19,6 +19,7 @@ from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
 from graphql_api.services.publications import Publications
 from graphql_api.services.quotas import Quotas
+from graphql_api.services.rates import Rates
 from graphql_api.services.rechecks import Rechecks
 from graphql_api.services.revocations import Revocations
 from graphql_api.services.share_links import ShareLinks
@@ -53,6 +54,7 @@ class Services:
     policies: Policies
     publications: Publications
     quotas: Quotas
+    rates: Rates
     rechecks: Rechecks
     share_links: ShareLinks
     signing_keys: SigningKeys

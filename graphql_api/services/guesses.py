@@ -1,54 +1,31 @@
 """How often something may be tried in vain: in the memory of one process, so that of several each counts for itself."""
 
-from collections import OrderedDict
-from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_network
-from typing import Final
+from datetime import timedelta
 
 from graphql_api.errors import RateLimited
-from graphql_api.model.principal import Address
+from graphql_api.limits import Buckets
+from graphql_api.model.rate import Allowance
 from graphql_api.services.clock import Clock
-
-MAX_REMEMBERED: Final = 100_000  # keys; of more, those that failed longest ago are forgotten
-_SUBSCRIBER: Final = 64  # bits of an IPv6 address that one household or server has to itself
 
 
 class Guesses:
-    """``limit`` failures at once, and from then on one for each ``limit``-th part of ``window``.
+    """``limit`` failures at once, and from then on one for each ``limit``-th part of ``window``."""
 
-    For each key the instant is kept at which all its failures will have been forgotten, which is a leaky bucket.
-    Source: ATM Forum, "Traffic Management Specification 4.1", 4.4.2, the generic cell rate algorithm.
-    """
-
-    def __init__(self, clock: Clock, *, limit: int, window: timedelta, max_remembered: int = MAX_REMEMBERED) -> None:
+    def __init__(self, clock: Clock, *, limit: int, window: timedelta, buckets: Buckets | None = None) -> None:
         self._clock = clock
-        self._window = window
-        self._each = window / limit
-        self._max_remembered = max_remembered
-        self._forgotten_at: OrderedDict[str, datetime] = OrderedDict()
+        self._allowance = Allowance(limit, window)
+        self._buckets = buckets or Buckets()
 
     def require_room(self, key: str) -> None:
         """Raises: RateLimited: there is no room for another failure."""
-        now = self._clock()
-        wait = self._forgotten_at.get(key, now) + self._each - self._window - now
+        wait = self._buckets.wait(key, 1, self._allowance, self._clock())
         if wait > timedelta():
-            raise RateLimited(retry_after=wait)
+            raise RateLimited("There were too many failed attempts; try again later.", retry_after=wait)
 
     def count(self, key: str) -> None:
         """It was tried in vain."""
-        now = self._clock()
-        self._forgotten_at[key] = max(self._forgotten_at.pop(key, now), now) + self._each
-        if len(self._forgotten_at) > self._max_remembered:
-            self._forgotten_at.popitem(last=False)
+        self._buckets.take(key, 1, self._allowance, self._clock())
 
     def take_back(self, key: str) -> None:
         """It was counted, and was not in vain."""
-        if key in self._forgotten_at:
-            self._forgotten_at[key] -= self._each
-
-
-def address_key(address: Address | None) -> str:
-    """One for all addresses that one visitor is likely to have; for those who have none, one together."""
-    if isinstance(address, IPv6Address):
-        return str(ip_network((address, _SUBSCRIBER), strict=False))
-    return str(address)
+        self._buckets.give_back(key, 1, self._allowance)

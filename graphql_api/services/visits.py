@@ -20,6 +20,7 @@ from graphql_api.db.engine import Database
 from graphql_api.db.scopes import scopes_of_files
 from graphql_api.db.seal import CursorSeal
 from graphql_api.errors import NotFound
+from graphql_api.limits import address_key
 from graphql_api.model.bundle import is_bundle_key
 from graphql_api.model.delivery import Link
 from graphql_api.model.file import File, Folder
@@ -32,7 +33,7 @@ from graphql_api.model.share import ShareLink, ShareLinkState
 from graphql_api.services.accounts import Accounts
 from graphql_api.services.clock import Clock
 from graphql_api.services.delivery import Delivery
-from graphql_api.services.guesses import Guesses, address_key
+from graphql_api.services.guesses import Guesses
 from graphql_api.services.passwords import AT_ONCE, Passwords, normalized_password
 from graphql_api.services.revocations import Revocations
 from graphql_api.services.rule_resources import find_resources

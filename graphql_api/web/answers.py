@@ -5,7 +5,9 @@ from collections.abc import Mapping
 import orjson
 from starlette.responses import Response
 
+from graphql_api.errors import RateLimited
 from graphql_api.web.logs import request_id
+from graphql_api.web.results import rate_limited
 
 
 class JsonAnswer(Response):
@@ -15,6 +17,14 @@ class JsonAnswer(Response):
 
     def render(self, content: object) -> bytes:
         return orjson.dumps(content)
+
+
+def rate_limit_answer(
+    error: RateLimited, headers: Mapping[str, str] | None = None, *, media_type: str | None = None
+) -> JsonAnswer:
+    """RFC 6585, section 4: 429, and when to come back."""
+    entry = rate_limited(error, request_id.get())
+    return JsonAnswer({"errors": [entry]}, 429, {"retry-after": str(error.seconds), **(headers or {})}, media_type)
 
 
 def error_answer(

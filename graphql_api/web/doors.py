@@ -5,7 +5,6 @@ HTML is shown a page, everybody else gets JSON.
 """
 
 import functools
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -39,7 +38,7 @@ def door(view: View) -> View:
             challenge = {"www-authenticate": "Bearer"}  # RFC 6750 section 3
             answer = refusal(request, 401, error.code, error.message, "Sign in first.", challenge)
         except RateLimited as error:
-            headers = {"retry-after": str(math.ceil(error.retry_after.total_seconds()))}
+            headers = {"retry-after": str(error.seconds)}
             answer = refusal(request, 429, error.code, error.message, error.message, headers)
         except Unavailable as error:
             headers = {"retry-after": str(RETRY_AFTER)}

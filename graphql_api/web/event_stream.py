@@ -18,9 +18,11 @@ import strawberry
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 from strawberry.http import GraphQLRequestData
+from strawberry.types.execution import PreExecutionError
 
+from graphql_api.errors import RateLimited
 from graphql_api.schema import Context
-from graphql_api.web.answers import error_answer
+from graphql_api.web.answers import error_answer, rate_limit_answer
 from graphql_api.web.places import Crowded, Places
 from graphql_api.web.results import BUG, plain_error, result_entry
 from graphql_api.web.viewers import Viewers, viewer_key
@@ -61,12 +63,24 @@ class EventStream:
             message = "Too many operations are under way: end some, or come back later."
             headers = {"retry-after": str(RETRY_AFTER)}
             await error_answer(429, "TOO_MANY_OPERATIONS", message, headers)(scope, receive, send)
+        except RateLimited as refusal:
+            await rate_limit_answer(refusal)(scope, receive, send)
 
     async def _answer(self, request: Request, receive: Receive, send: Send) -> None:
         closing: anyio.Event | None = getattr(request.state, "closing", None)
-        has_left = is_refused = False
+        has_begun = has_left = is_refused = False
+        beginning = anyio.Lock()
+        limited: RateLimited | None = None
+
+        async def begin() -> None:
+            nonlocal has_begun
+            async with beginning:
+                if not has_begun:
+                    await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+                has_begun = True
 
         async def tell(text: str) -> None:
+            await begin()
             await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
 
         async def until_left() -> None:
@@ -83,7 +97,13 @@ class EventStream:
         async def until_too_old() -> None:
             await anyio.sleep(self.lifetime.total_seconds())
 
-        await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+        async def run() -> None:
+            nonlocal limited
+            try:
+                await self._tell(tell)
+            except RateLimited as refusal:  # nothing has been told
+                limited = refusal
+
         async with anyio.create_task_group() as tasks:
 
             async def until(end: Callable[[], Awaitable[object]]) -> None:
@@ -92,11 +112,14 @@ class EventStream:
 
             for end in (until_left, until_refused, until_too_old, *([closing.wait] if closing else [])):
                 tasks.start_soon(until, end)
-            tasks.start_soon(_beat, tell)
-            await until(lambda: self._tell(tell))
+            tasks.start_soon(self._beat, tell)
+            await until(run)
         if has_left:
             return
+        if limited is not None:
+            raise limited
         with anyio.move_on_after(FAREWELL):
+            await begin()
             if is_refused:
                 error = plain_error("UNAUTHENTICATED", "The bearer token has ended.", self.context.request_id)
                 await tell(_event("next", {"errors": [error]}) + COMPLETE)
@@ -105,6 +128,8 @@ class EventStream:
     async def _tell(self, tell: Callable[[str], Awaitable[None]]) -> None:
         try:
             await self._tell_results(tell)
+        except RateLimited:
+            raise
         except Exception:  # whoever listens is told, as over a WebSocket
             log.exception("operation_failed")
             await tell(_event("next", {"errors": [plain_error(*BUG, self.context.request_id)]}))
@@ -120,14 +145,16 @@ class EventStream:
         )
         async with aclosing(results):
             async for result in results:
+                if isinstance(result, PreExecutionError):
+                    await self.context.meter.settle()
                 await tell(_event("next", result_entry(result, self.context.request_id)))
                 await anyio.lowlevel.checkpoint()  # to somebody who has left, sending never waits: let that be noticed
 
-
-async def _beat(tell: Callable[[str], Awaitable[None]]) -> None:
-    while True:
-        await tell(":\n\n")
-        await anyio.sleep(HEARTBEAT.total_seconds())
+    async def _beat(self, tell: Callable[[str], Awaitable[None]]) -> None:
+        await self.context.meter.admitted.wait()  # what is not has another status
+        while True:
+            await tell(":\n\n")
+            await anyio.sleep(HEARTBEAT.total_seconds())
 
 
 def _event(name: str, data: Mapping[str, Any]) -> str:

@@ -19,7 +19,6 @@ from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import MissingQueryError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
@@ -27,10 +26,10 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from graphql_api.errors import Unauthenticated, Unavailable
+from graphql_api.errors import RateLimited, Unauthenticated, Unavailable
 from graphql_api.schema import Context
 from graphql_api.web import console
-from graphql_api.web.answers import error_answer
+from graphql_api.web.answers import error_answer, rate_limit_answer
 from graphql_api.web.bundle_cookies import set_cookies
 from graphql_api.web.event_stream import EventStream
 from graphql_api.web.media_types import EVENTS, JSON, RESULT, accepts_events, answer_type, prefers_events
@@ -137,6 +136,8 @@ class GraphQLView(GraphQL[Context, None]):
         except Unavailable as refused:
             later = {"retry-after": str(RETRY_AFTER), **_VARY}
             answer = error_answer(503, "SERVICE_UNAVAILABLE", refused.message, later, media_type=kind)
+        except RateLimited as refused:
+            answer = rate_limit_answer(refused, _VARY, media_type=kind)
         except ClientDisconnect:
             return
         await answer(scope, receive, send)
@@ -158,10 +159,18 @@ class GraphQLView(GraphQL[Context, None]):
             raise Refused(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESULT}, and to POST {EVENTS} as well.")
         try:
             with anyio.fail_after(self._time_limit):
-                return await self.run(request)
+                return await self._run(request)
         except TimeoutError:
             later = {"retry-after": str(RETRY_AFTER)}
             raise Refused(503, "OPERATION_TIMEOUT", "The operation took too long and was given up.", later) from None
+
+    async def _run(self, request: Request) -> Response:
+        context = await self._viewers.context(request, authorization_header(request))
+        try:
+            return await self.run(request, context=context)
+        except HTTPException:  # what has been read of it is charged
+            await context.meter.settle()
+            raise
 
     def _media_type(self, request: Request) -> str:
         """Of what is answered at once, whatever it is."""
@@ -170,9 +179,6 @@ class GraphQLView(GraphQL[Context, None]):
 
     def should_render_graphql_ide(self, request: object) -> bool:
         return False  # the console is ours, and strawberry would send it to whoever accepts */*
-
-    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
-        return await self._viewers.context(request, authorization_header(request))
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
         if request.method == "GET":
@@ -245,6 +251,7 @@ class GraphQLView(GraphQL[Context, None]):
                 raise self._streamed(request, context, request_data) from None
             message = f"Subscriptions are answered over a WebSocket, or to requests that accept {EVENTS}."
             raise Refused(406, "NOT_ACCEPTABLE", message) from error
+        await context.meter.settle()
         for link in context.cookies:
             set_cookies(sub_response, link, context.services.bundle_links.cookies)
         sub_response.media_type = self._media_type(request)

@@ -23,7 +23,7 @@ class Origins:
             allow_origins=origins,
             allow_methods=METHODS,
             allow_headers=(*NOT_SIMPLE, "content-type", REQUEST_ID_HEADER),
-            expose_headers=(REQUEST_ID_HEADER,),
+            expose_headers=(REQUEST_ID_HEADER, "retry-after"),
         )
         self._with_cookies = CORSMiddleware(
             app,

@@ -8,6 +8,8 @@ from strawberry.http import process_result
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
+from graphql_api.errors import RateLimited
+
 BUG: Final = ("INTERNAL_SERVER_ERROR", "Internal error")
 
 log = logging.getLogger(__name__)
@@ -36,9 +38,14 @@ def error_entries(result: ExecutionResult, request_id: str) -> list[dict[str, ob
     return [_entry(error, result, request_id) for error in result.errors or ()]
 
 
-def plain_error(code: str, message: str, request_id: str) -> dict[str, object]:
-    """An error that is not the result of an operation."""
-    return {"message": message, "extensions": {"code": code, "requestId": request_id}}
+def plain_error(code: str, message: str, request_id: str | None, **more: object) -> dict[str, object]:
+    """An error that is not the result of an operation. ``more``: of its extensions."""
+    return {"message": message, "extensions": {"code": code, **more, "requestId": request_id}}
+
+
+def rate_limited(error: RateLimited, request_id: str | None) -> dict[str, object]:
+    """As the schema's errors have it, see ``ErrorPolicy``."""
+    return plain_error(error.code, error.message, request_id, retryAfter=error.seconds)
 
 
 def is_bug_before_fields(error: GraphQLError) -> bool:

@@ -7,7 +7,7 @@ down unclosed, it closes the whole socket for one syntax error, and it has one c
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
 from typing import Any, Final
@@ -21,11 +21,11 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.types.execution import PreExecutionError
 
-from graphql_api.errors import Unauthenticated, Unavailable
+from graphql_api.errors import RateLimited, Unauthenticated, Unavailable
 from graphql_api.schema import Context
 from graphql_api.web.answers import error_answer
 from graphql_api.web.places import Crowded, Places
-from graphql_api.web.results import error_entries, plain_error, result_entry
+from graphql_api.web.results import error_entries, plain_error, rate_limited, result_entry
 from graphql_api.web.socket_frames import BadFrame, Complete, Frame, Init, Ping, Pong, Subscribe, read_frame
 from graphql_api.web.viewers import Viewers, authorization_header, viewer_key
 
@@ -182,6 +182,8 @@ class Conversation:
             self._end(Close.FORBIDDEN, refused.message)
         except Unavailable as refused:
             self._end(Close.LATER, refused.message)
+        except RateLimited as refused:
+            self._end(Close.LATER, refused.message)
         except Crowded:
             self._end(Close.LATER, "Too many sockets are open.")
 
@@ -202,7 +204,8 @@ class Conversation:
             await self._send(self._crowded(frame.id))
         else:
             scope = self._running[frame.id] = anyio.CancelScope()
-            self._tasks.start_soon(self._run_operation, frame, replace(self._context), scope)
+            context = self._face.viewers.next_operation(self._context)
+            self._tasks.start_soon(self._run_operation, frame, context, scope)
 
     async def _run_operation(self, frame: Subscribe, context: Context, scope: anyio.CancelScope) -> None:
         with scope:
@@ -211,6 +214,8 @@ class Conversation:
                     last = await self._tell(frame, context)
             except Crowded:
                 last = self._crowded(frame.id)
+            except RateLimited as refused:
+                last = {"type": "error", "id": frame.id, "payload": [rate_limited(refused, context.request_id)]}
             except Exception:  # one operation's bug is not the others' end
                 log.exception("operation_failed")
                 last = self._failed(frame.id, "INTERNAL_SERVER_ERROR", "Internal error")
@@ -230,6 +235,7 @@ class Conversation:
         async with aclosing(results):
             async for result in results:
                 if isinstance(result, PreExecutionError):
+                    await context.meter.settle()
                     return {"type": "error", "id": frame.id, "payload": error_entries(result, context.request_id)}
                 await self._send({"type": "next", "id": frame.id, "payload": result_entry(result, context.request_id)})
                 await anyio.lowlevel.checkpoint()  # sending need not wait, and others have their turn

@@ -20,14 +20,23 @@ class Viewers:
         self._authenticator = authenticator
 
     async def context(self, connection: HTTPConnection, authorization: str | None) -> Context:
-        """For one operation. Raises: Unauthenticated, Unavailable."""
-        identity = await self._authenticator.identify(authorization)
+        """For one operation. Raises: Unauthenticated, Unavailable. RateLimited: too many bad tokens came from there."""
         client_address, request_id = connection.state.client_address, connection.state.request_id
         address = parse_address(client_address or "")
         principal = replace(ANONYMOUS, address=address, request_id=request_id)
+        try:
+            identity = await self._authenticator.identify(authorization)
+        except Unauthenticated:
+            await self._services.rates.meter(principal).settle()
+            raise
         if identity is not None:
             principal = await self._services.accounts.principal_of(identity, address=address, request_id=request_id)
-        return Context(self._services, principal, client_address=client_address, request_id=request_id)
+        meter = self._services.rates.meter(principal)
+        return Context(self._services, principal, client_address=client_address, request_id=request_id, meter=meter)
+
+    def next_operation(self, context: Context) -> Context:
+        """For another operation of the same viewer over the same socket."""
+        return replace(context, meter=self._services.rates.meter(context.principal))
 
     async def until_refused(self, authorization: str | None) -> None:
         """Returns when the token, which was good, is good no longer; never for the anonymous viewer."""

@@ -7,10 +7,13 @@ import pytest
 from graphql_api.schema import MAX_TOKENS
 from graphql_api.schema.guard import Limits
 from graphql_api.schema.guarding import MAX_ERRORS
+from graphql_api.services.rates import BASE_COST
+from graphql_api.settings import Settings
 from graphql_api.web.graphql_view import MAX_BODY_SIZE, MAX_URL_SIZE
 from graphql_api.web.persisted_queries import MAX_DOCUMENTS
 from tests.docs.markdown import ROOT
 
+SETTINGS = Settings.model_fields
 TEXT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 NAMED = sorted(set(re.findall(r"`(test_\w+\.py)(?:::(test_\w+))?`", TEXT)))
 
@@ -40,5 +43,8 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"| {limits.cost:,} |",
         f"errors that are told | {MAX_ERRORS} |",
         f"| {MAX_DOCUMENTS:,} in a process |",
+        f"{SETTINGS['rate_points_per_viewer'].default:,} a minute for a viewer",
+        f"{SETTINGS['rate_points_per_address'].default:,} for an address",
+        f"a request taking {BASE_COST} and its cost",
     ):
         assert told in TEXT

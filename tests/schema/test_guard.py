@@ -165,6 +165,35 @@ async def test_what_is_too_large_is_refused_before_it_is_validated() -> None:
     assert codes(await ask(wide)) == ["COST_LIMITED"]
 
 
+DELETE = "mutation ($ids: [ID!]!) { deleteFiles(input: {fileIds: $ids}) { results { userErrors { code } } } }"
+DELETED = 12  # points of one: the result, and a list of errors
+
+
+@pytest.mark.parametrize(
+    ("document", "variables"),
+    [
+        (DELETE, {"ids": ["x"] * 90}),
+        (DELETE.replace("$ids: [ID!]!", "$ids: [ID!]! = [" + '"x" ' * 90 + "]"), {}),
+        (DELETE.replace("fileIds: $ids", "fileIds: [" + '"x" ' * 90 + "]"), {}),
+        (
+            "mutation ($in: DeleteFilesInput!) { ...d } fragment d on Mutation { "
+            "deleteFiles(input: $in) { results { userErrors { code } } } }",
+            {"in": {"fileIds": ["x"] * 90}},
+        ),
+    ],
+    ids=["variable", "default", "document", "input object and fragment"],
+)
+def test_a_mutation_of_many_things_costs_as_many(document: str, variables: dict[str, Any]) -> None:
+    assert measured(document, variables).cost == 2 + 90 * DELETED
+
+
+def test_a_long_list_is_looked_at_once_however_often_it_is_given() -> None:
+    fields = " ".join(f"a{n}: deleteFiles(input: $in) {{ results {{ deletedFileId }} }}" for n in range(50))
+    guard = Guard(CORE, parse(f"mutation ($in: DeleteFilesInput!) {{ {fields} }}"), {"in": {"fileIds": ["x"] * 10_000}})
+    guard.measure(None)
+    assert guard.steps < 11_000
+
+
 async def test_what_it_costs_depends_on_the_variables_and_is_not_remembered() -> None:
     document = """query ($n: Int) { folder { files(first: $n) { nodes { versions(first: $n) { nodes {
         file { name folder { id } } } } } } } }"""

@@ -9,6 +9,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from graphql_api.errors import NotFound, RateLimited
+from graphql_api.limits import Buckets
 from graphql_api.services.guesses import Guesses
 from graphql_api.services.passwords import Passwords
 from tests.services.sharing import opens, shared, visitor
@@ -184,7 +185,7 @@ def test_failures_are_forgotten_one_after_the_other() -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    guesses = Guesses(Clock(), limit=1, window=timedelta(seconds=30), max_remembered=2)
+    guesses = Guesses(Clock(), limit=1, window=timedelta(seconds=30), buckets=Buckets(max_kept=2))
     for key in ("a", "b", "c"):
         guesses.count(key)
     guesses.require_room("a")

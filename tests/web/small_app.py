@@ -14,15 +14,20 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from graphql_api.errors import NotFound, Unavailable
+from graphql_api.limits.memory import MemoryRates
 from graphql_api.model.ids import UserId
 from graphql_api.model.principal import Address, Identity, Principal
-from graphql_api.schema import Context, DocumentCache
+from graphql_api.schema import Context, DocumentCache, GuardRules, Introspection
 from graphql_api.schema.errors import ErrorPolicy
+from graphql_api.schema.guarding import GuardedValidation
 from graphql_api.services import Services
+from graphql_api.services.clock import utc_now
+from graphql_api.services.rates import Rates
 from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator
 from graphql_api.web.server import CLOSING, OPTIONS
 from tests.web.tokens import Clock, secret_policy
+from tests.world import UNLIMITED
 
 # The shape of a link that opens a file, with a secret in each place where one can be.
 SIGNED_URL = (
@@ -60,6 +65,7 @@ class FewServices:
 
     accounts: Accounts = field(default_factory=Accounts)
     health: Health = field(default_factory=Health)
+    rates: Rates = field(default_factory=lambda: Rates(MemoryRates(), utc_now, UNLIMITED))
 
 
 executed: list[str] = []
@@ -150,6 +156,12 @@ class Subscription:
         return _forever()
 
     @strawberry.subscription
+    async def never(self) -> AsyncIterator[int]:
+        """No event at all."""
+        await anyio.sleep_forever()
+        yield 0
+
+    @strawberry.subscription
     async def viewer(self, info: strawberry.Info[Context, None]) -> AsyncIterator[str | None]:
         yield info.context.principal.user_id
 
@@ -176,7 +188,13 @@ class Subscription:
         raise RuntimeError(f"could not use {text}")
 
 
-SCHEMA = strawberry.Schema(Query, Mutation, Subscription, extensions=[ErrorPolicy, DocumentCache])
+GUARD = GuardRules(introspection=Introspection.EVERYBODY)
+SCHEMA = strawberry.Schema(
+    Query,
+    Mutation,
+    Subscription,
+    extensions=[ErrorPolicy, DocumentCache, lambda: GuardedValidation(GUARD, maxsize=100)],
+)
 
 
 def app_around(services: FewServices, clock: Clock, **options: Any) -> Starlette:

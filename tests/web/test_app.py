@@ -323,7 +323,7 @@ async def test_a_listed_origin_may_call_and_read_the_request_id(services: FewSer
         assert "access-control-allow-credentials" not in answer.headers
         answer = await http.post("/graphql", json={"query": "{ viewer }"}, headers={"origin": ORIGIN})
         assert answer.headers["access-control-allow-origin"] == ORIGIN
-        assert answer.headers["access-control-expose-headers"] == "x-request-id"
+        assert answer.headers["access-control-expose-headers"] == "x-request-id, retry-after"
         assert answer.headers["vary"] == "Accept, Origin"
 
 

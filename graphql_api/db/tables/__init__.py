@@ -9,6 +9,7 @@ from graphql_api.db.tables.jobs import FailedEventRow, JobRow
 from graphql_api.db.tables.people import GroupMemberRow, GroupRow, UserRow
 from graphql_api.db.tables.policy import AccessRuleRow, AuditEventRow, IdempotencyKeyRow, PolicyStateRow
 from graphql_api.db.tables.publications import PublicationRow
+from graphql_api.db.tables.rates import SpentRateRow
 from graphql_api.db.tables.revocation import LinkRevocationRow, RecentMoveRow, RevocationCounterRow
 from graphql_api.db.tables.sharing import ShareLinkRow
 from graphql_api.db.tables.signing_keys import SigningKeyRow
@@ -57,6 +58,7 @@ __all__ = [
     "RevocationCounterRow",
     "ShareLinkRow",
     "SigningKeyRow",
+    "SpentRateRow",
     "StorageUsageRow",
     "UploadPartRow",
     "UploadRow",
