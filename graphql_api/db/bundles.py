@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from graphql_api.db.among import among, texts
 from graphql_api.db.inserts import insert_unless_taken
 from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
-from graphql_api.db.tables import BundleEntryRow, BundleRow, FileRow, FileScopeRow
+from graphql_api.db.tables import BundleEntryRow, BundleRow
 from graphql_api.model.bundle import Bundle, BundleEntry, BundleStatus, bundle_of
 from graphql_api.model.file import ChecksumAlgorithm, FileVersion
-from graphql_api.model.ids import BUNDLES_PREFIX, BundleId, FileId, FolderId, UserId
+from graphql_api.model.ids import BundleId, FileId, FolderId, UserId
 from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.upload import OnConflict, file_of
 
@@ -143,14 +143,3 @@ async def list_entries(connection: AsyncConnection, bundle_id: BundleId, request
     statement = seek(statement, _BY_PATH, is_backward=request.is_backward, has_cursor=request.cursor is not None)
     rows: Any = (await connection.execute(statement, seek_parameters(_BY_PATH, request))).all()
     return page_of(rows, request, _BY_PATH, lambda row: BundleEntry(*row), lambda entry: (entry.path, entry.path))
-
-
-async def list_below(connection: AsyncConnection, folder_id: FolderId, *, most: int) -> set[BundleId]:
-    """Bundles in the folder and below, at most ``most`` of them."""
-    statement = (
-        select(FileRow.id)
-        .join(FileScopeRow, FileScopeRow.file_id == FileRow.id)
-        .where(FileScopeRow.scope == folder_id, FileRow.object_key.startswith(BUNDLES_PREFIX, autoescape=True))
-        .limit(most)
-    )
-    return {bundle_of(FileId(id_)) for id_ in await connection.scalars(statement)}
