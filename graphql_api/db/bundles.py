@@ -1,6 +1,7 @@
 """Bundles: what was promised, which entries are in, and whose objects they are."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import case, delete, insert, select, update
@@ -9,14 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from graphql_api.db.among import among, texts
 from graphql_api.db.inserts import insert_unless_taken
 from graphql_api.db.keyset import Ordering, page_of, seek, seek_parameters
-from graphql_api.db.tables import BundleEntryRow, BundleRow, FileRow, FileScopeRow
+from graphql_api.db.tables import BundleEntryRow, BundleRow
 from graphql_api.model.bundle import Bundle, BundleEntry, BundleStatus, bundle_of
 from graphql_api.model.file import ChecksumAlgorithm, FileVersion
-from graphql_api.model.ids import BUNDLES_PREFIX, BundleId, FileId, FolderId, UserId
+from graphql_api.model.ids import BundleId, FileId, FolderId, UserId
 from graphql_api.model.page import Page, PageRequest
 from graphql_api.model.upload import OnConflict, file_of
 
-_COLUMNS: Final[tuple[Any, ...]] = tuple(BundleRow.__table__.columns)
+_COLUMNS: Final[tuple[Any, ...]] = tuple(column for column in BundleRow.__table__.columns if column.key != "deleted_at")
+_LOOK: Final = 100  # deleted ones, of which as many are taken as have few enough entries
 _BY_PATH: Final = Ordering("bundle-path", BundleEntryRow.path, BundleEntryRow.path, str, is_descending=False)
 
 
@@ -117,16 +119,48 @@ async def _abort(connection: AsyncConnection, ids: Collection[str]) -> Sequence[
     return ended
 
 
-async def list_entry_keys(connection: AsyncConnection, file_ids: Collection[FileId]) -> Sequence[str]:
-    """The objects of those of these files that are bundles."""
-    statement = select(BundleEntryRow.object_key).where(among(BundleEntryRow.bundle_id, texts("ids")))
-    return list(await connection.scalars(statement, {"ids": [bundle_of(id_) for id_ in file_ids]}))
+async def delete_bundles(
+    connection: AsyncConnection, file_ids: Collection[FileId], *, now: datetime
+) -> Sequence[BundleId]:
+    """Those of these files, which go, that are bundles. Their entries are there until ``take_apart``, so that what goes
+    at once has a bound, however many they are.
+    """
+    statement = (
+        update(BundleRow)
+        .where(among(BundleRow.id, texts("ids")), BundleRow.status == BundleStatus.COMPLETED)
+        .values(deleted_at=now)
+        .returning(BundleRow.id)
+    )
+    gone = await connection.scalars(statement, {"ids": [bundle_of(id_) for id_ in file_ids]})
+    return [BundleId(id_) for id_ in gone]
 
 
-async def delete_bundles(connection: AsyncConnection, file_ids: Collection[FileId]) -> None:
-    """Of files that go, with their entries; the caller has asked for their keys."""
-    statement = delete(BundleRow).where(among(BundleRow.id, texts("ids")), BundleRow.status == BundleStatus.COMPLETED)
-    await connection.execute(statement, {"ids": [bundle_of(id_) for id_ in file_ids]})
+async def is_any_deleted(connection: AsyncConnection) -> bool:
+    """Whether there is something to take apart."""
+    return await connection.scalar(select(BundleRow.id).where(BundleRow.deleted_at.is_not(None)).limit(1)) is not None
+
+
+async def take_apart(
+    connection: AsyncConnection, *, limit: int, only: Collection[BundleId] | None = None
+) -> Sequence[str]:
+    """The objects of some deleted bundles, those that were deleted first, or of ``only`` these; the rows are gone. At
+    most ``limit`` objects, or one bundle if it has more. Nobody else is given them.
+    """
+    deleted = select(BundleRow.id, BundleRow.entry_count).where(BundleRow.deleted_at.is_not(None))
+    if only is not None:
+        deleted = deleted.where(among(BundleRow.id, texts("only")))
+    deleted = deleted.order_by(BundleRow.deleted_at, BundleRow.id).limit(_LOOK).with_for_update(skip_locked=True)
+    taken: list[str] = []
+    room = limit
+    for id_, entry_count in await connection.execute(deleted, None if only is None else {"only": list(only)}):
+        if taken and entry_count > room:
+            break
+        taken.append(id_)
+        room -= entry_count
+    entries = delete(BundleEntryRow).where(BundleEntryRow.bundle_id.in_(taken)).returning(BundleEntryRow.object_key)
+    keys = list(await connection.scalars(entries))
+    await connection.execute(delete(BundleRow).where(BundleRow.id.in_(taken)))
+    return keys
 
 
 async def find_bundles(connection: AsyncConnection, file_ids: Collection[FileId]) -> Mapping[FileId, Bundle]:
@@ -143,14 +177,3 @@ async def list_entries(connection: AsyncConnection, bundle_id: BundleId, request
     statement = seek(statement, _BY_PATH, is_backward=request.is_backward, has_cursor=request.cursor is not None)
     rows: Any = (await connection.execute(statement, seek_parameters(_BY_PATH, request))).all()
     return page_of(rows, request, _BY_PATH, lambda row: BundleEntry(*row), lambda entry: (entry.path, entry.path))
-
-
-async def list_below(connection: AsyncConnection, folder_id: FolderId, *, most: int) -> set[BundleId]:
-    """Bundles in the folder and below, at most ``most`` of them."""
-    statement = (
-        select(FileRow.id)
-        .join(FileScopeRow, FileScopeRow.file_id == FileRow.id)
-        .where(FileScopeRow.scope == folder_id, FileRow.object_key.startswith(BUNDLES_PREFIX, autoescape=True))
-        .limit(most)
-    )
-    return {bundle_of(FileId(id_)) for id_ in await connection.scalars(statement)}

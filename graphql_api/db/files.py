@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
 from graphql_api.db.among import among, texts
-from graphql_api.db.bundles import delete_bundles
 from graphql_api.db.listing import count_files, list_files
 from graphql_api.db.notes import insert_words, replace_words
 from graphql_api.db.pages import COLUMNS
@@ -205,9 +204,9 @@ async def with_terms(connection: AsyncConnection, standing: Standing, file: File
 async def delete_files(connection: AsyncConnection, ids: Collection[FileId]) -> list[AccessRule]:
     """The rows, and the rules about these files, which are returned. Bytes are removed after the commit, and counted at
     the end of the transaction: the caller has asked before for the keys of all versions and for what is to be counted
-    (``usage.of_going``), and given up uploads of further ones. The caller holds their locks.
+    (``usage.of_going``), given up uploads of further ones, and deleted the bundles among them. The caller holds their
+    locks.
     """
     gone = await delete_rules_on(connection, ids)
-    await delete_bundles(connection, ids)
     await connection.execute(delete(FileRow).where(among(FileRow.id, texts("ids"))), {"ids": list(ids)})
     return gone

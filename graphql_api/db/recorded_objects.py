@@ -119,7 +119,7 @@ def _of(columns: tuple[Any, ...]) -> Any:
     if columns is not _OF_ENTRIES:
         return statement
     return statement.join(BundleRow, BundleRow.id == BundleEntryRow.bundle_id).where(
-        BundleRow.status == BundleStatus.COMPLETED
+        BundleRow.status == BundleStatus.COMPLETED, BundleRow.deleted_at.is_(None)
     )
 
 

@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
 from graphql_api.db.among import among, texts
-from graphql_api.db.bundles import list_entry_keys
 from graphql_api.db.keyset import SEEK_KEY, Ordering, page_of, seek_parameters
 from graphql_api.db.scopes import scopes_of_files
 from graphql_api.db.tables import FileRow, FileVersionRow
@@ -183,13 +182,12 @@ async def delete_oldest(connection: AsyncConnection, file_id: FileId, *, keep: i
 
 
 async def list_keys(connection: AsyncConnection, file_ids: Collection[FileId]) -> Sequence[str]:
-    """The objects of all versions of these files, also of those whose first version is not written down yet, and all
-    entries of bundles.
+    """The objects of all versions of these files, also of those whose first version is not written down yet; of bundles
+    only the main entry.
     """
     newest = select(FileRow.object_key).where(among(FileRow.id, texts("ids")))
     all_ = newest.union(select(FileVersionRow.object_key).where(among(FileVersionRow.file_id, texts("ids"))))
-    keys = set(await connection.scalars(all_, {"ids": list(file_ids)}))
-    return sorted(keys.union(await list_entry_keys(connection, file_ids)))
+    return sorted(set(await connection.scalars(all_, {"ids": list(file_ids)})))
 
 
 async def find_integrity(connection: AsyncConnection, file_ids: Collection[FileId]) -> Mapping[FileId, Integrity]:

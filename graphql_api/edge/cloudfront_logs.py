@@ -20,6 +20,7 @@ import orjson
 
 from graphql_api.edge.log_lines import MAX_LINE, LogLines
 from graphql_api.errors import UnreadableLog
+from graphql_api.model.bundle import key_of_marked
 from graphql_api.model.traffic import MAX_BYTES, LoggedRequest
 
 FIELDS: Final = ("date", "cs-method", "cs-uri-stem", "sc-status", "sc-bytes", "sc-range-start", "sc-range-end")
@@ -184,6 +185,8 @@ def _require_fields(given: Container[str]) -> None:
 
 
 def _key(stem: str) -> str:
-    """The log encodes what the viewer sent, percent signs included; what the viewer sent encodes the key."""
+    """The log encodes what the viewer sent, percent signs included; what the viewer sent encodes the key. Whether
+    a bundle's path is logged as it was before the function or after it, the reference does not say: both are read.
+    """
     path = stem.removeprefix("/")
-    return unquote(unquote(path)) if "%" in path else path
+    return key_of_marked(unquote(unquote(path)) if "%" in path else path)

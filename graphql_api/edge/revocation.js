@@ -1,17 +1,19 @@
 // Refuses links that have been revoked. A CloudFront Function for viewer requests, runtime cloudfront-js-2.0, with a
-// KeyValueStore beside it. It only ever denies: whether a signature is good, CloudFront itself has to find.
+// KeyValueStore beside it. Whether a signature is good, CloudFront itself has to find.
 //
 // A link says rv=<number>.<mark>.<mark>, with up to 16 marks, inside what is signed. The store has a number for each
 // mark that was revoked; the link is dead if one of these is larger than its own. A link without rv was signed by a
 // service that could not revoke; one whose rv makes no sense was not signed at all.
 //
-// A bundle is opened by one signature for /b/<id>/*, which binds no parameter. Its mark is the end of its id, and as
-// long as the store has it, nothing of the bundle is let through.
+// A bundle is opened by one signature for all below a path, which binds no parameter. So the path itself says it, as
+// /b/<id>.<number>.<mark>.<mark>/, and it is taken out here: the cache and the origin know /b/<id>/ only, whatever the
+// link says. Where a path says nothing, its number is 0, and its only mark is the end of the id.
 import cf from 'cloudfront';
 
 const FAILURE = 'refuse'; // what becomes of a link when the store cannot be read: 'refuse' or 'allow'
 const RV = /^(0|[1-9][0-9]{0,15})((?:\.[A-Za-z0-9_-]{12}){1,16})$/;
-const BUNDLE = /^\/b\/[0-9a-z]{14}([0-9a-z]{12})\//;
+// What no entry can be called is not let through: nothing escaped, no dots that lead elsewhere.
+const BUNDLE = /^\/b\/([0-9a-z]{14}([0-9a-z]{12}))(?:\.([^/]*))?((?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+)$/;
 const NUMBER = /^[1-9][0-9]{0,15}$/;
 
 function refusal(status, why) {
@@ -28,23 +30,33 @@ function refusal(status, why) {
     };
 }
 
+function read(rv) {
+    const said = RV.exec(rv);
+    return said === null ? null : { own: Number(said[1]), marks: said[2].slice(1).split('.') };
+}
+
 // What this request can be revoked by, and the number that its marks may have; null if it cannot have been signed.
 function named(request) {
-    if (request.uri.startsWith('/b/')) {
-        const bundle = BUNDLE.exec(request.uri);
-        return bundle === null ? null : { own: 0, marks: [bundle[1]] };
-    }
     const rv = request.querystring.rv;
     if (rv === undefined) {
         return { own: 0, marks: [] };
     }
-    const said = rv.multiValue === undefined ? RV.exec(rv.value) : null;
-    return said === null ? null : { own: Number(said[1]), marks: said[2].slice(1).split('.') };
+    return rv.multiValue === undefined ? read(rv.value) : null;
+}
+
+// The same of a bundle, whose request goes on without it.
+function namedByPath(request) {
+    const bundle = BUNDLE.exec(request.uri);
+    if (bundle === null) {
+        return null;
+    }
+    request.uri = '/b/' + bundle[1] + bundle[4];
+    return bundle[3] === undefined ? { own: 0, marks: [bundle[2]] } : read(bundle[3]);
 }
 
 async function handler(event) {
     const request = event.request;
-    const said = named(request);
+    const said = request.uri.startsWith('/b/') ? namedByPath(request) : named(request);
     if (said === null) {
         return refusal(403, 'LinkRevoked');
     }

@@ -36,7 +36,9 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 class CacheKey(NamedTuple):
-    """``path`` as it was sent; ``query``: the parameters that the behaviour forwards, in its order."""
+    """``path`` as it was sent, or as the function changed it; ``query``: the parameters that the behaviour forwards, in
+    its order.
+    """
 
     path: str
     query: Pairs

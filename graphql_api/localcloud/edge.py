@@ -169,9 +169,12 @@ class Edge:
             )
         if method not in _CACHEABLE_METHODS:
             return page(405, "Bad request.")
-        behaviour = behaviour_of(request.path)
-        if behaviour.is_private and (refused := self._refusal(request, headers, method, page)) is not None:
-            return refused
+        behaviour = behaviour_of(request.path)  # which the function cannot change
+        if behaviour.is_private:
+            passed = self._passed(request, headers, method, page)
+            if isinstance(passed, _Answer):
+                return passed
+            request = passed
         try:
             answer = await self._fetch(behaviour, request, headers, method, request_id)
         except Unavailable:
@@ -195,23 +198,25 @@ class Edge:
         allowed = (("access-control-allow-origin", origin), ("access-control-allow-credentials", "true"))
         return (*allowed, ("vary", "Origin"))
 
-    def _refusal(
+    def _passed(
         self, request: ViewerRequest, headers: Headers, method: str, page: Callable[[int, str], _Answer]
-    ) -> _Answer | None:
-        """What a viewer is told who may not pass. Each request is asked for its signature, cached or not."""
+    ) -> ViewerRequest | _Answer:
+        """The request to go on with, or what a viewer is told who may not pass. Each is asked for its signature, cached
+        or not, and it is the viewer's address that was signed: the function comes after.
+        """
         try:
             self._verifier.verify(request, self._clock())
         except Refusal as refusal:
             return _Answer(403, _EDGE_ERROR, refusal.body)
         if self._function is None:
-            return None
+            return request
         try:
-            response = self._function(request, method, dict(headers.items()))
+            outcome = self._function(request, method, dict(headers.items()))
         except FunctionFailed:
             return page(503, "The CloudFront function associated with the CloudFront distribution is invalid.")
-        return (
-            None if response is None else _Answer(response.status, (*_FROM_FUNCTION, *response.headers), response.body)
-        )
+        if isinstance(outcome, ViewerRequest):
+            return outcome
+        return _Answer(outcome.status, (*_FROM_FUNCTION, *outcome.headers), outcome.body)
 
     async def _fetch(
         self, behaviour: Behaviour, request: ViewerRequest, headers: Headers, method: str, request_id: str

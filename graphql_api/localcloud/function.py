@@ -3,13 +3,14 @@
 The engine is QuickJS, which knows more of the language than ``cloudfront-js-2.0``; a test looks that the text does not
 use it. The module ``cloudfront`` is a stand-in with the three methods of a key value store that the guide has.
 
-Source: Amazon CloudFront Developer Guide, "CloudFront Functions event structure", "JavaScript runtime 2.0 features for
-CloudFront Functions", "Helper methods for key value stores".
+Source: Amazon CloudFront Developer Guide, "CloudFront Functions event structure" (a function may change the path, which
+then begins with a slash), "JavaScript runtime 2.0 features for CloudFront Functions", "Helper methods for key value
+stores".
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Protocol
 
 from graphql_api.errors import ConfigurationError, Unavailable
@@ -78,13 +79,18 @@ class EdgeFunction:
         """Raises: ConfigurationError: it is not the text of a function."""
         self._deployed = _Deployed(text, store)
 
-    def __call__(self, request: ViewerRequest, method: str, headers: Mapping[str, str]) -> FunctionResponse | None:
-        """The function's own answer; None: the request goes on. Raises: FunctionFailed."""
+    def __call__(
+        self, request: ViewerRequest, method: str, headers: Mapping[str, str]
+    ) -> FunctionResponse | ViewerRequest:
+        """The function's own answer, or the request to go on with, perhaps to another path. Raises: FunctionFailed."""
         event = event_of(request, method, headers)
         value = self._deployed.run(event)
-        if value == event["request"]:
-            return None
-        if not isinstance(value, dict) or not isinstance(value.get("statusCode"), int):
+        if not isinstance(value, dict):
+            raise FunctionFailed("it returned neither the request nor a response")
+        path = value.get("uri")
+        if isinstance(path, str) and path.startswith("/") and value == event["request"] | {"uri": path}:
+            return replace(request, path=path)
+        if not isinstance(value.get("statusCode"), int):
             raise FunctionFailed("it returned neither the request nor a response")
         return FunctionResponse(value["statusCode"], _pairs(value), str(value.get("body", "")).encode())
 

@@ -30,6 +30,7 @@ MAX_PATH_LENGTH: Final = 255  # characters
 # No character that an address has to escape, none that stands for others in a policy, and no segment of dots.
 _PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _KEY: Final = re.compile(rf"{BUNDLES_PREFIX}([0-9a-hjkmnp-tv-z]{{26}})/(.+)", re.DOTALL)
+_MARKED: Final = re.compile(rf"({BUNDLES_PREFIX}[0-9a-z]{{26}})\.[A-Za-z0-9._-]+(/.*)", re.DOTALL)
 
 
 class BundleStatus(StrEnum):
@@ -79,6 +80,22 @@ def bundle_of(file_id: FileId) -> BundleId:
 def entry_key(bundle_id: BundleId, path: str) -> str:
     """Where the bytes of an entry are. ``path`` has no fault."""
     return bundle_prefix(bundle_id) + path
+
+
+def marked_prefix(bundle_id: BundleId, by: str | None) -> str:
+    """What the addresses of a bundle's objects begin with, as a path: its keys' beginning, with what the link can be
+    revoked ``by`` between the id and the slash, which the function at the edge takes out again.
+
+    The dot before it is in no id, and no client escapes it, as some do ``~``.
+    """
+    prefix = "/" + bundle_prefix(bundle_id)
+    return prefix if by is None else f"{prefix.removesuffix('/')}.{by}/"
+
+
+def key_of_marked(path: str) -> str:
+    """The key of an object, from what a viewer asked for: without what ``marked_prefix`` puts into it."""
+    match = _MARKED.fullmatch(path)
+    return path if match is None else match[1] + match[2]
 
 
 def is_bundle_key(object_key: str) -> bool:

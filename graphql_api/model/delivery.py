@@ -18,7 +18,8 @@ class ContentDisposition(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ReadGrant:
     """Proof that a principal may download ``file``, on ``terms``. Only ``access`` makes one; whoever signs a link must
-    hold it. ``revocable_by``: what the link says of that in its parameter ``rv``; None: nothing.
+    hold it. ``revocable_by``: what the link says of that in its parameter ``rv``, or that of a bundle in its path;
+    None: nothing.
     """
 
     file: File

@@ -1,7 +1,8 @@
 """Revoking: making links that were given out stop working before they end.
 
 Each link says, in one signed parameter ``rv``, by what it can be revoked and how new it is; each revocation has a
-number, larger than all before it. The edge refuses a link whose number is smaller than that of a thing it names.
+number, larger than all before it. The edge refuses a link whose number is smaller than that of a thing it names. What
+opens a bundle binds no parameter: there the same text stands in the path.
 """
 
 from base64 import urlsafe_b64encode
@@ -33,7 +34,7 @@ MAX_IN_FORCE: Final = 100_000
 @lru_cache(maxsize=100_000)
 def mark_of(id_: str) -> Mark:
     """72 bits of the id's hash: short, never that of two things, and nothing to those who do not know the id. Of a
-    bundle as ``bundle_mark`` has it.
+    bundle as ``bundle_mark`` has it; its links name the file that it is.
     """
     if id_.startswith(BUNDLE_PREFIX):
         return bundle_mark(BundleId(id_))
@@ -41,28 +42,24 @@ def mark_of(id_: str) -> Mark:
 
 
 def bundle_mark(bundle_id: BundleId) -> Mark:
-    """The last 60 bits of the id, which the edge reads from the path: what opens a bundle binds no parameter."""
+    """The last 60 bits of the id, which the edge reads from a path that names nothing: that of a link from before
+    paths did, or before the edge ran the function.
+    """
     return Mark(bundle_id[-12:])
 
 
 class Markable(NamedTuple):
-    """A file whose link is to be signed; ``is_personal``: for one person only; ``is_bundle``: the link names nothing,
-    and there is none as long as the bundle is revoked.
-    """
+    """A file whose link is to be signed; ``is_personal``: for one person only."""
 
     file_id: FileId
     folder_id: FolderId
     is_personal: bool
-    is_bundle: bool = False
 
 
 def parameter_of(number: int, marks: Iterable[Mark]) -> str:
-    """The value of ``rv``; it needs no escaping in an address. ``number``: the highest that one of them has."""
+    """The value of ``rv``; nothing escapes it in an address. ``number``: the highest that one of them has."""
     return ".".join((str(number), *marks))
 
-
-REVOKED: Final = ""
-"""In the place of a parameter: no link to this bundle works at the moment."""
 
 Revocable = FileId | FolderId | UserId
 

@@ -1,21 +1,21 @@
 """Bundles: what one is made of, and what opens all of it."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import strawberry
 from strawberry import Parent
 
-from graphql_api.errors import Conflict, Forbidden, NotFound
 from graphql_api.model import bundle as nouns
-from graphql_api.model.delivery import BundleLink, LinkWish
+from graphql_api.model.delivery import BundleLink, ContentDisposition, Link
 from graphql_api.model.page import Page
 from graphql_api.model.upload import file_of
 from graphql_api.schema.connections import Connection
 from graphql_api.schema.context import Info
-from graphql_api.schema.inputs import ABSENT, given, page_request
-from graphql_api.schema.links import DEFAULT_LINK_SECONDS, ExpiresIn, IpAddress, StartsAt
+from graphql_api.schema.inputs import ABSENT, page_request
+from graphql_api.schema.links import DEFAULT_LINK_SECONDS, ExpiresIn, IpAddress, StartsAt, link_to
 from graphql_api.schema.node import After, Before, First, Last
 from graphql_api.schema.scalars import ByteSize, Url
+from graphql_api.services.bundle_links import bundle_link
 
 
 @strawberry.type(description="One signature that opens every entry of a bundle: `baseUrl`, its path, `?` and `query`.")
@@ -97,21 +97,21 @@ class Bundle:
         starts_at: StartsAt = ABSENT,
         ip_address: IpAddress = ABSENT,
     ) -> BundleLink | None:
-        wish = LinkWish(timedelta(seconds=expires_in), given(starts_at), ip_range=given(ip_address))
-        links = info.context.services.bundle_links
-        try:
-            _, link = await links.sign(info.context.principal, file_of(parent.id), wish)
-        except (Conflict, Forbidden, NotFound):
+        file = await info.context.files.load(file_of(parent.id))
+        if file is None:
             return None
-        return link
+        link = link_to(file, info.context, expires_in, starts_at, ContentDisposition.INLINE, ABSENT, ip_address)
+        if link is None:
+            return None
+        return bundle_link(file, link if isinstance(link, Link) else await link)
 
     @strawberry.field(
         description="Why there are no links to it although the viewer may read it: the rule has an obligation that "
-        "they cannot keep, or they were revoked, and until when. Null if there are."
+        "they cannot keep. Null if there are."
     )
     async def link_fault(self, parent: Parent[nouns.Bundle], info: Info) -> str | None:
         file = await info.context.files.load(file_of(parent.id))
-        return None if file is None else await info.context.services.bundle_links.fault(file)
+        return None if file is None else info.context.services.bundle_links.fault(file)
 
     @classmethod
     def is_type_of(cls, value: object, _info: object) -> bool:

@@ -8,7 +8,7 @@ import strawberry
 
 from graphql_api.model import file as nouns
 from graphql_api.model.delivery import ContentDisposition, Link, LinkWish, ReadGrant
-from graphql_api.model.revocation import REVOKED, Markable
+from graphql_api.model.revocation import Markable
 from graphql_api.schema.context import Context, Info
 from graphql_api.schema.inputs import given
 from graphql_api.schema.scalars import Url
@@ -55,7 +55,7 @@ def link_to(
     disposition: str,
     filename: str | None,
     ip_address: str | None,
-) -> Link | Awaitable[Link | None] | None:
+) -> Link | Awaitable[Link] | None:
     """None if the viewer for whom ``file`` was found may not download it. To be awaited where links say by what they
     can be revoked, and that was not read with the page; and where the key is not here: it signs for all fields of a
     page together.
@@ -79,8 +79,6 @@ def link_to(
         by = context.named.get(key)
         if by is None:
             return _revocable_link(grant, wish, context, key)
-        if by == REVOKED:
-            return None
         grant = delivery.revocable(grant, by)
     return _signed(grant, wish, context)
 
@@ -93,10 +91,8 @@ def _signed(grant: ReadGrant, wish: LinkWish, context: Context) -> Link | Awaita
     return link
 
 
-async def _revocable_link(grant: ReadGrant, wish: LinkWish, context: Context, key: Markable) -> Link | None:
+async def _revocable_link(grant: ReadGrant, wish: LinkWish, context: Context, key: Markable) -> Link:
     by = await context.revocable_by.load(key)
-    if by == REVOKED:
-        return None
     link = _signed(context.services.delivery.revocable(grant, by), wish, context)
     return link if isinstance(link, Link) else await link
 
@@ -107,7 +103,9 @@ async def name_links(files: Sequence[nouns.File], info: Info) -> None:
     """
     context = info.context
     document = info._raw_info.operation.loc
-    if context.services.revocations.is_on and (document is None or "signedUrl" in document.source.body):
+    if context.services.revocations.is_on and (
+        document is None or "signedUrl" in document.source.body or "signedPrefix" in document.source.body
+    ):
         grants = map(context.services.delivery.grant, files)
         wanted = [markable(grant) for grant in grants if grant is not None]
         context.named.update(await context.services.revocations.parameters(context.principal, wanted))

@@ -21,13 +21,11 @@ from graphql_api.schema.types import File, Folder
 @strawberry.input(one_of=True, description="Exactly one of the fields.")
 class RevokeLinksInput:
     file_id: strawberry.ID | None = strawberry.field(
-        description="All links to a file. Needs SHARE. A bundle has no others until the last of these would have "
-        "ended.",
+        description="All links to a file. Needs SHARE.",
         default=ABSENT,
     )
     folder_id: strawberry.ID | None = strawberry.field(
-        description="All links to what is below a folder, or was when they were signed; of bundles, those that are "
-        "below it now. Needs SHARE on the folder.",
+        description="All links to what is below a folder, or was when they were signed. Needs SHARE on the folder.",
         default=ABSENT,
     )
     user_id: strawberry.ID | None = strawberry.field(
@@ -65,7 +63,7 @@ class RevokeLinksPayload(Payload):
 class RevocationMutations:
     @strawberry.mutation(
         description="Make links stop working that were signed until now. No other link ends, and whoever may read gets "
-        "new ones at once; but none to bundles, until `revocation.linksEndBy`."
+        "new ones at once."
     )
     async def revoke_links(self, info: Info, input: Annotated[RevokeLinksInput, INPUT]) -> RevokeLinksPayload | None:
         context = info.context.for_mutation()

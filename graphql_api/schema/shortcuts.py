@@ -50,5 +50,5 @@ def _signed_url(
     startsAt: datetime | None = None,  # noqa: N803
     filename: str | None = None,
     ipAddress: str | None = None,  # noqa: N803
-) -> Link | Awaitable[Link | None] | None:
+) -> Link | Awaitable[Link] | None:
     return link_to(file, info.context, expiresIn, startsAt, disposition, filename, ipAddress)

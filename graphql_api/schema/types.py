@@ -126,7 +126,7 @@ class File(Node, Timestamped):
         disposition: Disposition = ContentDisposition.INLINE,
         filename: Filename = ABSENT,
         ip_address: IpAddress = ABSENT,
-    ) -> Link | Awaitable[Link | None] | None:
+    ) -> Link | Awaitable[Link] | None:
         return link_to(parent, info.context, expires_in, starts_at, disposition, filename, ip_address)
 
     @strawberry.field(

@@ -1,5 +1,7 @@
 """Links to a bundle: one signature that opens all of its entries, as an address, as parameters or as cookies."""
 
+from urllib.parse import urlsplit
+
 from graphql_api.errors import Conflict, Forbidden, InputFault, InvalidInput
 from graphql_api.model.bundle import bundle_of, is_bundle_key
 from graphql_api.model.delivery import BundleLink, CookieScope, Link, LinkWish, ReadGrant
@@ -25,14 +27,14 @@ class BundleLinks:
         """The bundle, and what opens all of its entries.
 
         Raises: InvalidInput: the file is no bundle, or the wish cannot be bound. NotFound. Forbidden: it may not be
-        downloaded. Conflict: no link to it can be made, on these terms or at the moment. Unavailable.
+        downloaded. Conflict: no link to it can be made on these terms. Unavailable.
         """
         file = (await self._files.find(principal, [file_id])).get(file_id)
         if file is None:
             raise no_file()
         if not is_bundle_key(file.object_key):
             raise InvalidInput(InputFault("this file is no bundle: it has links of its own", ("fileId",)))
-        if (fault := await self.fault(file)) is not None:
+        if (fault := self.fault(file)) is not None:
             raise Conflict(fault, path=("fileId",))
         grant = self._delivery.grant(file)
         if grant is None:
@@ -48,22 +50,13 @@ class BundleLinks:
             raise result
         return bundle_link(grant.file, result)
 
-    async def fault(self, file: File) -> str | None:
-        """Why the one for whom it was found gets no link to a bundle although they may read it. Raises: Unavailable."""
-        fault = None if file.terms is None else self._delivery.bundle_fault(file.terms, file)
-        if fault is not None:
-            return fault
-        bundle_id = bundle_of(file.id)
-        revoked = (await self._revocations.of_bundles([bundle_id])).get(bundle_id)
-        if revoked is None:
-            return None
-        until = revoked.links_end_by.replace(microsecond=0).isoformat().replace("+00:00", "Z")
-        return f"All links to this bundle are revoked; new ones can be made after {until}."
+    def fault(self, file: File) -> str | None:
+        """Why the one for whom it was found gets no link to a bundle although they may read it."""
+        return None if file.terms is None else self._delivery.bundle_fault(file.terms, file)
 
 
 def bundle_link(file: File, link: Link) -> BundleLink:
     """``link``: signed for ``file``, which is a bundle."""
-    prefix = bundle_prefix(bundle_of(file.id))
     address, _, query = link.url.partition("?")
-    base_url = address[: address.index(prefix) + len(prefix)]
-    return BundleLink(base_url, "/" + prefix, link.url, query, link.expires_at, link.refresh_after)
+    base_url = address.removesuffix(file.object_key.removeprefix(bundle_prefix(bundle_of(file.id))))
+    return BundleLink(base_url, urlsplit(base_url).path, link.url, query, link.expires_at, link.refresh_after)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from graphql_api.access import read_grant, revocable, shortened
 from graphql_api.errors import InputFault, InvalidInput, Unavailable
-from graphql_api.model.bundle import bundle_of, is_bundle_key
+from graphql_api.model.bundle import bundle_of, is_bundle_key, marked_prefix
 from graphql_api.model.delivery import ContentDisposition, Link, LinkWish, ReadGrant, SignedUrl
 from graphql_api.model.file import File
 from graphql_api.model.ids import bundle_prefix
@@ -68,15 +68,19 @@ class Delivery:
 
     def bundle_fault(self, terms: ReadTerms, file: File) -> str | None:
         """Why no link can be made to a bundle on these terms; None for other files. Its links open all of its entries,
-        with any query: they cannot say there how a file is presented, nor for whom they were made.
+        with any query: they cannot say there how a file is presented. For whom they were made they say in the path, if
+        the edge's function takes it out.
         """
         if not is_bundle_key(file.object_key):
             return None
         if not self._opens_bundles:
             return "No CDN is in use, and the store has no link that opens all of a bundle."
-        for name, is_asked in (("forcesDownload", terms.forces_download), ("personalLinks", terms.personal_links)):
-            if is_asked:
-                return f"The rule that allows it has the obligation {name}, to which links to a bundle cannot be bound."
+        if terms.forces_download:
+            return (
+                "The rule that allows it has the obligation forcesDownload, to which links to a bundle cannot be bound."
+            )
+        if terms.personal_links and not self._is_revocable:
+            return "The rule that allows it has the obligation personalLinks, which takes links that can be revoked."
         return None
 
     def grant(self, file: File) -> ReadGrant | None:
@@ -232,7 +236,10 @@ class Delivery:
         path, cache_key = "/" + file.object_key, f"{file.id}/{file.object_key}"
         if is_bundle_key(file.object_key):
             # Nothing binds a query, so the edge forwards none, and nothing is said in it.
-            return _Draft(path, "/" + bundle_prefix(bundle_of(file.id)), [], times, ip_range, cache_key)
+            bundle_id = bundle_of(file.id)
+            below = marked_prefix(bundle_id, grant.revocable_by)
+            main = below + file.object_key.removeprefix(bundle_prefix(bundle_id))
+            return _Draft(main, below, [], times, ip_range, cache_key)
         saves = terms.forces_download or is_active(file.content_type)  # scripts of a file run nowhere
         disposition = ContentDisposition.ATTACHMENT if saves else wish.disposition
         query = [("response-content-disposition", content_disposition(disposition, wish.filename or file.name))]

@@ -5,7 +5,19 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.db import audit, files, folders, revocations, rules, scopes, share_links, uploads, usage, versions
+from graphql_api.db import (
+    audit,
+    bundles,
+    files,
+    folders,
+    revocations,
+    rules,
+    scopes,
+    share_links,
+    uploads,
+    usage,
+    versions,
+)
 from graphql_api.db.engine import Database
 from graphql_api.db.files import LockedFile
 from graphql_api.db.rulebooks import chains_of
@@ -207,6 +219,7 @@ class Files:
             remains = [Remains(key) for key in await versions.list_keys(connection, ids)]
             aborted = await uploads.abort_uploads_for(connection, ids, now=now)
             remains += aborted.values()
+            whole = await bundles.delete_bundles(connection, ids, now=now)
             less = [*await usage.of_ended(connection, aborted), *await usage.of_going(connection, ids)]
             await folders.release_names(connection, ids)
             links = await share_links.delete_links_on(connection, ids)
@@ -218,7 +231,7 @@ class Files:
             upload_changed(connection, *aborted)
             await self._upkeep.schedule_removal(connection, remains)
             await usage.count_all(connection, less)
-        await self._upkeep.remove(remains)
+        await self._upkeep.remove(remains, whole)
         return [results.get(file_id) or no_file() for file_id in file_ids]
 
     async def integrity(self, principal: Principal, ids: Sequence[FileId]) -> Mapping[FileId, Integrity]:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from graphql_api.access.standing import Standing
 from graphql_api.db import (
     audit,
+    bundles,
     files,
     folder_lists,
     folders,
@@ -237,6 +238,7 @@ class Folders:
             remains = [Remains(key) for key in await versions.list_keys(connection, file_ids)]
             aborted = {**aborted, **await uploads.abort_uploads_for(connection, file_ids, now=now)}
             remains += aborted.values()
+            whole = await bundles.delete_bundles(connection, file_ids, now=now)
             less = [*await usage.of_ended(connection, aborted), *await usage.of_going(connection, file_ids)]
             await folders.release_names(connection, file_ids)
             links = await share_links.delete_links_on(connection, [*file_ids, *ids])
@@ -257,7 +259,7 @@ class Folders:
             folder_deleted(connection, found.folder, parent_id, ids, gone)
             # The folders that counted it are gone as well, but those above this one are not.
             await usage.count_all(connection, [replace(change, folder_id=parent_id) for change in less])
-        await self._upkeep.remove(remains)
+        await self._upkeep.remove(remains, whole)
         return folder_id
 
     async def _changeable(

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access import revocable
 from graphql_api.access.standing import Standing
-from graphql_api.db import audit, bundles, files, folders, jobs, revocations, users
+from graphql_api.db import audit, files, folders, jobs, revocations, users
 from graphql_api.db.engine import Database
 from graphql_api.errors import Conflict, Forbidden, NotFound
 from graphql_api.model.audit import AuditAction, audit_event
@@ -16,12 +16,11 @@ from graphql_api.model.bundle import bundle_of, is_bundle_key
 from graphql_api.model.delivery import ReadGrant
 from graphql_api.model.file import File, Folder
 from graphql_api.model.group import User
-from graphql_api.model.ids import BundleId, FileId, FolderId, UserId
+from graphql_api.model.ids import FileId, FolderId, UserId
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.revocation import (
     FOLDERS_NAMED,
     MAX_IN_FORCE,
-    REVOKED,
     LinkRevocation,
     Markable,
     Revocable,
@@ -81,34 +80,24 @@ class Revocations:
                 _, numbers = await revocations.find_numbers(connection, (), (person,))
             number = numbers.get(person, 0)  # of when it was on, or of a process where it is on already
             return {each: parameter_of(number, [mark_of(person)] if each.is_personal else []) for each in wanted}
-        others = {bundle_of(each.file_id) if each.is_bundle else str(each.file_id) for each in wanted}
+        others = {str(each.file_id) for each in wanted}
         if any(each.is_personal for each in wanted):
             others.add(person)
         async with self._database.autocommit() as connection:
             chains, numbers = await revocations.find_numbers(connection, {each.folder_id for each in wanted}, others)
         found = {}
         for each in wanted:
-            if each.is_bundle:
-                mark = bundle_of(each.file_id)
-                found[each] = REVOKED if mark in numbers else parameter_of(0, [mark_of(mark)])
-                continue
             people = [person] if each.is_personal else []
             named = [each.file_id, *people, *chains.get(each.folder_id, ())[:FOLDERS_NAMED]]
             found[each] = parameter_of(max(numbers.get(id_, 0) for id_ in named), map(mark_of, named))
         return found
 
     async def named(self, principal: Principal, grant: ReadGrant) -> ReadGrant:
-        """The grant for a link that says by what it can be revoked, where it has to.
-
-        Raises: NotFound: none to this bundle works at the moment. Unavailable.
-        """
+        """The grant for a link that says by what it can be revoked, where it has to. Raises: Unavailable."""
         if not self.is_named(grant.terms):
             return grant
         wanted = markable(grant)
-        by = (await self.parameters(principal, [wanted]))[wanted]
-        if by == REVOKED:
-            raise NotFound("all links to this bundle are revoked")
-        return revocable(grant, by)
+        return revocable(grant, (await self.parameters(principal, [wanted]))[wanted])
 
     async def revoke_file(self, principal: Principal, file_id: FileId) -> tuple[File, LinkRevocation | None]:
         """Make all links to the file stop working that were signed before; None where that cannot be done.
@@ -123,14 +112,14 @@ class Revocations:
             require(standing, Permission.SHARE, locked.scopes, "fileId")
             if not self.is_on:
                 return locked.file, None
-            marks: set[str] = {bundle_of(file_id)} if is_bundle_key(locked.file.object_key) else set()
-            revoked = await self._revoke(connection, principal, file_id, marks)
+            # Links to a bundle that name nothing are known by what every path to it has.
+            of_path: set[str] = {bundle_of(file_id)} if is_bundle_key(locked.file.object_key) else set()
+            revoked = await self._revoke(connection, principal, file_id, of_path)
             file_updated(connection, locked.file)
         return locked.file, revoked
 
     async def revoke_folder(self, principal: Principal, folder_id: FolderId) -> tuple[Folder, LinkRevocation | None]:
-        """The same for links to whatever is below the folder, or was when they were signed; of bundles, to those below
-        it now.
+        """The same for links to whatever is below the folder, or was when they were signed.
 
         Raises: NotFound. Forbidden: SHARE is missing on the folder. Conflict: too much is revoked at the moment, or
         would be. Unavailable.
@@ -144,9 +133,8 @@ class Revocations:
             if not self.is_on:
                 return found.folder, None
             relays = await revocations.list_relays(connection, folder_id, most=MAX_RELAYS)
-            relays |= await bundles.list_below(connection, folder_id, most=MAX_RELAYS + 1)
             if len(relays) > MAX_RELAYS:
-                raise Conflict(f"more than {MAX_RELAYS} folders, bundles and moved files below: revoke in portions")
+                raise Conflict(f"more than {MAX_RELAYS} folders and moved files below: revoke in portions")
             revoked = await self._revoke(connection, principal, folder_id, relays)
             if found.folder.parent_id is not None:
                 folder_renamed(connection, found.folder, found.folder.parent_id)
@@ -174,17 +162,6 @@ class Revocations:
             mine = [id_ for id_, within in seen.items() if standing.may(Permission.SHARE, within)]
             found = await revocations.find_revocations(connection, mine)
         return {FileId(id_): each for id_, each in found.items()}
-
-    async def of_bundles(self, ids: Sequence[BundleId]) -> Mapping[BundleId, LinkRevocation]:
-        """Of those that are revoked: until ``links_end_by`` no link to them works. Asked by nobody in particular.
-
-        Raises: Unavailable.
-        """
-        if not self.is_on:
-            return {}
-        async with self._database.autocommit() as connection:
-            found = await revocations.find_revocations(connection, ids)
-        return {BundleId(id_): each for id_, each in found.items()}
 
     async def of_folders(self, principal: Principal, ids: Sequence[FolderId]) -> Mapping[FolderId, LinkRevocation]:
         """The same of folders. Raises: Unavailable."""
@@ -227,7 +204,7 @@ class Revocations:
 def markable(grant: ReadGrant) -> Markable:
     """What is asked about a link on this grant."""
     file = grant.file
-    return Markable(file.id, file.folder_id, grant.terms.personal_links, is_bundle_key(file.object_key))
+    return Markable(file.id, file.folder_id, grant.terms.personal_links)
 
 
 def _require_self_or_admin(standing: Standing, principal: Principal, user_id: UserId) -> None:

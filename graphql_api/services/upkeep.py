@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from graphql_api.db import bundles, deletions, folders, uploads, usage
 from graphql_api.db.engine import Database
 from graphql_api.errors import Unavailable
-from graphql_api.model.ids import UploadId
+from graphql_api.model.ids import BundleId, UploadId
 from graphql_api.model.parts import Remains
 from graphql_api.model.upload import Upload, UploadFailure, UploadStatus
 from graphql_api.services.announcements import upload_changed
@@ -89,22 +89,34 @@ class Upkeep:
         now = self._clock()
         await deletions.schedule_deletions(connection, remains, due_at=now, final_at=now + self._last_arrival)
 
-    async def remove(self, remains: Collection[Remains]) -> Removal:
-        """After the commit: remove what was scheduled, if it is not too much. The rest, or all when the store does not
-        answer, a later sweep does.
+    async def remove(self, remains: Collection[Remains], deleted: Collection[BundleId] = ()) -> Removal:
+        """After the commit: remove what was scheduled, and what ``deleted`` bundles consist of, if it is not too much.
+        The rest, or all when the store does not answer, a later sweep does.
         """
         gone: list[str] = []
         refused: list[str] = []
-        for start in range(0, min(len(remains), AT_ONCE), BATCH):
-            batch = list(remains)[start : start + BATCH]
-            try:
+        scheduled, tried = list(remains), 0
+        try:
+            while tried < AT_ONCE:
+                batch, scheduled = scheduled[:BATCH], scheduled[BATCH:]
+                if not batch and deleted:
+                    batch = await self._take_apart(deleted)
+                if not batch:
+                    break
+                tried += len(batch)
                 removal = await self._remove(batch)
-            except Unavailable as error:
-                log.warning("removal_postponed objects=%d part=%s", len(batch), error.part)
-                break
-            gone += removal.gone
-            refused += removal.refused
+                gone += removal.gone
+                refused += removal.refused
+        except Unavailable as error:
+            log.warning("removal_postponed objects=%d part=%s", tried - len(gone) - len(refused), error.part)
         return Removal(gone, refused)
+
+    async def _take_apart(self, only: Collection[BundleId] | None = None) -> list[Remains]:
+        """Some of what deleted bundles consist of, which is scheduled to be removed. Raises: Unavailable."""
+        async with self._database.transaction() as connection:
+            entries = [Remains(key) for key in await bundles.take_apart(connection, limit=BATCH, only=only)]
+            await self.schedule_removal(connection, entries)
+        return entries
 
     async def sweep(self) -> int:
         """Remove the bytes that are due; how many objects were removed. Raises: Unavailable."""
@@ -117,6 +129,10 @@ class Upkeep:
     async def turn(self) -> Turn:
         """A batch of what ``sweep`` does; what it removes nobody else tries to meanwhile. Raises: Unavailable."""
         now = self._clock()
+        async with self._database.autocommit() as connection:
+            is_any_deleted = await bundles.is_any_deleted(connection)  # a look costs no lock
+        if is_any_deleted:
+            await self._take_apart()
         async with self._database.autocommit() as connection:
             due = await deletions.claim_due(connection, now=now, until=now + LEASE, limit=BATCH)
         if not due:

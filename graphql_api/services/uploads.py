@@ -187,8 +187,9 @@ class Uploads:
         Raises: NotFound. UploadStateConflict: it has become a file, or its bytes are being judged. Unavailable.
         """
         upload = await self.get(principal, upload_id)
-        is_entry = upload.status is UploadStatus.PROCESSING and upload.bundle_id is not None
-        if upload.status is UploadStatus.PENDING or is_entry:
+        while upload.status is UploadStatus.PENDING or (
+            upload.status is UploadStatus.PROCESSING and upload.bundle_id is not None
+        ):  # an entry may have come in meanwhile, which is no end
             ended = await self._upkeep.end(upload, UploadStatus.ABORTED)
             upload = ended or await self.get(principal, upload_id)
         if upload.status in (UploadStatus.COMPLETED, UploadStatus.PROCESSING):

@@ -21,6 +21,7 @@ from tests.edge.logs import LINE, SIGNATURE, as_json, name, packed, values, w3c
 
 TODAY = date(2026, 11, 22)
 KEY = "o/01jd9x2q6c8s5v7e0k3m4n5p6r"
+BUNDLE = "b/01jd9x2q6c8s5v7e0k3m4n5p6r"
 COPIES: Final = (".gz.bak", ".bak", ".1", ".gz.1", ".part", ".gz.part", ".gz.gz", ".gz.old", ".json", ".", ".gz.", "~")
 WRONG_SIZES: Final[Sequence[object]] = (None, 1.5, True, [], {}, 2**70, -1)
 
@@ -110,6 +111,22 @@ def test_a_download_is_an_answer_that_begins_at_the_first_byte(changes: dict[str
     ],
 )
 def test_a_key_is_decoded_twice(stem: str, key: str) -> None:
+    assert only(w3c(values(cs_uri_stem=stem))).key == key
+
+
+@pytest.mark.parametrize(
+    ("stem", "key"),
+    [
+        (f"/{BUNDLE}/low/1.ts", f"{BUNDLE}/low/1.ts"),
+        (f"/{BUNDLE}.7.AAAAAAAAAAA-.AAAAAAAAAAA_/low/1.ts", f"{BUNDLE}/low/1.ts"),
+        (f"/{BUNDLE}.7.%2541/1.ts", f"{BUNDLE}/1.ts"),
+        (f"/{BUNDLE}.7.AAAAAAAAAAA-", f"{BUNDLE}.7.AAAAAAAAAAA-"),
+        (f"/{BUNDLE}./1.ts", f"{BUNDLE}./1.ts"),
+        (f"/{BUNDLE}~7.AAAAAAAAAAA-/1.ts", f"{BUNDLE}~7.AAAAAAAAAAA-/1.ts"),
+        (f"/o/{BUNDLE}.7/1.ts", f"o/{BUNDLE}.7/1.ts"),
+    ],
+)
+def test_by_what_a_link_can_be_revoked_is_no_part_of_the_key(stem: str, key: str) -> None:
     assert only(w3c(values(cs_uri_stem=stem))).key == key
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -14,6 +15,7 @@ from graphql_api.edge.function import MAX_SIZE, presentation_function, revocatio
 from graphql_api.errors import ConfigurationError, Unavailable
 from graphql_api.localcloud.function import EdgeFunction, FunctionFailed, ResponseFunction, event_of
 from graphql_api.localcloud.signature import ViewerRequest
+from graphql_api.model.bundle import entry_key, marked_prefix
 from graphql_api.model.ids import FileId, FolderId, bundle_prefix, new_bundle_id
 from graphql_api.model.media_type import is_active
 from graphql_api.model.revocation import MAX_MARKS, bundle_mark, mark_of, parameter_of
@@ -39,22 +41,74 @@ class Store:
 
 BUNDLE = new_bundle_id(datetime(2026, 12, 1, tzinfo=UTC))
 INDEX = f"/{bundle_prefix(BUNDLE)}index.m3u8"
+SEGMENT = entry_key(BUNDLE, "low/video_1-0.m4s")
+
+
+def marked(by: str, path: str = "index.m3u8") -> str:
+    """The path of an entry in a link that says so."""
+    return marked_prefix(BUNDLE, by) + path
+
+
 BUNDLES: Final[Mapping[str, tuple[str, dict[str, str], int]]] = {
     "a bundle": (INDEX, {}, 200),
     "a bundle beside one that is revoked": (INDEX, {bundle_mark(BUNDLE)[:-1] + "~": "1"}, 200),
     "a bundle that is revoked": (INDEX, {bundle_mark(BUNDLE): "1"}, 403),
-    "a bundle's segment": (f"/{bundle_prefix(BUNDLE)}video/1.m4s", {bundle_mark(BUNDLE): "1"}, 403),
+    "a bundle's segment": (f"/{SEGMENT}", {bundle_mark(BUNDLE): "1"}, 403),
     "a bundle says it is newer": (f"{INDEX}?rv=9.{FILE}", {bundle_mark(BUNDLE): "1"}, 403),
     "a bundle says what it is not": (f"{INDEX}?rv=9", {}, 200),
     "no bundle": ("/b/x/index.m3u8", {}, 403),
     "a bundle's parent": (f"/{bundle_prefix(BUNDLE)}"[:-1], {}, 403),
+    "a bundle's root": (f"/{bundle_prefix(BUNDLE)}", {}, 403),
     "a bundle in capitals": (INDEX.upper().replace("/B/", "/b/"), {}, 403),
     "the store cannot be read for a bundle": (INDEX, {BROKEN: bundle_mark(BUNDLE)}, 503),
+    "a marked bundle": (marked(f"0.{FILE}.{FOLDER}"), {}, 200),
+    "a marked segment": (marked(f"0.{FILE}.{FOLDER}", "low/video_1-0.m4s"), {PERSON: "9"}, 200),
+    "a marked bundle's file is revoked": (marked(f"0.{FILE}.{FOLDER}"), {FILE: "1"}, 403),
+    "a marked bundle's folder is revoked": (marked(f"6.{FILE}.{FOLDER}", "low/1.ts"), {FOLDER: "7"}, 403),
+    "a marked bundle's person is revoked": (marked(f"6.{FILE}.{PERSON}"), {PERSON: "7"}, 403),
+    "a marked bundle is newer": (marked(f"7.{FILE}.{FOLDER}"), {FILE: "7", FOLDER: "6", bundle_mark(BUNDLE): "7"}, 200),
+    "a query says what the path does not": (f"{marked(f'0.{FILE}')}?rv=9.{FILE}", {FILE: "1"}, 403),
+    "the last of sixteen in a path": (marked(f"0{15 * ('.' + 12 * 'a')}.{FILE}"), {FILE: "1"}, 403),
+    "seventeen in a path": (marked(f"0{16 * ('.' + 12 * 'a')}.{FILE}"), {}, 403),
+    "the store cannot be read for a marked bundle": (marked(f"0.{FILE}"), {BROKEN: FILE}, 503),
+}
+FOLDED: Final = f"{FILE}/../{FILE}"
+MALFORMED_PATHS: Final = {
+    **{
+        f"a path that is marked with {what}": marked(by)
+        for what, by in {
+            "nothing": "",
+            "a number alone": "7",
+            "a mark alone": FILE,
+            "zeros before": f"01.{FILE}",
+            "a minus": f"-1.{FILE}",
+            "a number beyond all": f"99999999999999999.{FILE}",
+            "an escaped dot": f"7%2E{FILE}",
+            "an escaped tilde": f"7.{FILE[:-1]}%7E",
+            "a dot after": f"7.{FILE}.",
+            "a mark that is too short": f"7.{FILE[1:]}",
+            "two": f"7.{FILE}.7.{FILE}",
+            "two in two segments": f"7.{FILE}/7.{FILE[:-1]}~",
+            "a way up": f"7.{FOLDED}",
+            "an escaped way up": f"7.{FOLDED.replace('/../', '/%2e%2e/')}",
+            "an escaped slash": f"7.{FILE}%2F",
+            "a parameter": f"7.{FILE};a=1",
+        }.items()
+    },
+    "a tilde in the place of the dot": INDEX.replace("/index", f"~0.{FILE}/index"),
+    "an escaped dot before the mark": INDEX.replace("/index", f"%2E0.{FILE}/index"),
+    "an empty segment": marked(f"0.{FILE}", "low//1.ts"),
+    "dots at the end": marked(f"0.{FILE}", "low/.."),
+    "nothing after the mark": marked(f"0.{FILE}", ""),
+    "a hidden name": marked(f"0.{FILE}", ".index"),
+    "an escaped name": marked(f"0.{FILE}", "inde%78.m3u8"),
+    "another bundle below": marked(f"0.{FILE}", f"../{bundle_prefix(new_bundle_id(datetime.now(UTC)))}index.m3u8"),
 }
 
 # address or query string, store, status; 200: the request goes on
 CASES: Final[Mapping[str, tuple[str, dict[str, str], int]]] = {
     **BUNDLES,
+    **{case: (path, {}, 403) for case, path in MALFORMED_PATHS.items()},
     "nothing is revoked": (f"rv=0.{FILE}.{FOLDER}", {}, 200),
     "something else is": (f"rv=0.{FILE}.{FOLDER}", {mark_of("file_2"): "9"}, 200),
     "the file is": (f"rv=0.{FILE}.{FOLDER}", {FILE: "1"}, 403),
@@ -90,8 +144,18 @@ CASES: Final[Mapping[str, tuple[str, dict[str, str], int]]] = {
     "the store fails after a revoked mark": (f"rv=0.{FILE}.{FOLDER}", {FILE: "1", BROKEN: FOLDER}, 403),
 }
 FIXED = dict.fromkeys(
-    ["the store cannot be read", "the store cannot be read for a bundle"], 200
+    [
+        "the store cannot be read",
+        "the store cannot be read for a bundle",
+        "the store cannot be read for a marked bundle",
+    ],
+    200,
 )  # where the operator prefers that links open
+
+
+def unmarked(path: str) -> str:
+    """What the cache and the origin get to see of it."""
+    return re.sub(r"^(/b/[0-9a-z]{26})[^/]+", r"\1", path)
 
 
 def request_of(query: str) -> ViewerRequest:
@@ -107,11 +171,13 @@ def test_the_local_edge_runs_it(case: str, failure: Literal["refuse", "allow"]) 
         status = FIXED.get(case, status)
     function = EdgeFunction(revocation_function(failure=failure), Store(store))
     for _ in range(2):  # it remembers nothing
-        response = function(request_of(query), "GET", {"host": "cdn.test"})
-        assert (200 if response is None else response.status) == status
-    if response is not None:
-        assert dict(response.headers) == {"cache-control": "no-store", "content-type": "text/xml"}
-        assert response.body.startswith(b"<?xml")
+        outcome = function(request_of(query), "GET", {"host": "cdn.test"})
+        assert (200 if isinstance(outcome, ViewerRequest) else outcome.status) == status
+    if isinstance(outcome, ViewerRequest):
+        assert outcome == replace(request_of(query), path=unmarked(request_of(query).path))
+    else:
+        assert dict(outcome.headers) == {"cache-control": "no-store", "content-type": "text/xml"}
+        assert outcome.body.startswith(b"<?xml")
 
 
 @pytest.mark.parametrize("failure", ["refuse", "allow"])
@@ -130,7 +196,7 @@ def test_node_runs_it_and_comes_to_the_same(tmp_path: Path, failure: Literal["re
         expected = FIXED.get(case, status) if failure == "allow" else status
         assert outcome["value"].get("statusCode", 200) == expected, case
         if expected == 200:
-            assert outcome["value"] == event["request"]
+            assert outcome["value"] == event["request"] | {"uri": unmarked(event["request"]["uri"])}
 
 
 STAND_IN = """
@@ -151,8 +217,9 @@ def test_it_asks_for_each_mark_once_and_for_nothing_else() -> None:
     store = Store({})
     marks = [mark_of(f"folder_{n}") for n in range(MAX_MARKS)]
     function = EdgeFunction(revocation_function(failure="refuse"), store)
-    assert function(request_of(f"rv={parameter_of(3, marks)}"), "GET", {}) is None
-    assert store.asked == marks
+    for query in (f"rv={parameter_of(3, marks)}", marked(parameter_of(3, marks))):
+        assert isinstance(function(request_of(query), "GET", {}), ViewerRequest)
+    assert store.asked == 2 * marks
 
 
 def test_it_is_small_enough() -> None:
@@ -208,8 +275,15 @@ def test_a_text_that_is_no_function_is_not_deployed(text: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    ["throw new Error('no')", "return {}", "return null", "event.request.uri = '/'; return event.request"],
-    ids=["throws", "returns no response", "returns nothing", "changes the request"],
+    [
+        "throw new Error('no')",
+        "return {}",
+        "return null",
+        "event.request.method = 'POST'; return event.request",
+        "event.request.uri = 'index'; return event.request",
+        "event.request.uri = 7; return event.request",
+    ],
+    ids=["throws", "returns no response", "returns nothing", "changes the method", "relative", "no path"],
 )
 def test_a_function_that_does_what_ours_must_not_has_failed(body: str) -> None:
     text = f"import cf from 'cloudfront';\nasync function handler(event) {{ {body}; }}"
@@ -281,4 +355,6 @@ def test_a_response_function_has_no_store() -> None:
 def test_links_are_written_as_it_reads_them() -> None:
     named = [mark_of(FileId("file_" + "z" * 26)), *(mark_of(FolderId(f"folder_{n:026d}")) for n in range(15))]
     function = EdgeFunction(revocation_function(failure="refuse"), Store({}))
-    assert function(request_of(f"rv={parameter_of(2**40, named)}"), "GET", {}) is None
+    by = parameter_of(2**40, named)
+    assert function(request_of(f"rv={by}"), "GET", {}) == request_of(f"rv={by}")
+    assert function(request_of(marked(by)), "GET", {}) == request_of(INDEX)

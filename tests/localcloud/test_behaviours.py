@@ -6,11 +6,16 @@ from contextlib import closing
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from starlette.types import ASGIApp
 
+from graphql_api.edge.function import revocation_function
 from graphql_api.localcloud.behaviours import behaviour_of, normalised
 from graphql_api.localcloud.edge import create_edge
+from graphql_api.localcloud.function import EdgeFunction
+from graphql_api.localcloud.key_value_store import KeyValueStore
 from graphql_api.localcloud.origin import S3Origin
 from graphql_api.localcloud.store import SeaweedStore, connect
+from graphql_api.model.revocation import mark_of
 from tests.localcloud.conftest import BUCKET
 from tests.localcloud.viewer import BASE_URL, NOW, Signer, canned_policy, cookies, custom_policy, with_query
 
@@ -20,6 +25,7 @@ PRIVATE = "o/01jd9x2q6c8s5v7e0k3m4n5p6r"
 PUBLISHED = "pub/01jd9x2q6c8s5v7e0k3m4n5p6s"
 BUNDLE = "b/01jd9x2q6c8s5v7e0k3m4n5p6t"
 OTHER_BUNDLE = "b/01jd9x2q6c8s5v7e0k3m4n5p6v"
+FILE, FOLDER = mark_of("file_1"), mark_of("folder_1")
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +39,12 @@ def origin(store: SeaweedStore) -> Iterator[S3Origin]:
 
 @pytest.fixture
 async def viewer(origin: S3Origin) -> AsyncIterator[httpx.AsyncClient]:
-    edge = create_edge(BASE_URL, {"KEDGE": SIGNER.public_pem}, origin, lambda: NOW)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(edge, client=("192.0.2.7", 40_000))) as client:
+    async with viewer_of(create_edge(BASE_URL, {"KEDGE": SIGNER.public_pem}, origin, lambda: NOW)) as client:
         yield client
+
+
+def viewer_of(edge: ASGIApp) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(edge, client=("192.0.2.7", 40_000)))
 
 
 def as_sent(path: str) -> httpx.URL:
@@ -159,6 +168,39 @@ async def test_cookies_of_one_bundle_open_nothing_else(viewer: httpx.AsyncClient
         query = signed.partition("?")[2]
         answer = await viewer.get(as_sent(f"{path}?{query}"))
         assert answer.status_code == 403, path
+
+
+async def test_what_a_link_says_in_its_path_is_no_part_of_what_is_cached(origin: S3Origin) -> None:
+    revoked = KeyValueStore()
+    function = EdgeFunction(revocation_function(failure="refuse"), revoked)
+    edge = create_edge(BASE_URL, {"KEDGE": SIGNER.public_pem}, origin, lambda: NOW, function)
+    old, new = (f"{BASE_URL}/{BUNDLE}.{number}.{FILE}.{FOLDER}" for number in (6, 7))
+    links = [SIGNER.custom(f"{base}/index.m3u8", custom_policy(f"{base}/*")) for base in (old, new)]
+    plain = SIGNER.custom(f"{BASE_URL}/{BUNDLE}/index.m3u8", custom_policy(f"{BASE_URL}/{BUNDLE}/*"))
+    async with viewer_of(edge) as viewer:
+        answers = [await viewer.get(link) for link in (*links, plain)]
+        assert {answer.text for answer in answers} == {f"{BUNDLE}/index.m3u8"}
+        assert [answer.headers["X-Cache"].partition(" ")[0] for answer in answers] == ["Miss", "Hit", "Hit"]
+        revoked.change({FOLDER: "7"}, set())
+        assert [(await viewer.get(link)).status_code for link in links] == [403, 200]
+        for base in (f"{new}/../{BUNDLE.removeprefix('b/')}", f"{new}%2F..", new.replace(".7.", ".8.")):
+            for asked in (f"{base}/index.m3u8?{links[1].partition('?')[2]}", f"{base}/index.m3u8"):
+                answer = await viewer.get(as_sent(asked.removeprefix(BASE_URL)), headers={"Cookie": cookies(links[1])})
+                assert answer.status_code == 403, asked
+
+
+async def test_the_function_chooses_no_behaviour(origin: S3Origin) -> None:
+    """It is the viewer's path that the parameters of a behaviour are chosen by."""
+    changes = f"event.request.uri = '/{PRIVATE}'; return event.request;"
+    text = f"import cf from 'cloudfront';\nasync function handler(event) {{ {changes} }}"
+    function = EdgeFunction(text, KeyValueStore())
+    edge = create_edge(BASE_URL, {"KEDGE": SIGNER.public_pem}, origin, lambda: NOW, function)
+    address = f"{BASE_URL}/{BUNDLE}/index.m3u8?response-content-type=text/html"
+    async with viewer_of(edge) as viewer:
+        answer = await viewer.get(SIGNER.canned(address))
+        assert (answer.text, answer.headers["Content-Type"]) == (PRIVATE, "text/plain")  # of /b/*, which forwards none
+        published = await viewer.get(f"{BASE_URL}/{PUBLISHED}")
+        assert published.text == PUBLISHED  # where no function is run
 
 
 async def test_parameters_in_the_address_decide_alone(viewer: httpx.AsyncClient) -> None:

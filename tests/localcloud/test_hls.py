@@ -1,4 +1,7 @@
-"""A browser plays a stream of hundreds of segments for which one signature was made: in each address, or in cookies."""
+"""A browser plays a stream of hundreds of segments for which one signature was made: in each address, or in cookies.
+
+The address is that of a link that can be revoked, so the function that ships takes what it says out of every path.
+"""
 
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -11,8 +14,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.async_api import Browser, Page
 
+from graphql_api.edge.function import revocation_function
+from graphql_api.localcloud.function import EdgeFunction
+from graphql_api.localcloud.key_value_store import KeyValueStore
 from graphql_api.localcloud.origin import S3Origin
 from graphql_api.localcloud.store import SeaweedStore, connect
+from graphql_api.model.revocation import mark_of
 from tests.browser import blank_pages, running_chromium
 from tests.localcloud.conftest import BUCKET
 from tests.localcloud.server import EdgeServer
@@ -23,6 +30,7 @@ from tests.web.conftest import CLIENTS, node_with_packages
 SEGMENTS = 300
 BUNDLE = "b/01jd9x2q6c8s5v7e0k3m4n5p6t"
 OTHER_BUNDLE = "b/01jd9x2q6c8s5v7e0k3m4n5p6v"
+MARKED, OTHER_MARKED = (f"{bundle}.7.{mark_of('file_1')}.{mark_of('folder_1')}" for bundle in (BUNDLE, OTHER_BUNDLE))
 REFUSED = {"how": "manifestLoadError", "segments": 0, "seconds": 0}
 SIGNER = Signer("KEDGE", ec.generate_private_key(ec.SECP256R1()), is_sha256=True)
 
@@ -71,7 +79,7 @@ def edge(store: SeaweedStore, pages: str) -> Iterator[EdgeServer]:
         list(several.map(put, stream(SEGMENTS)))
     with closing(S3Origin(store.endpoint_url, BUCKET, store.edge)) as origin:
         trusted = {"KEDGE": SIGNER.public_pem}
-        with EdgeServer(trusted, origin, cookie_origins=[pages.rstrip("/")]) as server:
+        with EdgeServer(trusted, origin, cookie_origins=[pages.rstrip("/")], function=function) as server:
             yield server
 
 
@@ -89,6 +97,10 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
     await opened.add_script_tag(path=CLIENTS / "node_modules" / "hls.js" / "dist" / "hls.min.js")
     yield opened
     await opened.close()
+
+
+def function() -> EdgeFunction:
+    return EdgeFunction(revocation_function(failure="refuse"), KeyValueStore())
 
 
 def signed(edge: EdgeServer, bundle: str) -> str:
@@ -109,19 +121,19 @@ async def give_cookies(page: Page, bundle: str, header: str) -> None:
 
 
 async def play(page: Page, edge: EdgeServer, *, query: str = "", with_cookies: bool = False) -> dict[str, Any]:
-    url = f"{edge.address}/{BUNDLE}/index.m3u8"
+    url = f"{edge.address}/{MARKED}/index.m3u8"
     seen: dict[str, Any] = await page.evaluate(PLAY, {"url": url, "query": query, "withCookies": with_cookies})
     return seen
 
 
 async def test_one_signature_in_each_address_plays_the_stream(page: Page, edge: EdgeServer) -> None:
-    seen = await play(page, edge, query=urlsplit(signed(edge, BUNDLE)).query)
+    seen = await play(page, edge, query=urlsplit(signed(edge, MARKED)).query)
     assert (seen["how"], seen["segments"]) == ("played", SEGMENTS)
     assert seen["seconds"] == pytest.approx(SEGMENTS * SECONDS, abs=1)
 
 
 async def test_cookies_play_the_stream(page: Page, edge: EdgeServer) -> None:
-    await give_cookies(page, BUNDLE, cookies(signed(edge, BUNDLE)))
+    await give_cookies(page, MARKED, cookies(signed(edge, MARKED)))
     seen = await play(page, edge, with_cookies=True)
     assert (seen["how"], seen["segments"]) == ("played", SEGMENTS)
 
@@ -131,13 +143,13 @@ async def test_without_either_nothing_plays(page: Page, edge: EdgeServer) -> Non
 
 
 async def test_cookies_of_another_bundle_play_nothing(page: Page, edge: EdgeServer) -> None:
-    await give_cookies(page, OTHER_BUNDLE, cookies(signed(edge, OTHER_BUNDLE)))
-    await give_cookies(page, BUNDLE, cookies(signed(edge, OTHER_BUNDLE)))
+    await give_cookies(page, OTHER_MARKED, cookies(signed(edge, OTHER_MARKED)))
+    await give_cookies(page, MARKED, cookies(signed(edge, OTHER_MARKED)))
     assert await play(page, edge, with_cookies=True) == REFUSED
 
 
 async def test_a_page_that_was_not_named_plays_nothing(page: Page, pages: str, edge: EdgeServer) -> None:
     await page.goto(pages.replace("127.0.0.1", "localhost"))
     await page.add_script_tag(path=CLIENTS / "node_modules" / "hls.js" / "dist" / "hls.min.js")
-    await give_cookies(page, BUNDLE, cookies(signed(edge, BUNDLE)))
+    await give_cookies(page, MARKED, cookies(signed(edge, MARKED)))
     assert await play(page, edge, with_cookies=True) == REFUSED

@@ -11,6 +11,7 @@ from graphql_api.model.page import Page
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import ANYONE
 from graphql_api.schema.connections import PageInfo
+from tests.services.bundled import bundled
 from tests.services.stories import filed, foldered, ruled
 from tests.world import World
 
@@ -56,6 +57,21 @@ async def test_a_page_of_many_files_takes_as_many_statements_as_one_of_one(world
         with counted(world.database) as ran:
             await world.data(f"{{ files(first: {size}) {{ nodes {{ {fields} }} }} }}", as_=alice)
         numbers.append(len(ran))
+    assert numbers[1] == numbers[2]
+
+
+async def test_links_to_a_hundred_bundles_take_as_many_statements_as_one(sqlite_world: World) -> None:
+    world = World(sqlite_world.database, revokes=True)
+    alice = await world.principal("alice")
+    for number in range(100):
+        await bundled(world, alice, ["index.m3u8"], name=f"film {number}")
+    fields = "nodes { signedUrl { url } bundle { linkFault signedPrefix { baseUrl query } } }"
+    numbers = []
+    for size in (1, 100, 1):  # the first fills what is remembered
+        with counted(world.database) as ran:
+            nodes = (await world.data(f"{{ files(first: {size}) {{ {fields} }} }}", as_=alice))["files"]["nodes"]
+        numbers.append(len(ran))
+        assert len({node["bundle"]["signedPrefix"]["baseUrl"] for node in nodes}) == size
     assert numbers[1] == numbers[2]
 
 

@@ -1,21 +1,26 @@
 """One signature opens a bundle and nothing else, and there is none where it could not be what it has to be."""
 
 import json
+import re
 from base64 import b64decode
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Final, NamedTuple
 
 import pytest
 
+from graphql_api.edge.function import revocation_function
 from graphql_api.errors import Conflict, InvalidInput, NotFound
+from graphql_api.localcloud.function import EdgeFunction
 from graphql_api.localcloud.refusal import Refusal
-from graphql_api.localcloud.signature import SignatureVerifier
-from graphql_api.model.bundle import bundle_of
+from graphql_api.localcloud.signature import SignatureVerifier, ViewerRequest
+from graphql_api.model.bundle import bundle_of, may_be_entry_key
 from graphql_api.model.delivery import BundleLink, LinkWish, ReadGrant
 from graphql_api.model.file import File
 from graphql_api.model.ids import bundle_prefix
-from graphql_api.model.principal import ANONYMOUS, Permission
-from graphql_api.model.revocation import mark_of
+from graphql_api.model.principal import ANONYMOUS, Permission, Principal
+from graphql_api.model.revocation import Mark
 from graphql_api.model.rule import ANYONE, Obligations, Scope
 from graphql_api.model.share import ShareWish
 from graphql_api.services.link_signing import RemoteSigner
@@ -133,6 +138,167 @@ async def test_who_gets_no_link_is_told_as_much_as_they_may_know(sqlite_world: W
     assert rule is not None
 
 
+@pytest.mark.parametrize("by", ["file", "folder"])
+async def test_a_revoked_bundle_has_new_links_at_once(sqlite_world: World, by: str) -> None:
+    world = World(sqlite_world.database, revokes=True)
+    alice, revocations = await world.principal("alice"), world.services.revocations
+    edge, above = Edge(world), await foldered(world, alice, "above")
+    below = await foldered(world, alice, "below", above.id)
+    file = await bundled(world, alice, folder_id=below.id)
+    other = await bundled(world, alice, name="other")
+    before, kept = await signed(world, alice, file), await signed(world, alice, other)
+    assert passes(world, edge, before)
+    if by == "file":
+        _, revoked = await revocations.revoke_file(alice, file.id)
+    else:
+        _, revoked = await revocations.revoke_folder(alice, above.id)
+    assert revoked is not None
+    await edge.told()
+    after = await signed(world, alice, file)
+    assert (passes(world, edge, before), passes(world, edge, after), passes(world, edge, kept)) == (False, True, True)
+    assert after.path != before.path  # so a browser that has the old cookies sends them no more
+    assert (await signed(world, alice, other)) == kept
+    _, again = await revocations.revoke_file(alice, file.id)
+    await edge.told()
+    newest = await signed(world, alice, file)
+    assert (passes(world, edge, after), passes(world, edge, newest)) == (False, True)
+
+    assert again is not None
+    world.clock.now = again.links_end_by + timedelta(seconds=1)
+    await edge.swept()
+    assert edge.store.numbers == {}
+    assert passes(world, edge, await signed(world, alice, file))
+
+
+async def test_a_link_to_a_bundle_ends_with_the_folder_that_it_was_signed_in(sqlite_world: World) -> None:
+    world = World(sqlite_world.database, revokes=True)
+    alice, services = await world.principal("alice"), world.services
+    edge, old, new = Edge(world), await foldered(world, alice, "old"), await foldered(world, alice, "new")
+    file = await bundled(world, alice, folder_id=old.id)
+    before = await signed(world, alice, file)
+    await services.files.move(alice, file.id, new.id)
+    after = await signed(world, alice, file)
+    await services.revocations.revoke_folder(alice, old.id)
+    await edge.told()
+    assert (passes(world, edge, before), passes(world, edge, after)) == (False, True)
+    await services.revocations.revoke_folder(alice, new.id)  # with what was moved in lately
+    await edge.told()
+    assert not passes(world, edge, after)
+
+
+async def test_a_link_that_says_nothing_ends_with_its_bundle(sqlite_world: World) -> None:
+    world = World(sqlite_world.database, revokes=True)
+    alice, edge = await world.principal("alice"), Edge(world)
+    file, other = await bundled(world, alice), await bundled(world, alice, name="other")
+    plain = [(await signed(sqlite_world, alice, each)) for each in (file, other)]
+    assert [link.path for link in plain] == [f"/{bundle_prefix(bundle_of(each.id))}" for each in (file, other)]
+    assert [passes(world, edge, link) for link in plain] == [True, True]
+    await world.services.revocations.revoke_file(alice, file.id)
+    await edge.told()
+    assert [passes(world, edge, link) for link in plain] == [False, True]
+
+
+async def test_where_links_can_be_revoked_one_to_a_bundle_can_be_personal(sqlite_world: World) -> None:
+    world = World(sqlite_world.database, revokes=True)
+    alice, bob, carol = [await world.principal(name) for name in ("alice", "bob", "carol")]
+    edge, file = Edge(world), await bundled(world, alice)
+    for each in (bob, carol):
+        await ruled(world, each, file.id, Permission.READ, obligations=Obligations(personal_links=True))
+    links = [await signed(world, each, file) for each in (bob, carol, alice)]
+    assert len({link.path for link in links}) == 3
+    assert bob.user_id is not None
+    await world.services.revocations.revoke_user(bob, bob.user_id)
+    await edge.told()
+    assert [passes(world, edge, link) for link in links] == [False, True, True]
+    assert passes(world, edge, await signed(world, bob, file))
+
+
+TAMPERED: Final[Mapping[str, Callable[[str, str], str]]] = {
+    "as it is": lambda mine, other: mine,
+    "without what it says": lambda mine, other: re.sub(r"\.[^/]+/", "/", mine),
+    "a larger number": lambda mine, other: mine.replace(".1.", ".2."),
+    "a smaller number": lambda mine, other: mine.replace(".1.", ".0."),
+    "what another bundle says": lambda mine, other: mine[:29] + other[29:],
+    "another bundle": lambda mine, other: other[:29] + mine[29:],
+    "another bundle's path": lambda mine, other: other,
+    "one mark less": lambda mine, other: re.sub(r"\.[^./]+/", "/", mine),
+    "one mark more": lambda mine, other: mine.removesuffix("/") + "." + 12 * "a" + "/",
+    "a mark in capitals": lambda mine, other: mine[:31] + mine[31:].swapcase(),
+    "an escaped dot": lambda mine, other: mine.replace(".", "%2E", 1),
+    "the end escaped": lambda mine, other: mine.removesuffix("/") + "%2F",
+    "a tilde": lambda mine, other: mine.replace(".", "~", 1),
+    "an escaped tilde": lambda mine, other: mine.replace(".", "%7E", 1),
+    "twice": lambda mine, other: mine.removesuffix("/") + mine[29:],
+    "up and down": lambda mine, other: f"{mine}../{other.removeprefix('/b/')}",
+    "up and down, escaped": lambda mine, other: f"{mine}%2e%2e/{other.removeprefix('/b/')}",
+    "down and up": lambda mine, other: f"{mine}low/../",
+    "an empty segment": lambda mine, other: f"{mine}/",
+    "a parameter of the path": lambda mine, other: mine.removesuffix("/") + ";x/",
+}
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+async def test_a_changed_path_opens_nothing(changed: "Changed", how: str) -> None:
+    path = TAMPERED[how](changed.mine.path, changed.other.path)
+    assert (path == changed.mine.path) is (how == "as it is")
+    for entry in PATHS:
+        assert passes(changed.world, changed.edge, changed.mine, path + entry) is (how == "as it is")
+
+
+class Changed(NamedTuple):
+    """What a tampered path is tried with: a bundle that was revoked once, and another in the same folder."""
+
+    world: World
+    edge: Edge
+    mine: BundleLink
+    other: BundleLink
+
+
+@pytest.fixture
+async def changed(sqlite_world: World) -> Changed:
+    world = World(sqlite_world.database, revokes=True)
+    alice, edge = await world.principal("alice"), Edge(world)
+    file, other = await bundled(world, alice), await bundled(world, alice, name="other")
+    await world.services.revocations.revoke_file(alice, file.id)
+    await edge.told()
+    return Changed(world, edge, await signed(world, alice, file), await signed(world, alice, other))
+
+
+async def signed(world: World, principal: Principal, file: File) -> BundleLink:
+    _, link = await world.services.bundle_links.sign(principal, file.id, HOUR)
+    return link
+
+
+def passes(world: World, edge: Edge, link: BundleLink, path: str | None = None) -> bool:
+    """Whether the edge lets an entry through, in the link's address and with its cookies, and what it then asks for is
+    an entry's object.
+    """
+    url = f"{CDN}{link.path}low/1.ts" if path is None else CDN + path
+    function = EdgeFunction(revocation_function(failure="refuse"), Told(edge))
+    outcomes = set()
+    for asked in (request(f"{url}?{link.query}"), request(url, cookie=cookie_of(link))):
+        try:
+            VERIFIER.verify(asked, world.clock.now)
+        except Refusal:
+            outcomes.add(False)
+            continue
+        outcome = function(asked, "GET", {})
+        outcomes.add(isinstance(outcome, ViewerRequest) and may_be_entry_key(outcome.path.removeprefix("/")))
+    [is_open] = outcomes
+    return is_open
+
+
+class Told:
+    """The edge's store, as its function reads it."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+
+    def find(self, key: str) -> str | None:
+        number = self._edge.store.numbers.get(Mark(key))
+        return None if number is None else str(number)
+
+
 @pytest.mark.parametrize(
     "obligations", [Obligations(forces_download=True), Obligations(personal_links=True)], ids=["download", "personal"]
 )
@@ -154,43 +320,6 @@ async def test_what_no_wildcard_can_keep_gives_no_link(sqlite_world: World, obli
     assert data["node"]["signedUrl"] is None
     assert data["node"]["bundle"]["signedPrefix"] is None
     assert "obligation" in data["node"]["bundle"]["linkFault"]
-
-
-@pytest.mark.parametrize("by", ["file", "folder"])
-async def test_a_revoked_bundle_has_no_links_until_the_old_ones_have_ended(sqlite_world: World, by: str) -> None:
-    world = World(sqlite_world.database, revokes=True)
-    alice, revocations = await world.principal("alice"), world.services.revocations
-    edge, above = Edge(world), await foldered(world, alice, "above")
-    below = await foldered(world, alice, "below", above.id)
-    file = await bundled(world, alice, folder_id=below.id)
-    other = await bundled(world, alice, name="other")
-    sign, mark = world.services.bundle_links.sign, mark_of(bundle_of(file.id))
-    assert mark == file.id[-12:]
-    await sign(alice, file.id, HOUR)
-    if by == "file":
-        _, revoked = await revocations.revoke_file(alice, file.id)
-    else:
-        _, revoked = await revocations.revoke_folder(alice, above.id)
-    assert revoked is not None
-    await edge.told()
-    assert mark in edge.store.numbers
-    assert mark_of(bundle_of(other.id)) not in edge.store.numbers
-    with pytest.raises(Conflict, match="revoked; new ones can be made after 20"):
-        await sign(alice, file.id, HOUR)
-    await sign(alice, other.id, HOUR)
-    query = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on File { signedUrl { url } bundle { linkFault } } } }"
-    dead, alive = (await world.data(query, {"ids": [file.id, other.id]}, as_=alice))["nodes"]
-    assert dead["signedUrl"] is None
-    assert "revoked" in dead["bundle"]["linkFault"]
-    assert alive["signedUrl"] is not None
-    assert alive["bundle"]["linkFault"] is None
-    listed = (await world.data("{ files(first: 9) { nodes { id signedUrl { url } } } }", as_=alice))["files"]["nodes"]
-    assert {each["id"]: each["signedUrl"] is None for each in listed} == {file.id: True, other.id: False}
-
-    world.clock.now = revoked.links_end_by + timedelta(seconds=1)
-    await edge.swept()
-    assert mark not in edge.store.numbers
-    await sign(alice, file.id, HOUR)
 
 
 async def test_what_a_bundle_cannot_do_is_refused(sqlite_world: World) -> None:

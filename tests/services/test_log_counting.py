@@ -15,15 +15,18 @@ from sqlalchemy import delete, event, func, insert, select
 from graphql_api.db.tables import AccessLogRow, Base, FileTrafficRow, UserTrafficRow
 from graphql_api.edge.cloudfront_logs import FIELDS, CloudFrontLogs
 from graphql_api.errors import NotFound, Unavailable, UnreadableLog
+from graphql_api.model.bundle import bundle_of, marked_prefix
 from graphql_api.model.file import File
 from graphql_api.model.ids import new_object_key
 from graphql_api.model.principal import Principal
+from graphql_api.model.revocation import mark_of
 from graphql_api.model.stored_object import ListedObject
 from graphql_api.model.traffic import MAX_BYTES, MAX_DOWNLOADS
 from graphql_api.services.log_counting import SETTLED, LogCounting, LogFate, LogReport, Sums
 from graphql_api.storage import ObjectReader
 from graphql_api.storage.directory import Directory
 from tests.edge.logs import SIGNATURE, name, packed, values, w3c
+from tests.services.bundled import bundled
 from tests.services.stories import filed, statements
 from tests.world import START, World
 
@@ -107,6 +110,16 @@ async def test_a_log_is_counted_by_file_day_and_owner(world: World) -> None:
     assert await traffic_of(world, dog) == {DAY: (0, 7)}
     assert await traffic_of_user(world, ada) == {DAY: (1, 157), day_before: (1, 100)}
     assert await traffic_of_user(world, bob) == {DAY: (1, 1000)}
+
+
+async def test_a_bundle_is_counted_whatever_its_links_say(world: World) -> None:
+    ada = await world.principal("ada")
+    film, other = await bundled(world, ada), await bundled(world, ada, name="other")
+    marked = marked_prefix(bundle_of(film.id), f"7.{mark_of(other.id)}").removeprefix("/")
+    shelf = Shelf(A=log_of(line(film.object_key, sc_bytes="100"), line(f"{marked}low/0.ts", sc_bytes="50")))
+    [report] = await counted(world, shelf)
+    assert report.sums == Sums(requests=2, downloads=2, delivered_bytes=150)
+    assert await traffic_of(world, film) == {DAY: (2, 150)}
 
 
 async def test_all_versions_of_a_file_count_for_it(world: World) -> None:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from http.cookies import SimpleCookie
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -43,15 +44,16 @@ def cookies_of(answer: httpx.Response | Response) -> list[tuple[str, Any]]:
 async def test_each_cookie_has_the_attributes_that_were_set(
     sqlite_world: World, domain: str | None, same_site: SameSite, is_secure: bool
 ) -> None:
-    ada = await ada_of(sqlite_world)
-    file = await bundled(sqlite_world, ada)
-    _, link = await sqlite_world.services.bundle_links.sign(ada, file.id, LinkWish(timedelta(hours=1)))
+    world = World(sqlite_world.database, revokes=True)
+    ada = await ada_of(world)
+    file = await bundled(world, ada)
+    _, link = await world.services.bundle_links.sign(ada, file.id, LinkWish(timedelta(hours=1)))
     answer = Response()
     set_cookies(answer, link, CookieScope(domain, same_site, is_secure=is_secure))
     found = cookies_of(answer)
     assert [(name, morsel.value) for name, morsel in found] == [(each.name, each.value) for each in link.cookies]
     for _, morsel in found:
-        assert morsel["path"] == f"/b/{file.id.removeprefix('file_')}/"
+        assert morsel["path"] == urlsplit(link.base_url).path
         assert morsel["domain"] == (domain or "")
         assert morsel["samesite"] == same_site.lower()
         assert (bool(morsel["secure"]), bool(morsel["httponly"])) == (is_secure, True)

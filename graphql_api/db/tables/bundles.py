@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from graphql_api.db.tables.base import MAX_CONTENT_TYPE_LENGTH, Base, one_of
@@ -16,7 +16,8 @@ class BundleRow(Base):
     """One bundle, promised or whole. ``missing``: entries that are not in yet; whoever brings it to 0 makes the file.
 
     Whoever changes a bundle or the uploads of its entries holds its row first. ``folder_id`` goes when the folder goes,
-    and says where it was promised to, not where the file is by now.
+    and says where it was promised to, not where the file is by now. ``deleted_at``: when the file went; entries are
+    there until upkeep has taken them apart.
     """
 
     __tablename__ = "bundles"
@@ -25,6 +26,12 @@ class BundleRow(Base):
         CheckConstraint("(status = 'COMPLETED') = (missing = 0)", name="exactly_a_completed_one_is_whole"),
         CheckConstraint(one_of("status", BundleStatus), name="status_is_known"),
         CheckConstraint(one_of("on_conflict", OnConflict), name="on_conflict_is_known"),
+        Index(
+            None,
+            "deleted_at",
+            sqlite_where=text("deleted_at IS NOT NULL"),
+            postgresql_where=text("deleted_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(binary_text(MAX_ID_LENGTH), primary_key=True)
@@ -39,10 +46,11 @@ class BundleRow(Base):
     missing: Mapped[int]
     status: Mapped[str] = mapped_column(binary_text(16))
     created_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
 
 
 class BundleEntryRow(Base):
-    """An entry whose bytes are in and as promised. It goes with the file, or with the bundle that fails.
+    """An entry whose bytes are in and as promised. It goes after the file, or with the bundle that fails.
 
     ``altered_at`` and ``infected_at`` are as of files; the file has them as long as one of its entries has.
     """
