@@ -47,10 +47,10 @@ class _Known(Viewers):
     """Has the viewer already, likewise."""
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        self._given = context
 
     async def context(self, connection: HTTPConnection, authorization: str | None) -> Context:
-        return self._context
+        return self._given
 
 
 async def measure(place: Site, database: Database, document: str, effort: Effort, first: int) -> list[Measurement]:

@@ -11,6 +11,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from graphql_api.schema.context import Context
+from graphql_api.schema.deadline import LastingSubscriptions
 from graphql_api.schema.errors import USER_ERRORS, ErrorPolicy
 from graphql_api.schema.guarding import GuardedValidation, GuardRules, Introspection
 from graphql_api.schema.mutation import Mutation
@@ -76,5 +77,6 @@ def build_stock_schema(
             lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
             lambda: DocumentCache(maxsize=CACHED_DOCUMENTS),
             lambda: GuardedValidation(guard_rules, maxsize=CACHED_DOCUMENTS),
+            LastingSubscriptions,
         ],
     )

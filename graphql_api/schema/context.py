@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
+import anyio
 import strawberry
 from strawberry.dataloader import DataLoader
 
@@ -47,6 +48,9 @@ class Context:
     """What was wished of links, by the arguments of the field."""
     named: dict[Markable, str] = field(default_factory=dict)
     """By what links to the files of pages can be revoked, where that was read with the page."""
+
+    deadline: anyio.CancelScope | None = None
+    """In which the transport waits for the answer; a subscription's is put off for good."""
 
     cookies: list[BundleLink] = field(default_factory=list)
     """What the answer sets as cookies besides telling it, where it can."""

@@ -77,6 +77,7 @@ def create_app(
         sockets=Places(each=SOCKETS_OF_VIEWER, total=SOCKETS),
         operations=operations,
         limits=socket_limits,
+        time_limit=time_limit,
     )
     view = GraphQLView(
         schema, viewers, operations=operations, has_console=graphiql, edition=edition, time_limit=time_limit

@@ -24,7 +24,7 @@ from graphql_api.errors import RateLimited
 from graphql_api.schema import Context
 from graphql_api.web.answers import error_answer, rate_limit_answer
 from graphql_api.web.places import Crowded, Places
-from graphql_api.web.results import BUG, plain_error, result_entry
+from graphql_api.web.results import BUG, TIMEOUT, plain_error, result_entry
 from graphql_api.web.viewers import Viewers, viewer_key
 
 HEARTBEAT: Final = timedelta(seconds=15)  # proxies cut what is silent for a minute, some for half of one
@@ -44,7 +44,7 @@ _HEADERS: Final = (
 class EventStream:
     """An answer. It ends with the operation, with the viewer's token, or when the server stops.
 
-    ``authorization``: what the viewer came with, which has been accepted.
+    ``authorization``: what the viewer came with, which has been accepted. ``time_limit``: for what is answered once.
     """
 
     schema: strawberry.Schema
@@ -53,6 +53,7 @@ class EventStream:
     viewers: Viewers
     authorization: str | None
     places: Places
+    time_limit: timedelta
     lifetime: timedelta = timedelta(hours=24)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,9 +128,12 @@ class EventStream:
 
     async def _tell(self, tell: Callable[[str], Awaitable[None]]) -> None:
         try:
-            await self._tell_results(tell)
+            with anyio.fail_after(self.time_limit.total_seconds()) as self.context.deadline:
+                await self._tell_results(tell)
         except RateLimited:
             raise
+        except TimeoutError:
+            await tell(_event("next", {"errors": [plain_error(*TIMEOUT, self.context.request_id)]}))
         except Exception:  # whoever listens is told, as over a WebSocket
             log.exception("operation_failed")
             await tell(_event("next", {"errors": [plain_error(*BUG, self.context.request_id)]}))

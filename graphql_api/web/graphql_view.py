@@ -35,7 +35,7 @@ from graphql_api.web.event_stream import EventStream
 from graphql_api.web.media_types import EVENTS, JSON, RESULT, accepts_events, answer_type, prefers_events
 from graphql_api.web.persisted_queries import PersistedQueries, UnknownHash, WrongHash
 from graphql_api.web.places import Places
-from graphql_api.web.results import is_bug_before_fields, result_entry, was_refused
+from graphql_api.web.results import TIMEOUT, is_bug_before_fields, result_entry, was_refused
 from graphql_api.web.viewers import Viewers, authorization_header
 
 MAX_URL_SIZE: Final = 8_000  # bytes of path and query; RFC 9110, section 4.1, has everybody take as many
@@ -109,7 +109,7 @@ class GraphQLView(GraphQL[Context, None]):
     ) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=())
         self._is_first_edition = edition is Edition.SEPTEMBER_2026
-        self._time_limit = time_limit.total_seconds()
+        self._time_limit = time_limit
         self._strawberry_schema = schema
         self._viewers = viewers
         self._operations = operations
@@ -158,11 +158,11 @@ class GraphQLView(GraphQL[Context, None]):
         if answer_type(accept) is None and not (accepts_events(accept) and request.method == "POST"):
             raise Refused(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESULT}, and to POST {EVENTS} as well.")
         try:
-            with anyio.fail_after(self._time_limit):
+            with anyio.fail_after(self._time_limit.total_seconds()):
                 return await self._run(request)
         except TimeoutError:
             later = {"retry-after": str(RETRY_AFTER)}
-            raise Refused(503, "OPERATION_TIMEOUT", "The operation took too long and was given up.", later) from None
+            raise Refused(503, *TIMEOUT, later) from None
 
     async def _run(self, request: Request) -> Response:
         context = await self._viewers.context(request, authorization_header(request))
@@ -287,6 +287,7 @@ class GraphQLView(GraphQL[Context, None]):
                 self._viewers,
                 authorization_header(request),
                 self._operations,
+                self._time_limit,
             )
         )
 

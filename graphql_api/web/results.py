@@ -11,6 +11,7 @@ from strawberry.types.execution import PreExecutionError
 from graphql_api.errors import RateLimited
 
 BUG: Final = ("INTERNAL_SERVER_ERROR", "Internal error")
+TIMEOUT: Final = ("OPERATION_TIMEOUT", "The operation took too long and was given up.")
 
 log = logging.getLogger(__name__)
 

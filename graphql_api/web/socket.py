@@ -25,7 +25,7 @@ from graphql_api.errors import RateLimited, Unauthenticated, Unavailable
 from graphql_api.schema import Context
 from graphql_api.web.answers import error_answer
 from graphql_api.web.places import Crowded, Places
-from graphql_api.web.results import error_entries, plain_error, rate_limited, result_entry
+from graphql_api.web.results import BUG, TIMEOUT, error_entries, plain_error, rate_limited, result_entry
 from graphql_api.web.socket_frames import BadFrame, Complete, Frame, Init, Ping, Pong, Subscribe, read_frame
 from graphql_api.web.viewers import Viewers, authorization_header, viewer_key
 
@@ -66,6 +66,7 @@ class GraphQLSocket:
     """The ASGI application behind ``/graphql`` for WebSockets.
 
     ``origins``: of pages elsewhere that may open one. A page has to hold a token all the same: no cookie is read.
+    ``time_limit``: for one operation that is answered once.
     """
 
     def __init__(
@@ -77,12 +78,14 @@ class GraphQLSocket:
         sockets: Places,
         operations: Places,
         limits: SocketLimits,
+        time_limit: timedelta,
     ) -> None:
         self.schema = schema
         self.viewers = viewers
         self.sockets = sockets
         self.operations = operations
         self.limits = limits
+        self.time_limit = time_limit
         self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -210,15 +213,20 @@ class Conversation:
     async def _run_operation(self, frame: Subscribe, context: Context, scope: anyio.CancelScope) -> None:
         with scope:
             try:
-                with self._face.operations.taken(self._viewer):
+                with (
+                    self._face.operations.taken(self._viewer),
+                    anyio.fail_after(self._face.time_limit.total_seconds()) as context.deadline,
+                ):
                     last = await self._tell(frame, context)
             except Crowded:
                 last = self._crowded(frame.id)
+            except TimeoutError:
+                last = self._failed(frame.id, *TIMEOUT)
             except RateLimited as refused:
                 last = {"type": "error", "id": frame.id, "payload": [rate_limited(refused, context.request_id)]}
             except Exception:  # one operation's bug is not the others' end
                 log.exception("operation_failed")
-                last = self._failed(frame.id, "INTERNAL_SERVER_ERROR", "Internal error")
+                last = self._failed(frame.id, *BUG)
             self._forget(frame.id, scope)  # before the client may use the id again
             await self._send(last)
         self._forget(frame.id, scope)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from starlette.requests import HTTPConnection
 
 from graphql_api.errors import Unauthenticated
-from graphql_api.model.principal import ANONYMOUS
+from graphql_api.model.principal import ANONYMOUS, Principal
 from graphql_api.schema import Context
 from graphql_api.services import Services
 from graphql_api.web.authentication import Authenticator
@@ -31,12 +31,15 @@ class Viewers:
             raise
         if identity is not None:
             principal = await self._services.accounts.principal_of(identity, address=address, request_id=request_id)
-        meter = self._services.rates.meter(principal)
-        return Context(self._services, principal, client_address=client_address, request_id=request_id, meter=meter)
+        return self._context(principal, client_address, request_id)
 
     def next_operation(self, context: Context) -> Context:
         """For another operation of the same viewer over the same socket."""
-        return replace(context, meter=self._services.rates.meter(context.principal))
+        return self._context(context.principal, context.client_address, context.request_id)
+
+    def _context(self, principal: Principal, client_address: str | None, request_id: str) -> Context:
+        meter = self._services.rates.meter(principal)
+        return Context(self._services, principal, client_address=client_address, request_id=request_id, meter=meter)
 
     async def until_refused(self, authorization: str | None) -> None:
         """Returns when the token, which was good, is good no longer; never for the anonymous viewer."""

@@ -18,6 +18,7 @@ from graphql_api.limits.memory import MemoryRates
 from graphql_api.model.ids import UserId
 from graphql_api.model.principal import Address, Identity, Principal
 from graphql_api.schema import Context, DocumentCache, GuardRules, Introspection
+from graphql_api.schema.deadline import LastingSubscriptions
 from graphql_api.schema.errors import ErrorPolicy
 from graphql_api.schema.guarding import GuardedValidation
 from graphql_api.services import Services
@@ -193,7 +194,7 @@ SCHEMA = strawberry.Schema(
     Query,
     Mutation,
     Subscription,
-    extensions=[ErrorPolicy, DocumentCache, lambda: GuardedValidation(GUARD, maxsize=100)],
+    extensions=[ErrorPolicy, DocumentCache, lambda: GuardedValidation(GUARD, maxsize=100), LastingSubscriptions],
 )
 
 

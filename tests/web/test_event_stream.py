@@ -220,6 +220,17 @@ def test_the_stream_ends_with_an_error_when_the_token_ends() -> None:
     assert watching.now == 0
 
 
+def test_what_is_answered_once_is_given_up_and_a_subscription_goes_on(clock: Clock) -> None:
+    app = app_around(FewServices(), clock, time_limit=timedelta(milliseconds=100))
+    with running(app) as address, streaming(address, "subscription { forever }") as lasting:
+        assert lasting.next() == ("next", {"data": {"forever": 0}})
+        with streaming(address, "{ slow }") as stream:
+            name, result = stream.next()
+            assert (name, result["errors"][0]["extensions"]["code"]) == ("next", "OPERATION_TIMEOUT")
+            assert stream.next() == ("complete", None)
+        assert watching.now == 1
+
+
 def test_streams_of_a_viewer_are_limited(clock: Clock) -> None:
     """Together with what they run over sockets."""
     ada, bob = ({**EVENTS, "authorization": bearer(clock, sub=name)} for name in ("ada", "bob"))

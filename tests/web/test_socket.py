@@ -383,6 +383,19 @@ def test_a_socket_has_a_lifetime_however_busy_it_is() -> None:
         assert opened.close_code() == 1001
 
 
+def test_what_is_answered_once_is_given_up_and_a_subscription_goes_on(clock: Clock) -> None:
+    app = app_around(FewServices(), clock, time_limit=timedelta(milliseconds=100))
+    with running(app) as address, socket_at(address) as socket:
+        socket.begin()
+        socket.subscribe("subscription { forever }", "lasting")
+        assert socket.hear()["type"] == "next"
+        socket.subscribe("{ slow }", "slow")
+        said = socket.hear()
+        assert (said["type"], said["id"]) == ("error", "slow")
+        assert said["payload"][0]["extensions"]["code"] == "OPERATION_TIMEOUT"
+        assert watching.now == 1
+
+
 def test_operations_of_a_socket_and_of_a_viewer_are_limited(clock: Clock) -> None:
     with running(app_around(FewServices(), clock)) as address:
         with socket_at(address) as first, socket_at(address) as second, socket_at(address) as third:
