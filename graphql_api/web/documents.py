@@ -71,7 +71,10 @@ class Documents:
         """Of a request that names no trusted document."""
         if not self._only_trusted:
             return self._sent.document(query, sha256)
-        found = None if query is None or sha256 is not None else self._by_hash.get(sha256_of(query))
-        if found is None:
-            raise NotTrusted
-        return found
+        if query is not None:
+            computed = sha256_of(query)
+            if sha256 not in (None, computed):
+                raise WrongHash("The sha256Hash is not that of the query.")
+            if computed in self._by_hash:
+                return self._by_hash[computed]
+        raise NotTrusted

@@ -87,6 +87,7 @@ MALFORMED: dict[str, dict[str, Any]] = {
     "another text": {"documentId": SHA256, "query": OTHER},
     "the same text with a line": {"documentId": SHA256, "query": ECHO + "\n"},
     "another text by its hash": {"extensions": named(ECHO), "query": OTHER},
+    "the text by another hash": {"extensions": named(OTHER), "query": ECHO},
     "two names": {"documentId": SHA256, "extensions": named(ECHO)},
     "a number": {"documentId": 1},
     "an array": {"documentId": [SHA256]},
