@@ -333,7 +333,7 @@ def _wants_page(request: Request) -> bool:
 
 
 def _names_document(request: Request) -> bool:
-    return "query" in request.query_params or "documentId" in request.query_params
+    return any(name in request.query_params for name in ("query", "documentId", "extensions"))
 
 
 def _too_large() -> Refused:
