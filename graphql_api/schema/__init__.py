@@ -22,7 +22,15 @@ from graphql_api.schema.targets import MultipartUploadTarget, PostUploadTarget, 
 from graphql_api.schema.trusted import MAX_TOKENS, faults_of_document
 from graphql_api.schema.uploads import Upload
 
-__all__ = ["Context", "DocumentCache", "GuardRules", "Introspection", "build_schema", "faults_of_document"]
+__all__ = [
+    "CACHED_DOCUMENTS",
+    "Context",
+    "DocumentCache",
+    "GuardRules",
+    "Introspection",
+    "build_schema",
+    "faults_of_document",
+]
 
 CACHED_DOCUMENTS: Final = 512  # distinct query texts that are parsed and validated once
 

@@ -7,7 +7,7 @@ import pytest
 
 from graphql_api.errors import ConfigurationError
 from graphql_api.running import graphql_face
-from graphql_api.schema import build_schema, faults_of_document
+from graphql_api.schema import CACHED_DOCUMENTS, DocumentCache, build_schema, faults_of_document
 from graphql_api.schema.guard import Limits
 from graphql_api.settings import PREFIX, Settings
 from tests.test_settings import NEEDED
@@ -87,3 +87,16 @@ def test_it_does_not_start_with_others_and_says_which(tmp_path: Path) -> None:
         "trusted document 'old': Cannot query field 'more' on type 'FileConnection'.",
         "trusted document 'cut': Syntax Error: Expected Name, found <EOF>.",
     )
+
+
+def test_trusted_documents_stay_parsed_beside_as_many_others_as_ever() -> None:
+    trusted = [f"query Trusted{number} {{ viewer {{ id }} }}" for number in range(3)]
+    [cache] = [
+        made
+        for made in (extension() for extension in build_schema(trusted=len(trusted)).extensions)
+        if isinstance(made, DocumentCache)
+    ]
+    parsed = [cache.cached_parse_document(text) for text in trusted]
+    for number in range(CACHED_DOCUMENTS):
+        cache.cached_parse_document(f"query Other{number} {{ viewer {{ id }} }}")
+    assert all(cache.cached_parse_document(text) is before for text, before in zip(trusted, parsed, strict=True))
