@@ -20,6 +20,7 @@ from graphql_api.model.principal import Principal
 from graphql_api.schema import Context, GuardRules, build_schema
 from graphql_api.schema.guard import Guard, faults_of
 from graphql_api.settings import Settings
+from graphql_api.web.documents import Documents
 from graphql_api.web.graphql_view import GraphQLView
 from graphql_api.web.places import Places
 from graphql_api.web.viewers import Viewers
@@ -107,7 +108,7 @@ async def _measure(
 def _view_client(answer: ExecutionResult, context: Context) -> Client:
     """Of an application that is nothing but the view."""
     places = Places(each=1, total=1)
-    view = GraphQLView(_Answered(answer), _Known(context), operations=places, has_console=False)
+    view = GraphQLView(_Answered(answer), _Known(context), operations=places, documents=Documents(), has_console=False)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await view({**scope, "state": {"request_id": _REQUEST_ID}}, receive, send)

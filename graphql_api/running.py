@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
+import strawberry
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -16,13 +17,16 @@ from graphql_api.bootstrap import Assembly, assemble
 from graphql_api.db.engine import Database
 from graphql_api.db.listener import Listener
 from graphql_api.db.migration import require_newest_schema
-from graphql_api.schema import GuardRules, Introspection, build_schema
+from graphql_api.errors import ConfigurationError
+from graphql_api.schema import GuardRules, Introspection, build_schema, faults_of_document
 from graphql_api.services.clock import Clock, utc_now
 from graphql_api.settings import Settings
 from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator, TokenPolicy
+from graphql_api.web.documents import Documents
 from graphql_api.web.file_view import FileView
 from graphql_api.web.graphql_view import Edition
+from graphql_api.web.manifest import read_manifest
 from graphql_api.web.passes import Passes
 from graphql_api.web.server import CLOSING
 from graphql_api.web.share_view import ShareView
@@ -57,6 +61,22 @@ def token_policy(settings: Settings) -> TokenPolicy:
     )
 
 
+def graphql_face(settings: Settings) -> tuple[strawberry.Schema, Documents]:
+    """The schema, and the documents that are trusted. Raises: ConfigurationError: one that would never be answered."""
+    rules = GuardRules(introspection=Introspection(settings.introspection))
+    path = settings.trusted_documents_file
+    trusted = {} if path is None else read_manifest(path)
+    schema = build_schema(rules, trusted=len(trusted))
+    faults = [
+        f"trusted document {id_!r}: {fault}"
+        for id_, text in trusted.items()
+        for fault in faults_of_document(schema, text, rules.limits)
+    ]
+    if faults:
+        raise ConfigurationError(*faults)
+    return schema, Documents(trusted, only_trusted=settings.documents == "trusted")
+
+
 def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
     """The ASGI application, which connects when the server starts it. Raises: ConfigurationError."""
     assembly = assemble(settings, clock=clock)
@@ -85,15 +105,17 @@ def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
             await assembly.close()
 
     authenticator = Authenticator(token_policy(settings), clock=clock)
+    schema, documents = graphql_face(settings)
     return create_app(
         assembly.services,
-        build_schema(GuardRules(introspection=Introspection(settings.introspection))),
+        schema,
         authenticator,
         cors_origins=settings.cors_origins,
         trusted_proxies=settings.trusted_proxies,
         graphiql=settings.graphiql,
         edition=Edition(settings.graphql_http_edition),
         time_limit=settings.operation_time_limit,
+        documents=documents,
         doors=_doors(assembly, settings, authenticator, clock),
         lifespan=lifespan,
     )

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, StringConstraints
 from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from graphql_api.model.hosts import is_loopback
 
@@ -28,6 +29,9 @@ part, of which there can be 10,000.
 AsymmetricAlgorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
 ]  # RFC 7518, section 3.1, and RFC 8037; a symmetric name here would let a public key pass for a shared secret
+
+NEEDED_WITH: Final = {"clamd_address": ("scan", "clamd"), "trusted_documents_file": ("documents", "trusted")}
+"""With which value of which other setting these have to be there."""
 
 LONGEST_AT_STORE: Final = timedelta(days=7)  # of a presigned request, by SigV4
 
@@ -179,3 +183,18 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Origin = Annotated[str, AfterValidator(origin)]
 LocalOrEncrypted = AfterValidator(encrypted_unless_local)
 CommaList = BeforeValidator(split)
+
+
+class GivenSettings(BaseSettings):
+    """What is given, and nothing of the environment behind its back."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)

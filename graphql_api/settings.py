@@ -23,11 +23,11 @@ from pydantic import (
     create_model,
     field_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from graphql_api import setting_values
 from graphql_api.errors import ConfigurationError
-from graphql_api.setting_values import MIB, CommaList, LocalOrEncrypted, Origin, Text, seconds
+from graphql_api.setting_values import MIB, CommaList, GivenSettings, LocalOrEncrypted, Origin, Text, seconds
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class _Some(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_default=True, hide_input_in_errors=True)
 
 
-class Settings(BaseSettings):
+class Settings(GivenSettings):
     """What the operator decides. Made by ``read`` only, so that a field always has the name the documentation gives."""
 
     model_config = SettingsConfigDict(
@@ -271,6 +271,10 @@ class Settings(BaseSettings):
     """Which statuses GraphQL over HTTP has: those that clients know, or those of its first edition (September 2026)."""
     introspection: Literal["everybody", "signed-in", "administrators", "nobody"] = "signed-in"
     """Who may ask for the GraphQL schema: `everybody`, `signed-in`, `administrators` or `nobody`."""
+    documents: Literal["any", "trusted"] = "any"
+    """Which GraphQL documents are run: `any`, or none but those in the file below."""
+    trusted_documents_file: Path | None = None
+    """File with documents that clients name by id, as graphql-codegen, Relay or Apollo write it."""
     graphiql: bool = True
     """Whether a browser that opens the GraphQL address is shown GraphiQL."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)] = "INFO"
@@ -329,17 +333,6 @@ class Settings(BaseSettings):
         names = {name: field.alias or "" for name, field in cls.model_fields.items()}
         raise ConfigurationError(*(setting_values.fault_line(fault, names) for fault in faults))
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)  # what `read` was handed, and nothing behind its back
-
     @field_validator("listen_database_url")
     @classmethod
     def _somebody_listens(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
@@ -382,12 +375,13 @@ class Settings(BaseSettings):
             raise ValueError(f"is required, or {PREFIX}AUTH_HS256_SECRET")
         return url
 
-    @field_validator("clamd_address")
+    @field_validator("clamd_address", "trusted_documents_file")
     @classmethod
-    def _clamd_can_be_asked(cls, address: str | None, info: ValidationInfo) -> str | None:
-        if address is None and info.data.get("scan") == "clamd":
-            raise ValueError(f"is required with {PREFIX}SCAN=clamd")
-        return address
+    def _is_there_if_needed(cls, value: T | None, info: ValidationInfo) -> T | None:
+        other, needs_it = setting_values.NEEDED_WITH[str(info.field_name)]
+        if value is None and info.data.get(other) == needs_it:
+            raise ValueError(f"is required with {PREFIX}{other.upper()}={needs_it}")
+        return value
 
     @field_validator("upload_lifetime", "upload_longest_lifetime")
     @classmethod

@@ -173,6 +173,7 @@ def test_faults_of_every_kind_are_reported_at_once() -> None:
         ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "https://app.example.com/page"),
         ("CORS_ORIGINS", "app.example.com"),
+        ("DOCUMENTS", "some"),
         ("GRAPHIQL", "perhaps"),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
@@ -298,6 +299,13 @@ def test_only_clamd_needs_an_address() -> None:
     assert faults({"SCAN": "clamd"}) == ("GRAPHQL_API_CLAMD_ADDRESS: is required with GRAPHQL_API_SCAN=clamd",)
     assert read({"SCAN": "guardduty"}).clamd_address is None
     assert read().scan == "none"
+
+
+def test_trusting_only_some_documents_needs_a_file_with_them() -> None:
+    expected = ("GRAPHQL_API_TRUSTED_DOCUMENTS_FILE: is required with GRAPHQL_API_DOCUMENTS=trusted",)
+    assert faults({"DOCUMENTS": "trusted"}) == expected
+    assert read({"DOCUMENTS": "trusted", "TRUSTED_DOCUMENTS_FILE": "documents.json"}).documents == "trusted"
+    assert read({"TRUSTED_DOCUMENTS_FILE": "documents.json"}).documents == "any"
 
 
 def test_comma_lists_take_blanks_and_drop_empty_entries() -> None:

@@ -120,6 +120,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
 
     from graphql_api.bootstrap import assemble
     from graphql_api.db.migration import require_newest_schema
+    from graphql_api.running import graphql_face
     from graphql_api.settings import Settings
     from graphql_api.web.logs import configure_logging
     from graphql_api.web.server import OPTIONS
@@ -136,6 +137,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
             await assembly.close()
 
     asyncio.run(check())
+    graphql_face(settings)
     _require_free(host or settings.host, port or settings.port)
     signal.signal(signal.SIGTERM, _leave)  # uvicorn hands the signal on once all requests are answered
     uvicorn.run(

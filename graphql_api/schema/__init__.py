@@ -20,12 +20,20 @@ from graphql_api.schema.scalars import SCALARS
 from graphql_api.schema.shortcuts import take_shortcuts
 from graphql_api.schema.subscription import Subscription
 from graphql_api.schema.targets import MultipartUploadTarget, PostUploadTarget, PutUploadTarget
+from graphql_api.schema.trusted import MAX_TOKENS, faults_of_document
 from graphql_api.schema.uploads import Upload
 
-__all__ = ["Context", "DocumentCache", "GuardRules", "Introspection", "build_schema"]
+__all__ = [
+    "CACHED_DOCUMENTS",
+    "Context",
+    "DocumentCache",
+    "GuardRules",
+    "Introspection",
+    "build_schema",
+    "faults_of_document",
+]
 
 CACHED_DOCUMENTS: Final = 512  # distinct query texts that are parsed and validated once
-MAX_TOKENS: Final = 2_000  # of a document; one of 100 kB would take a second to validate and 28 MB to remember
 
 
 class DeliverySchema(strawberry.Schema):
@@ -53,9 +61,11 @@ class DocumentCache(ParserCache):
         yield
 
 
-def build_schema(rules: GuardRules | None = None) -> strawberry.Schema:
-    """The schema, with what its guard goes by; it is built once in a process."""
-    return take_shortcuts(build_stock_schema(rules=rules))
+def build_schema(rules: GuardRules | None = None, *, trusted: int = 0) -> strawberry.Schema:
+    """The schema, with what its guard goes by; it is built once in a process. ``trusted``: how many documents are
+    known to come, and are therefore to be remembered besides the usual number.
+    """
+    return take_shortcuts(build_stock_schema(rules=rules, documents=CACHED_DOCUMENTS + trusted))
 
 
 def build_stock_schema(
@@ -63,6 +73,7 @@ def build_stock_schema(
     mutation: type = Mutation,
     subscription: type = Subscription,
     rules: GuardRules | None = None,
+    documents: int = CACHED_DOCUMENTS,
 ) -> strawberry.Schema:
     """The schema as strawberry resolves it: what the shortcuts must agree with."""
     guard_rules = rules or GuardRules()
@@ -75,8 +86,8 @@ def build_stock_schema(
         extensions=[
             ErrorPolicy,
             lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
-            lambda: DocumentCache(maxsize=CACHED_DOCUMENTS),
-            lambda: GuardedValidation(guard_rules, maxsize=CACHED_DOCUMENTS),
+            lambda: DocumentCache(maxsize=documents),
+            lambda: GuardedValidation(guard_rules, maxsize=documents),
             LastingSubscriptions,
         ],
     )

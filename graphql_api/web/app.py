@@ -19,6 +19,7 @@ from graphql_api.web import console
 from graphql_api.web.answers import JsonAnswer, error_answer
 from graphql_api.web.authentication import Authenticator
 from graphql_api.web.client_address import IpNetwork
+from graphql_api.web.documents import Documents
 from graphql_api.web.graphql_view import MAX_BODY_SIZE, TIME_LIMIT, Edition, GraphQLView
 from graphql_api.web.middleware import LastResort, RequestEnvelope
 from graphql_api.web.origins import Origins
@@ -45,6 +46,7 @@ def create_app(
     trusted_proxies: Sequence[IpNetwork] = (),
     graphiql: bool = True,
     doors: Sequence[BaseRoute] = (),
+    documents: Documents | None = None,
     edition: Edition = Edition.WIDESPREAD,
     time_limit: timedelta = TIME_LIMIT,
     socket_limits: SocketLimits = SOCKET_LIMITS,
@@ -52,7 +54,8 @@ def create_app(
 ) -> Starlette:
     """The ASGI application. Answers are never to be stored by a cache, and always name the request's id.
 
-    ``cors_origins`` are exact, such as ``https://app.example.com``. ``doors``: of ``ShareView`` and ``FileView``. Run
+    ``cors_origins`` are exact, such as ``https://app.example.com``. ``doors``: of ``ShareView`` and ``FileView``.
+    ``documents``: those that are trusted, if any. Run
     the server without its own handling of ``X-Forwarded-For`` (uvicorn: ``proxy_headers=False``): ``trusted_proxies``
     decides whose word counts. ``edition`` of GraphQL over HTTP: which statuses are answered; ``time_limit``: for one
     operation that is answered at once.
@@ -69,6 +72,7 @@ def create_app(
         return JsonAnswer({"status": "ok"})
 
     viewers = Viewers(services, authenticator)
+    documents = documents or Documents()
     operations = Places(each=OPERATIONS_OF_VIEWER, total=OPERATIONS)
     socket = GraphQLSocket(
         schema,
@@ -76,11 +80,18 @@ def create_app(
         origins=cors_origins,
         sockets=Places(each=SOCKETS_OF_VIEWER, total=SOCKETS),
         operations=operations,
+        documents=documents,
         limits=socket_limits,
         time_limit=time_limit,
     )
     view = GraphQLView(
-        schema, viewers, operations=operations, has_console=graphiql, edition=edition, time_limit=time_limit
+        schema,
+        viewers,
+        operations=operations,
+        documents=documents,
+        has_console=graphiql,
+        edition=edition,
+        time_limit=time_limit,
     )
     routes: list[BaseRoute] = [
         *doors,

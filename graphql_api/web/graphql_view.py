@@ -20,7 +20,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry.asgi import GraphQL
-from strawberry.exceptions import MissingQueryError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
@@ -31,9 +30,10 @@ from graphql_api.schema import Context
 from graphql_api.web import console
 from graphql_api.web.answers import error_answer, rate_limit_answer
 from graphql_api.web.bundle_cookies import set_cookies
+from graphql_api.web.documents import Documents, NotTrusted
 from graphql_api.web.event_stream import EventStream
 from graphql_api.web.media_types import EVENTS, JSON, RESULT, accepts_events, answer_type, prefers_events
-from graphql_api.web.persisted_queries import PersistedQueries, UnknownHash, WrongHash
+from graphql_api.web.persisted_queries import DocumentFault, UnknownDocument
 from graphql_api.web.places import Places
 from graphql_api.web.results import TIMEOUT, is_bug_before_fields, result_entry, was_refused
 from graphql_api.web.viewers import Viewers, authorization_header
@@ -48,7 +48,7 @@ PREFLIGHT: Final = "GraphQL-Require-Preflight"
 NOT_SIMPLE: Final = (PREFLIGHT.lower(), "authorization", "apollo-require-preflight", "x-apollo-operation-name")
 """Headers of which a page has to have leave before a browser sends them: Fetch standard, "CORS-safelisted"."""
 
-_PARAMETERS: Final = ("query", "operationName", "variables", "extensions")
+_PARAMETERS: Final = ("query", "documentId", "operationName", "variables", "extensions")
 _VARY: Final = {"vary": "Accept"}
 _ANSWERED_AT_ONCE: Final = {"GET": {OperationType.QUERY}, "POST": {OperationType.QUERY, OperationType.MUTATION}}
 
@@ -103,6 +103,7 @@ class GraphQLView(GraphQL[Context, None]):
         viewers: Viewers,
         *,
         operations: Places,
+        documents: Documents,
         has_console: bool,
         edition: Edition = Edition.WIDESPREAD,
         time_limit: timedelta = TIME_LIMIT,
@@ -114,7 +115,7 @@ class GraphQLView(GraphQL[Context, None]):
         self._viewers = viewers
         self._operations = operations
         self._has_console = has_console
-        self._persisted = PersistedQueries()
+        self._documents = documents
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -152,7 +153,7 @@ class GraphQLView(GraphQL[Context, None]):
         elif _is_simple_from_another_site(request):
             message = f"From pages of other sites send {PREFLIGHT}, or any other header that has the browser ask first."
             raise Refused(403, "CSRF_PREVENTION", message)
-        elif self._has_console and "query" not in request.query_params and _wants_page(request):
+        elif self._has_console and _wants_page(request) and not _names_document(request):
             return console.page()
         accept = request.headers.get("accept", "")
         if answer_type(accept) is None and not (accepts_events(accept) and request.method == "POST"):
@@ -187,7 +188,7 @@ class GraphQLView(GraphQL[Context, None]):
             data = self.parse_json(await request.get_body())
         if not isinstance(data, dict):  # an array would be a batch
             raise self._malformed("The request must be one JSON object.")
-        for name, kind in (("query", str), ("operationName", str), ("variables", dict), ("extensions", dict)):
+        for name, kind in zip(_PARAMETERS, (str, str, str, dict, dict), strict=True):
             if not isinstance(data.get(name), kind | None):
                 raise self._malformed(f"The request's {name!r} has the wrong type.")
         return GraphQLRequestData(
@@ -198,16 +199,18 @@ class GraphQLView(GraphQL[Context, None]):
             protocol="http",
         )
 
-    def _document(self, request: AsyncHTTPRequestAdapter, data: dict[str, Any]) -> str | None:
+    def _document(self, request: AsyncHTTPRequestAdapter, data: dict[str, Any]) -> str:
         try:
-            return self._persisted.document(data.get("query"), data.get("extensions"))
-        except WrongHash as error:
-            raise self._malformed(str(error)) from None
-        except UnknownHash:
-            # The status of a document that would not do; clients look for these very words.
+            return self._documents.wanted(data.get("query"), data.get("documentId"), data.get("extensions"))
+        except NotTrusted as error:
+            raise Refused(403, error.code, str(error)) from None
+        except UnknownDocument as error:
+            # The status of a document that would not do.
             in_json = answer_type(request.headers.get("accept", "")) != RESULT
             status = 422 if self._is_first_edition else 200 if in_json else 400
-            raise Refused(status, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound") from None
+            raise Refused(status, error.code, str(error)) from None
+        except DocumentFault as error:
+            raise self._malformed(str(error)) from None
 
     def _parameters(self, request: AsyncHTTPRequestAdapter) -> object:
         """Those of an address. An empty one is none; of one that stands twice nobody knows which counts."""
@@ -242,7 +245,7 @@ class GraphQLView(GraphQL[Context, None]):
                 allowed_operation_types=_ANSWERED_AT_ONCE[request.method],
                 operation_extensions=request_data.extensions,
             )
-        except (CannotGetOperationTypeError, MissingQueryError) as error:
+        except CannotGetOperationTypeError as error:
             raise self._malformed("The request names no operation of its document.") from error
         except InvalidOperationTypeError as error:
             if request.method == "GET":
@@ -328,6 +331,10 @@ def _is_simple_from_another_site(request: Request) -> bool:
 
 def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "").lower()
+
+
+def _names_document(request: Request) -> bool:
+    return any(name in request.query_params for name in ("query", "documentId", "extensions"))
 
 
 def _too_large() -> Refused:

@@ -14,12 +14,47 @@ MAX_STORED: Final = 10_000_000  # characters of all documents together
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
-class UnknownHash(Exception):
+class DocumentFault(Exception):
+    """There is no document to run. ``code``: for programs; some look for the message as well."""
+
+    code = "BAD_REQUEST"
+
+
+class WrongHash(DocumentFault):
+    """What is said about the document is malformed or not true."""
+
+
+class UnknownDocument(DocumentFault):
+    """What is named is not known here."""
+
+    code = "DOCUMENT_NOT_FOUND"
+
+
+class UnknownHash(UnknownDocument):
     """No such document is kept: the client sends it along and goes on."""
 
+    code = "PERSISTED_QUERY_NOT_FOUND"
 
-class WrongHash(Exception):
-    """What is said about the document is malformed or not true."""
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotFound")
+
+
+def hash_in(extensions: Mapping[str, object] | None) -> str | None:
+    """The SHA-256 by which ``extensions["persistedQuery"]`` names a document, or None. Raises: WrongHash."""
+    named = (extensions or {}).get("persistedQuery")
+    if named is None:
+        return None
+    if not isinstance(named, Mapping) or type(named.get("version")) is not int or named["version"] != 1:
+        raise WrongHash("A persisted query has version 1 and a sha256Hash.")
+    sha256 = named.get("sha256Hash")
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        raise WrongHash("A sha256Hash is 64 hexadecimal digits in lower case.")
+    return sha256
+
+
+def sha256_of(text: str) -> str:
+    """In lower-case hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class PersistedQueries:
@@ -35,24 +70,17 @@ class PersistedQueries:
         self._kept: OrderedDict[str, str] = OrderedDict()
         self._size = 0
 
-    def document(self, query: str | None, extensions: Mapping[str, object] | None) -> str | None:
-        """What is to be run: ``query``, or the document that ``extensions["persistedQuery"]`` names.
+    def document(self, query: str | None, sha256: str | None) -> str:
+        """What is to be run: ``query``, or the document that ``sha256`` names; one of them is there.
 
         Raises: UnknownHash. WrongHash.
         """
-        named = (extensions or {}).get("persistedQuery")
-        if named is None:
-            return query
-        if not isinstance(named, Mapping) or type(named.get("version")) is not int or named["version"] != 1:
-            raise WrongHash("A persisted query has version 1 and a sha256Hash.")
-        sha256 = named.get("sha256Hash")
-        if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
-            raise WrongHash("A sha256Hash is 64 hexadecimal digits in lower case.")
         if query is None:
-            return self._find(sha256)
-        if hashlib.sha256(query.encode()).hexdigest() != sha256:
-            raise WrongHash("The sha256Hash is not that of the query.")
-        self._keep(sha256, query)
+            return self._find(sha256 or "")
+        if sha256 is not None:
+            if sha256_of(query) != sha256:
+                raise WrongHash("The sha256Hash is not that of the query.")
+            self._keep(sha256, query)
         return query
 
     def _find(self, sha256: str) -> str:

@@ -24,6 +24,8 @@ from strawberry.types.execution import PreExecutionError
 from graphql_api.errors import RateLimited, Unauthenticated, Unavailable
 from graphql_api.schema import Context
 from graphql_api.web.answers import error_answer
+from graphql_api.web.documents import Documents
+from graphql_api.web.persisted_queries import DocumentFault
 from graphql_api.web.places import Crowded, Places
 from graphql_api.web.results import BUG, TIMEOUT, error_entries, plain_error, rate_limited, result_entry
 from graphql_api.web.socket_frames import BadFrame, Complete, Frame, Init, Ping, Pong, Subscribe, read_frame
@@ -77,6 +79,7 @@ class GraphQLSocket:
         origins: Sequence[str],
         sockets: Places,
         operations: Places,
+        documents: Documents,
         limits: SocketLimits,
         time_limit: timedelta,
     ) -> None:
@@ -84,6 +87,7 @@ class GraphQLSocket:
         self.viewers = viewers
         self.sockets = sockets
         self.operations = operations
+        self.documents = documents
         self.limits = limits
         self.time_limit = time_limit
         self._origins = frozenset(origins)
@@ -224,6 +228,8 @@ class Conversation:
                 last = self._failed(frame.id, *TIMEOUT)
             except RateLimited as refused:
                 last = {"type": "error", "id": frame.id, "payload": [rate_limited(refused, context.request_id)]}
+            except DocumentFault as error:
+                last = self._failed(frame.id, error.code, str(error))
             except Exception:  # one operation's bug is not the others' end
                 log.exception("operation_failed")
                 last = self._failed(frame.id, *BUG)
@@ -234,7 +240,7 @@ class Conversation:
     async def _tell(self, frame: Subscribe, context: Context) -> dict[str, Any]:
         """Sends each result; the message that ends the operation."""
         results: AsyncGenerator[Any, None] = await self._face.schema.stream(
-            frame.data.query,
+            self._face.documents.wanted(frame.data.query, frame.document_id, frame.data.extensions),
             variable_values=frame.data.variables,
             context_value=context,
             operation_name=frame.data.operation_name,

@@ -33,8 +33,13 @@ class Pong:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
+    """``data`` has the query that was sent, or None where the document is named only: by ``document_id``, which is
+    GraphQL over HTTP's, or in the extensions.
+    """
+
     id: str
     data: GraphQLRequestData
+    document_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ def read_frame(text: str) -> Frame:
             _member(message, "payload", dict)
             return Pong()
         case "subscribe":
-            return Subscribe(_id(message), _operation(message))
+            return _subscribe(message)
         case "complete":
             return Complete(_id(message))
         case _:
@@ -76,18 +81,22 @@ def _id(message: dict[str, Any]) -> str:
     return str(id_)
 
 
-def _operation(message: dict[str, Any]) -> GraphQLRequestData:
-    payload = _member(message, "payload", dict)
-    query = None if payload is None else _member(payload, "query", str)
-    if payload is None or query is None:
+def _subscribe(message: dict[str, Any]) -> Subscribe:
+    id_ = _id(message)
+    payload = _member(message, "payload", dict) or {}
+    query = _member(payload, "query", str)
+    document_id = _member(payload, "documentId", str)
+    extensions = _member(payload, "extensions", dict)
+    if query is None and document_id is None and "persistedQuery" not in (extensions or {}):
         raise BadFrame("The message needs a payload with a query.")
-    return GraphQLRequestData(
+    data = GraphQLRequestData(
         query=query,
         variables=_member(payload, "variables", dict),
         operation_name=_member(payload, "operationName", str),
-        extensions=_member(payload, "extensions", dict),
+        extensions=extensions,
         protocol="http",  # of the names that strawberry knows; nothing looks at it
     )
+    return Subscribe(id_, data, document_id)
 
 
 def _member(message: dict[str, Any], name: str, kind: type) -> Any:

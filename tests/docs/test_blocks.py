@@ -12,7 +12,21 @@ from tests.docs.markdown import ROOT, Block, blocks, documents
 SCHEMA = build_schema((ROOT / "schema.graphql").read_text())
 BLOCKS = [block for path in documents() for block in blocks(path)]
 NOT_RUN = {"kotlin", "swift"}  # nothing here could run them, and the document says so
-LANGUAGES = NOT_RUN | {"bash", "graphql", "ini", "json", "js", "mermaid", "mjs", "python", "sh", "sql", "text", "yaml"}
+LANGUAGES = NOT_RUN | {
+    "bash",
+    "graphql",
+    "ini",
+    "json",
+    "js",
+    "mermaid",
+    "mjs",
+    "python",
+    "sh",
+    "sql",
+    "text",
+    "ts",
+    "yaml",
+}
 
 
 def of(*languages: str) -> list[Block]:

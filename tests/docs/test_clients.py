@@ -251,6 +251,26 @@ def test_the_uppy_examples_are_the_ones_that_are_tried_with_uppy() -> None:
     assert shown == [(folder / name).read_text() for name in ("uploads.js", "uppy5/uploader.js", "uppy6/uploader.js")]
 
 
+def test_the_relay_and_codegen_examples_are_the_ones_that_are_tried_with_them() -> None:
+    shown = [
+        block.text for title in ("Relay", "graphql-codegen") for block in blocks_in(CLIENTS, title, "json", "js", "ts")
+    ]
+    tried = ("relay/relay.config.json", "relay/environment.js", "codegen/codegen.ts", "codegen/src/ask.ts")
+    assert shown == [(NODE_CLIENTS / name).read_text() for name in tried]
+
+
+@pytest.mark.parametrize("title", ["Apollo Client", "urql"])
+def test_the_example_for_a_client_lists_files(
+    dev: DevStack, recipe: dict[str, Any], tmp_path: Path, title: str
+) -> None:
+    name = f"for {title}.txt"
+    (tmp_path / name).write_text(title)
+    recipe["upload"](tmp_path / name, "text/plain")
+    with running_recipe(dev, title) as told:
+        assert next(told) == name  # the newest first
+        list(told)
+
+
 def test_every_error_that_the_document_names_exists() -> None:
     names = {kind.__name__ for kind in USER_ERRORS}
     assert set(re.findall(r"\b[A-Z]\w+Error\b", TEXT)) <= names | {"RuntimeError", "TransportError"}

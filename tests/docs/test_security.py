@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from graphql_api.schema import MAX_TOKENS
 from graphql_api.schema.guard import Limits
 from graphql_api.schema.guarding import MAX_ERRORS
+from graphql_api.schema.trusted import MAX_TOKENS
 from graphql_api.services.rates import BASE_COST
 from graphql_api.settings import Settings
 from graphql_api.web.graphql_view import MAX_BODY_SIZE, MAX_URL_SIZE

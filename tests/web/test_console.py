@@ -5,6 +5,7 @@ import re
 import httpx
 
 from graphql_api.web import console
+from graphql_api.web.documents import Documents
 from tests.browser import running_chromium
 from tests.cli.program import wait_for
 from tests.web.small_app import FewServices, app_around, client_of, running, watching
@@ -60,6 +61,22 @@ async def test_every_page_has_a_nonce_of_its_own(client: httpx.AsyncClient) -> N
     policies = {(await client.get("/graphql", headers=PAGE)).headers["content-security-policy"] for _ in range(3)}
     nonces = {found for policy in policies for found in re.findall(r"'nonce-([\w-]{22})'", policy)}
     assert len(nonces) == 3
+
+
+async def test_the_console_says_why_it_knows_no_schema_where_only_trusted_documents_are_run(
+    services: FewServices, clock: Clock
+) -> None:
+    documents = Documents({"viewer": "{ viewer }"}, only_trusted=True)
+    with running(app_around(services, clock, documents=documents)) as address:
+        async with running_chromium() as browser:
+            page = await browser.new_page()
+            await page.goto(f"{address}/graphql")
+            await page.locator(".result-window").get_by_text("Only documents that the operator has listed").wait_for()
+            await page.locator(".graphiql-query-editor .CodeMirror").click()
+            await page.keyboard.press("Control+A")
+            await page.keyboard.insert_text("{ viewer }")
+            await page.get_by_label(re.compile("^Execute query")).click()
+            await page.locator(".result-window").get_by_text('"viewer": null').wait_for()
 
 
 async def test_a_query_runs_in_a_browser_and_nothing_leaves_the_host(services: FewServices, clock: Clock) -> None:
