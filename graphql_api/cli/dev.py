@@ -313,7 +313,7 @@ def _token(subject: str, secret: str) -> str:
 def _listen(port: int) -> Iterator[socket.socket]:
     """A socket that listens before anything is started, so that a taken port costs nothing.
 
-    It says that it is of TCP: else asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for an acknowledgement.
+    It says that it is of TCP: else asyncio leaves Nagle's algorithm on, and answers wait 40 ms for an acknowledgement.
     """
     with socket.socket(proto=socket.IPPROTO_TCP) as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
