@@ -6,7 +6,7 @@ import pytest
 
 from graphql_api.schema import MAX_TOKENS
 from graphql_api.schema.guard import Limits
-from graphql_api.schema.guarding import MAX_ERRORS
+from graphql_api.schema.guarding import MAX_COMPARISONS, MAX_ERRORS
 from graphql_api.web.graphql_view import MAX_BODY_SIZE, MAX_URL_SIZE
 from graphql_api.web.persisted_queries import MAX_DOCUMENTS
 from tests.docs.markdown import ROOT
@@ -38,6 +38,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"| {MAX_TOKENS:,} |",
         f"| {', '.join(f'{limit:,}' for limit in levels)} |",
         f"| {limits.cost:,} |",
+        f"| {MAX_COMPARISONS:,} | `COMPARISONS_LIMITED` |",
         f"errors that are told | {MAX_ERRORS} |",
         f"| {MAX_DOCUMENTS:,} in a process |",
     ):
