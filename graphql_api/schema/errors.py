@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import strawberry
 from graphql import ExecutionResult as CoreExecutionResult
-from graphql import GraphQLError
+from graphql import GraphQLError, IntValueNode
 from strawberry.extensions import SchemaExtension
 from strawberry.types import ExecutionResult
 
@@ -236,6 +236,9 @@ class ErrorPolicy(SchemaExtension):
             if isinstance(original, Forbidden):
                 extensions["requiredPermission"] = original.required_permission
             return _rewritten(error, original.message, extensions)
+        if isinstance(original, ValueError) and error.nodes and isinstance(error.nodes[0], IntValueNode):
+            # Python reads 4,300 of them, and graphql-core expects only numbers that it can read.
+            return _rewritten(error, "Int cannot represent a number of so many digits", {})
         # Of the language: syntax, validation, coercion of what was sent. That points into the document or came before
         # any field; a value of ours that cannot be written does neither.
         if original is None or (isinstance(original, GraphQLError) and (original.nodes or error.path is None)):

@@ -1,14 +1,27 @@
 """The guard on every transport: what is measured too large, or asks for a schema that is not shown, is not executed."""
 
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache, lru_cache
 from typing import Any, Final
 
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OverlappingFieldsCanBeMergedRule,
+    SelectionSetNode,
+    ValidationContext,
+    specified_rules,
+    validate,
+)
 from graphql import ExecutionResult as CoreExecutionResult
-from graphql import GraphQLError
+from graphql.validation.validate import ValidationAbortedError
 from strawberry.extensions import ValidationCache
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import ExecutionResult
 
 from graphql_api.errors import RateLimited
@@ -16,6 +29,11 @@ from graphql_api.model.principal import Principal
 from graphql_api.schema.guard import Guard, Limits, Measure, faults_of
 
 MAX_ERRORS: Final = 5  # reported for one operation; a scanner learns no more from the next
+
+MAX_COMPARISONS: Final = 50_000
+"""Of fields that have one name in the answer, each with each other. Fifty fragments with the same ten fields in one
+place come to 39,000; some of what the other limits let through would come to half a million.
+"""
 
 _SUGGESTION: Final = re.compile(r" Did you mean [^?]*\?")
 
@@ -49,6 +67,41 @@ class GuardRules:
     introspection: Introspection = Introspection.SIGNED_IN
 
 
+class FewComparisons(OverlappingFieldsCanBeMergedRule):
+    """Whether fields can be merged, unless that takes too long to say: it is the one rule whose time grows with the
+    square of the document.
+    """
+
+    def __init__(self, context: ValidationContext) -> None:
+        super().__init__(context)
+        self.rule_context.remaining_complexity_budget = MAX_COMPARISONS
+
+    def enter_selection_set(self, selection_set: SelectionSetNode, *where: Any) -> None:
+        try:
+            super().enter_selection_set(selection_set, *where)
+        except ValidationAbortedError:
+            message = f"More than {MAX_COMPARISONS} comparisons of fields with the same name."
+            raise ValidationAbortedError(message, extensions={"code": "COMPARISONS_LIMITED"}) from None
+
+
+RULES: Final = (
+    *(FewComparisons if rule is OverlappingFieldsCanBeMergedRule else rule for rule in specified_rules),
+    MaybeNullValidationRule,
+    OneOfInputValidationRule,
+)
+"""Of validation: those of the specification and of strawberry."""
+
+
+def _validate(schema: GraphQLSchema, document: DocumentNode, _rules: object) -> list[GraphQLError]:
+    """What is wrong, no more of it than is told: for each name that is not there, all names are looked through."""
+    return validate(schema, document, RULES, max_errors=MAX_ERRORS)
+
+
+@cache
+def _remembered(maxsize: int) -> Callable[..., list[GraphQLError]]:
+    return lru_cache(maxsize)(_validate)
+
+
 class GuardedValidation(ValidationCache):
     """Validates what the guard lets through, and for which the viewer has points left. Only what depends on nothing but
     the document is remembered.
@@ -56,6 +109,7 @@ class GuardedValidation(ValidationCache):
 
     def __init__(self, rules: GuardRules, *, maxsize: int) -> None:
         super().__init__(maxsize)
+        self.cached_validate_document = _remembered(maxsize)
         self._rules = rules
         self._measure: Measure | None = None
 

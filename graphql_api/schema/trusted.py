@@ -6,6 +6,7 @@ import strawberry
 from graphql import GraphQLSyntaxError, OperationDefinitionNode, parse, validate
 
 from graphql_api.schema.guard import Guard, Limits, faults_of
+from graphql_api.schema.guarding import RULES
 
 MAX_TOKENS: Final = 2_000  # of a document; one of 100 kB would take a second to validate and 28 MB to remember
 
@@ -19,7 +20,7 @@ def faults_of_document(schema: strawberry.Schema, text: str, limits: Limits) -> 
         document = parse(text, max_tokens=MAX_TOKENS)
     except GraphQLSyntaxError as error:
         return [error.message]
-    faults = [" ".join(error.message.split()) for error in validate(core, document)]
+    faults = [" ".join(error.message.split()) for error in validate(core, document, RULES)]
     if faults:
         return faults
     for definition in document.definitions:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from graphql_api.schema.guard import Limits
-from graphql_api.schema.guarding import MAX_ERRORS
+from graphql_api.schema.guarding import MAX_COMPARISONS, MAX_ERRORS
 from graphql_api.schema.trusted import MAX_TOKENS
 from graphql_api.services.rates import BASE_COST
 from graphql_api.settings import Settings
@@ -41,6 +41,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"| {MAX_TOKENS:,} |",
         f"| {', '.join(f'{limit:,}' for limit in levels)} |",
         f"| {limits.cost:,} |",
+        f"| {MAX_COMPARISONS:,} | `COMPARISONS_LIMITED` |",
         f"errors that are told | {MAX_ERRORS} |",
         f"| {MAX_DOCUMENTS:,} in a process |",
         f"{SETTINGS['rate_points_per_viewer'].default:,} a minute for a viewer",

@@ -91,6 +91,8 @@ async def test_a_bug_in_a_mutation_is_no_user_error(sqlite_world: World, caplog:
         ("{ files(first: ) { nodes { id } } }", "Syntax Error"),
         ('{ files(first: "2") { nodes { id } } }', "Int"),
         ("{ files(first: 2147483648) { nodes { id } } }", "32-bit"),
+        ("{ files(first: 1" + "0" * 5000 + ") { nodes { id } } }", "Int cannot represent a number of so many digits"),
+        ("query ($n: Int = -" + "9" * 5000 + ") { files(first: $n) { nodes { id } } }", "so many digits"),
         ("{ files(filter: {minSize: -1}) { nodes { id } } }", "from 0 to 9007199254740991"),
         ("{ files(filter: {minSize: 9007199254740992}) { nodes { id } } }", "from 0 to 9007199254740991"),
         ("{ files(filter: {minSize: 1.5}) { nodes { id } } }", "from 0 to 9007199254740991"),

@@ -1,5 +1,6 @@
 """What one document may ask for: measured in time that grows with its length, and refused alike on every transport."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -10,7 +11,7 @@ from graphql_api.model.ids import UserId
 from graphql_api.model.principal import ANONYMOUS, Principal
 from graphql_api.schema import Context, GuardRules, Introspection, build_stock_schema
 from graphql_api.schema.guard import MAX_PAGE, WEIGHTS, Guard, Limits, Measure, faults_of
-from graphql_api.schema.guarding import MAX_ERRORS
+from graphql_api.schema.guarding import MAX_ERRORS, _validate
 
 CORE = build_stock_schema()._schema
 if TYPE_CHECKING:
@@ -264,6 +265,49 @@ async def test_few_errors_are_reported() -> None:
     many = " ".join(f"nothing{n}" for n in range(20))
     result = await ask(f"{{ viewer {{ {many} }} }}")
     assert len(result.errors or ()) == MAX_ERRORS
+
+
+def in_fragments(many: int, what: str) -> str:
+    """As many fragments that select the same of the viewer."""
+    fragments = " ".join(f"fragment f{n} on Viewer {{ {what} }}" for n in range(many))
+    return f"{{ viewer {{ {' '.join(f'...f{n}' for n in range(many))} }} }} {fragments}"
+
+
+SAME = {
+    "leaves": f"{{ viewer {{ {'id ' * 900} }} }}",
+    "objects": f"{{ viewer {{ {'user { id } ' * 450} }} }}",
+    "objects in objects": f"{{ viewer {{ {'user { quota { user { id } } } ' * 180} }} }}",
+    "leaves in fragments": in_fragments(100, "id " * 8),
+    "fragments": in_fragments(200, "id"),
+}
+
+
+@pytest.mark.parametrize("what", SAME)
+async def test_fields_of_one_name_are_compared_so_often_and_no_more(what: str) -> None:
+    guard = Guard(CORE, parse(SAME[what]), {})
+    assert faults_of(*guard.measure(None), Limits()) == []
+    assert codes(await ask(SAME[what])) == ["COMPARISONS_LIMITED"]
+
+
+async def test_parts_of_a_page_may_ask_for_the_same() -> None:
+    fields = "id displayName isAdmin permissions " * 2
+    result = await ask(in_fragments(50, fields).replace("viewer", "viewer @skip(if: true)", 1))
+    assert (result.errors, result.data) == (None, {})
+
+
+async def test_names_that_are_not_there_are_looked_for_no_oftener_than_is_told() -> None:
+    looked_for = [0]
+
+    class Counting(dict[str, Any]):
+        def __iter__(self) -> Iterator[str]:
+            looked_for[0] += 1
+            return super().__iter__()
+
+    schema = build_stock_schema()._schema
+    schema.type_map = cast("Any", Counting(schema.type_map))
+    unknown = " ".join(f"... on Nothing{n} {{ id }}" for n in range(90))
+    assert len(_validate(schema, parse(f'{{ node(id: "x") {{ {unknown} }} }}'), None)) == MAX_ERRORS + 1
+    assert looked_for[0] <= MAX_ERRORS + 1
 
 
 async def test_what_it_costs_is_told_to_whoever_asks() -> None:

@@ -37,17 +37,17 @@ def tool(name: str) -> str:
     return name
 
 
-def node_with_packages() -> str:
-    """The path of ``node``, with what ``tests/clients`` needs of npm installed there."""
+def node_with_packages(folder: Path = CLIENTS) -> str:
+    """The path of ``node``, with what the ``package.json`` of the folder needs of npm installed there."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         missing("node with npm")
-    installed = CLIENTS / "node_modules" / ".package-lock.json"
-    wanted = [CLIENTS / "package.json", *CLIENTS.glob("*/package.json")]
-    with only_one(CLIENTS):
+    installed = folder / "node_modules" / ".package-lock.json"
+    wanted = [folder / "package.json", *folder.glob("*/package.json")]
+    with only_one(folder):
         if not installed.exists() or installed.stat().st_mtime < max(path.stat().st_mtime for path in wanted):
             command = [str(npm), "install", "--no-audit", "--no-fund", "--loglevel=error"]
-            subprocess.run(command, cwd=CLIENTS, check=True, timeout=100)
+            subprocess.run(command, cwd=folder, check=True, timeout=100)
             installed.touch()  # npm leaves it as it is when nothing was to be done
     return str(node)
 

@@ -1,5 +1,6 @@
 """Every answer of the HTTP face is JSON with a code, names its request, and is stored by no cache."""
 
+import gzip
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import ip_network
@@ -100,6 +101,16 @@ async def test_other_methods_are_refused(client: httpx.AsyncClient, method: str)
         b"9" * 5000,
         b"[" * 45_000 + b"]" * 45_000,
         b'{"variables":' * 5000,
+        b'{"query": "{ viewer }", "variables": {"n": ' + b"9" * 5000 + b"}}",
+        b'{"query": "{ viewer }", "variables": {"n": NaN}}',
+        b'{"query": "{ viewer }", "variables": {"n": 1e999}}',
+        b'{"query": "{ viewer }", "variables": {"t": "\\udfff"}}',
+        b'{"query": "{ viewer }"} {}',
+        b'{"query": "{ viewer }"}\0',
+        b'{"query": "\xc0\xaf"}',
+        '{"query": "{ viewer }"}'.encode("utf-16-le"),
+        '{"query": "{ viewer }"}'.encode("utf-32"),
+        gzip.compress(b'{"query": "{ viewer }"}', mtime=0),
     ],
     ids=lambda body: repr(body[:40]),
 )

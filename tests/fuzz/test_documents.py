@@ -1,0 +1,146 @@
+"""Whatever a document says, the guard measures it in time that grows with its length, and what it lets through does no
+more than what it counted.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLEnumType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLResolveInfo,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    execute_sync,
+    get_named_type,
+    is_abstract_type,
+    is_leaf_type,
+    parse,
+    validate,
+)
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from graphql_api.schema.guard import DEFAULT_PAGE, MAX_PAGE, SMALL_LIST, Guard, Limits, Measure, faults_of
+from tests.fuzz.documents import JSON, documents, valid_documents
+from tests.schema.test_sdl import committed
+
+SCHEMA: Final = committed()
+FREELY = settings(
+    deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck), max_examples=40
+)
+
+
+def selections(node: DocumentNode) -> int:
+    """How many nodes there are in all selections."""
+
+    def count(selection: SelectionSetNode | None) -> int:
+        if selection is None:
+            return 0
+        return sum(1 + count(getattr(each, "selection_set", None)) for each in selection.selections)
+
+    return sum(count(getattr(definition, "selection_set", None)) for definition in node.definitions)
+
+
+@FREELY
+@given(documents(SCHEMA), st.none() | st.text(max_size=3), st.dictionaries(st.sampled_from("abc"), JSON))
+def test_every_document_is_measured_in_steps_that_its_length_bounds(
+    text: str, name: str | None, variables: dict[str, Any]
+) -> None:
+    document = parse(text)
+    guard = Guard(SCHEMA, document, variables)
+    guard.introspects(name)
+    guard.measure(name)
+    assert guard.steps <= 3 * selections(document)  # once whole, and twice what is at the root
+
+
+def spelt_out(document: DocumentNode) -> Measure:
+    """The same naively: every spread is followed. Without what it costs."""
+    fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
+    [operation] = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+
+    def walk(selection: SelectionSetNode) -> Measure:
+        depth = aliases = directives = fields = 0
+        for node in selection.selections:
+            directives += len(node.directives or ())
+            inner = Measure()
+            if isinstance(node, FieldNode):
+                fields += 1
+                aliases += node.alias is not None and node.name.value != "__typename"
+                inner = walk(node.selection_set) if node.selection_set else inner
+                depth = max(depth, 1 + inner.depth)
+            elif isinstance(node, InlineFragmentNode):
+                inner = walk(node.selection_set)
+            elif isinstance(node, FragmentSpreadNode):
+                fragment = fragments[node.name.value]
+                inner = walk(fragment.selection_set)
+                directives += len(fragment.directives or ())
+            depth = max(depth, inner.depth)
+            aliases, directives, fields = aliases + inner.aliases, directives + inner.directives, fields + inner.fields
+        return Measure(depth, aliases, directives, fields)
+
+    found = walk(operation.selection_set)
+    return found._replace(directives=found.directives + len(operation.directives or ()))
+
+
+@FREELY
+@given(documents(SCHEMA) | valid_documents(SCHEMA))
+def test_what_is_measured_once_is_what_all_spreads_come_to(text: str) -> None:
+    document = parse(text)
+    try:
+        expected = spelt_out(document)
+    except RecursionError:  # a circle
+        assume(False)
+    assert Guard(SCHEMA, document, {}).measure(None)[0]._replace(cost=0) == expected
+
+
+class World:
+    """Every list in it is as long as the guard takes it to be. ``things``: how many objects came out of it."""
+
+    def __init__(self) -> None:
+        self.things = 0
+
+    def resolve(self, source: Mapping[str, Any] | None, info: GraphQLResolveInfo[None], **given: Any) -> Any:
+        type_ = info.return_type.of_type if isinstance(info.return_type, GraphQLNonNull) else info.return_type
+        named = get_named_type(type_)
+        if is_leaf_type(named):
+            return [] if isinstance(type_, GraphQLList) else leaf(named)
+        possible = SCHEMA.get_possible_types(named)[0] if is_abstract_type(named) else named
+        sizes = [given[name] for name in ("first", "last") if given.get(name) is not None]
+        page = max(0, min(max(sizes, default=DEFAULT_PAGE), MAX_PAGE))
+        if not isinstance(type_, GraphQLList):
+            many = 1
+        elif "first" in info.parent_type.fields[info.field_name].args:
+            many = page
+        elif not given and source and info.field_name in ("nodes", "edges"):
+            many = source["page"]
+        else:
+            many = max((len(value) for value in given.values() if isinstance(value, list)), default=SMALL_LIST)
+        self.things += many
+        made = {"__typename": possible.name, "page": page}
+        return [made] * many if isinstance(type_, GraphQLList) else made
+
+
+def leaf(type_: Any) -> object:
+    if isinstance(type_, GraphQLEnumType):
+        return next(iter(type_.values))
+    return {"Int": 1, "Boolean": True}.get(type_.name, "x")
+
+
+@FREELY
+@given(valid_documents(SCHEMA))
+def test_what_is_executed_is_no_more_than_what_was_counted(text: str) -> None:
+    document = parse(text)
+    measured, root_fields = Guard(SCHEMA, document, {}).measure(None)
+    assert validate(SCHEMA, document) == []
+    assume(not faults_of(measured, root_fields, Limits()))
+    world = World()
+    result = execute_sync(SCHEMA, document, field_resolver=world.resolve)
+    assert not result.errors
+    assert world.things <= measured.cost
