@@ -3,14 +3,16 @@
 import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
 
+import anyio.lowlevel
 import httpx
 import pytest
 
 from graphql_api.limits.memory import MemoryRates
+from graphql_api.model.rate import Allowance
 from graphql_api.services.rates import BASE_COST, RateLimits, Rates
 from tests.web.small_app import FewServices, app_around, client_of, executed, running
 from tests.web.test_event_stream import EVENTS, streaming
@@ -23,8 +25,17 @@ QUERY = {"query": '{ echo(text: "counted") }'}
 UNKNOWN_HASH = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
 
 
+class Elsewhere(MemoryRates):
+    """Takes its time, as what asks a database does."""
+
+    async def charge(self, key: str, points: int, allowance: Allowance, *, now: datetime) -> datetime:
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        return await super().charge(key, points, allowance, now=now)
+
+
 def services_of(clock: Clock, limits: RateLimits = LIMITS) -> FewServices:
-    return FewServices(rates=Rates(MemoryRates(), clock, limits))
+    return FewServices(rates=Rates(Elsewhere(), clock, limits))
 
 
 @pytest.fixture
