@@ -266,7 +266,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         keys=keys,
         outbox=Outbox(database, clock, handlers={REMOVE_JOB: publishing.remove, LATE_JOB: publishing.look_for_late}),
         # Apart: what is withdrawn does not wait for a large file to be copied.
-        copies=Outbox(database, clock, handlers={COPY_JOB: publishing.copy}),
+        copies=Outbox(database, clock, handlers={COPY_JOB: publishing.copy}, batch=1),
         publishing=publishing,
         scans=scans,
         dead_letters=DeadLetters(database, clock),
