@@ -16,6 +16,7 @@ from graphql_api.limits import RateStore
 from graphql_api.limits.memory import MemoryRates
 from graphql_api.limits.postgresql import PostgresRates
 from graphql_api.model.delivery import CookieScope, SameSite
+from graphql_api.model.ids import PUBLISHED_PREFIX
 from graphql_api.model.scan import Judge
 from graphql_api.scanning.clamd import ClamdScanner
 from graphql_api.services import Services
@@ -26,6 +27,7 @@ from graphql_api.services.bundle_links import BundleLinks
 from graphql_api.services.bundles import Bundles
 from graphql_api.services.clock import Clock, utc_now
 from graphql_api.services.completion import Completion
+from graphql_api.services.copy_comparison import CopyCheck
 from graphql_api.services.count_comparison import CountCheck
 from graphql_api.services.dead_letters import DeadLetters
 from graphql_api.services.delivery import Delivery
@@ -47,7 +49,7 @@ from graphql_api.services.publishing import Publishing
 from graphql_api.services.quotas import Quotas
 from graphql_api.services.rates import RateLimits, Rates
 from graphql_api.services.rechecks import Rechecks
-from graphql_api.services.reconciling import Reconciling
+from graphql_api.services.reconciling import Check, Reconciling
 from graphql_api.services.revocation_telling import BACKOFF as TELLING_BACKOFF
 from graphql_api.services.revocation_telling import MAX_ATTEMPTS as TELLING_ATTEMPTS
 from graphql_api.services.revocation_telling import RevocationTelling
@@ -347,11 +349,11 @@ def reconciling(
     has not had its time.
     """
     stray_age = max(safe_age, SAFE_AGE + EVERY)
-    return Reconciling(
-        [
-            ObjectCheck(database, store, services.upkeep, clock, prefix=prefix, safe_age=safe_age),
-            StrayCheck(services.strays, prefix=prefix, safe_age=stray_age),
-            CountCheck(database),
-        ],
-        max_removals=max_removals,
-    )
+    checks: list[Check] = [
+        ObjectCheck(database, store, services.upkeep, clock, prefix=prefix, safe_age=safe_age),
+        StrayCheck(services.strays, prefix=prefix, safe_age=stray_age),
+        CountCheck(database),
+    ]
+    if prefix.startswith(PUBLISHED_PREFIX):
+        checks.insert(1, CopyCheck(database, store, clock, prefix=prefix))
+    return Reconciling(checks, max_removals=max_removals)

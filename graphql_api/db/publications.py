@@ -63,6 +63,18 @@ async def list_unfinished(connection: AsyncConnection, *, after: str, limit: int
     return list(map(_publication, await connection.execute(statement.order_by(PublicationRow.object_key).limit(limit))))
 
 
+async def list_live(
+    connection: AsyncConnection, prefix: str, *, after: str | None, limit: int
+) -> Sequence[Publication]:
+    """Those that are LIVE and whose keys begin with ``prefix`` (ASCII, not empty) and follow ``after``, in order."""
+    end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    key = PublicationRow.object_key
+    statement = select(*_COLUMNS).where(PublicationRow.state == PublicationState.LIVE, key >= prefix, key < end)
+    if after is not None:
+        statement = statement.where(key > after)
+    return list(map(_publication, await connection.execute(statement.order_by(key).limit(limit))))
+
+
 async def move(
     connection: AsyncConnection, key: str, state: PublicationState, *, come_from: PublicationState, now: datetime
 ) -> bool:
