@@ -16,6 +16,7 @@ from graphql_api.limits import RateStore
 from graphql_api.limits.memory import MemoryRates
 from graphql_api.limits.postgresql import PostgresRates
 from graphql_api.model.delivery import CookieScope, SameSite
+from graphql_api.model.ids import PUBLISHED_PREFIX
 from graphql_api.model.scan import Judge
 from graphql_api.scanning.clamd import ClamdScanner
 from graphql_api.services import Services
@@ -26,6 +27,7 @@ from graphql_api.services.bundle_links import BundleLinks
 from graphql_api.services.bundles import Bundles
 from graphql_api.services.clock import Clock, utc_now
 from graphql_api.services.completion import Completion
+from graphql_api.services.copy_comparison import CopyCheck
 from graphql_api.services.count_comparison import CountCheck
 from graphql_api.services.dead_letters import DeadLetters
 from graphql_api.services.delivery import Delivery
@@ -41,12 +43,13 @@ from graphql_api.services.outbox import Outbox
 from graphql_api.services.passwords import Passwords
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
-from graphql_api.services.publications import COPY_JOB, REMOVE_JOB, Publications
+from graphql_api.services.publications import Publications
+from graphql_api.services.published_copies import COPY_JOB, LATE_JOB, REMOVE_JOB, PublishedCopies
 from graphql_api.services.publishing import Publishing
 from graphql_api.services.quotas import Quotas
 from graphql_api.services.rates import RateLimits, Rates
 from graphql_api.services.rechecks import Rechecks
-from graphql_api.services.reconciling import Reconciling
+from graphql_api.services.reconciling import Check, Reconciling
 from graphql_api.services.revocation_telling import BACKOFF as TELLING_BACKOFF
 from graphql_api.services.revocation_telling import MAX_ATTEMPTS as TELLING_ATTEMPTS
 from graphql_api.services.revocation_telling import RevocationTelling
@@ -141,11 +144,12 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         upload_lifetime=settings.upload_lifetime,
         longest_lifetime=settings.upload_longest_lifetime,
     )
+    copies = PublishedCopies(standings, upkeep)
     admission = Admission(user_quota=settings.user_quota_bytes)
     uploads = Uploads(database, standings, accounts, upkeep, clock, limits, admission)
-    versions = Versions(database, standings, upkeep, clock, max_versions=settings.max_file_versions)
+    versions = Versions(database, standings, upkeep, clock, copies, max_versions=settings.max_file_versions)
     settling = Settling(database, versions, upkeep, JUDGES[settings.scan], settings.scan_patience, admission, limits)
-    verdicts = Verdicts(database, standings, settling, store, upkeep, clock)
+    verdicts = Verdicts(database, standings, settling, store, upkeep, clock, copies)
     completion = Completion(database, standings, uploads, store, upkeep, settling, verdicts, clock)
     delivery = Delivery(
         keys.in_use,
@@ -166,7 +170,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         link_max_lifetime=settings.link_max_lifetime,
     )
     passwords = Passwords()
-    files = Files(database, standings, upkeep, clock, cursor_seal, admission)
+    files = Files(database, standings, upkeep, clock, cursor_seal, admission, copies)
     cookies = CookieScope(
         settings.cookie_domain,
         SameSite(settings.cookie_same_site.upper()),
@@ -180,12 +184,12 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         completion=completion,
         delivery=delivery,
         files=files,
-        folders=Folders(database, standings, upkeep, clock, admission),
+        folders=Folders(database, standings, upkeep, clock, admission, copies),
         groups=Groups(database, standings, clock),
         health=Health(database, store),
         live=Live(database, standings),
         lookout=Lookout(database, store, completion, settling, verdicts, upkeep, clock),
-        notes=Notes(database, standings, clock),
+        notes=Notes(database, standings, clock, copies),
         people=People(database, standings, clock, issuer=settings.auth_issuer),
         policies=Policies(
             database, standings, clock, issuer=settings.auth_issuer, link_max_lifetime=settings.link_max_lifetime
@@ -193,7 +197,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
         publications=Publications(
             database,
             standings,
-            upkeep,
+            copies,
             clock,
             base_url=settings.cdn_base_url if settings.delivery == "cdn" else None,
         ),
@@ -203,7 +207,7 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
             clock,
             RateLimits(settings.rate_points_per_viewer, settings.rate_points_per_address, settings.rate_window),
         ),
-        rechecks=Rechecks(database, store, clock, transfer_grace=settings.transfer_grace),
+        rechecks=Rechecks(database, store, clock, copies, transfer_grace=settings.transfer_grace),
         signing_keys=keys.signing_keys,
         revocations=revocations,
         strays=Strays(database, store, clock),
@@ -255,16 +259,16 @@ def assemble(settings: Settings, *, clock: Clock = utc_now) -> Assembly:
             max_attempts=TELLING_ATTEMPTS,
         )
     edge_cache = _edge_cache(settings)
-    publishing = Publishing(database, standings, store, upkeep, edge_cache, clock, max_age=settings.published_max_age)
+    publishing = Publishing(database, standings, store, copies, edge_cache, clock, max_age=settings.published_max_age)
     return Assembly(
         database,
         store,
         services,
         clock,
         keys=keys,
-        outbox=Outbox(database, clock, handlers={REMOVE_JOB: publishing.remove}),
+        outbox=Outbox(database, clock, handlers={REMOVE_JOB: publishing.remove, LATE_JOB: publishing.look_for_late}),
         # Apart: what is withdrawn does not wait for a large file to be copied.
-        copies=Outbox(database, clock, handlers={COPY_JOB: publishing.copy}),
+        copies=Outbox(database, clock, handlers={COPY_JOB: publishing.copy}, batch=1),
         publishing=publishing,
         scans=scans,
         dead_letters=DeadLetters(database, clock),
@@ -345,11 +349,11 @@ def reconciling(
     has not had its time.
     """
     stray_age = max(safe_age, SAFE_AGE + EVERY)
-    return Reconciling(
-        [
-            ObjectCheck(database, store, services.upkeep, clock, prefix=prefix, safe_age=safe_age),
-            StrayCheck(services.strays, prefix=prefix, safe_age=stray_age),
-            CountCheck(database),
-        ],
-        max_removals=max_removals,
-    )
+    checks: list[Check] = [
+        ObjectCheck(database, store, services.upkeep, clock, prefix=prefix, safe_age=safe_age),
+        StrayCheck(services.strays, prefix=prefix, safe_age=stray_age),
+        CountCheck(database),
+    ]
+    if prefix.startswith(PUBLISHED_PREFIX):
+        checks.insert(1, CopyCheck(database, store, clock, prefix=prefix))
+    return Reconciling(checks, max_removals=max_removals)

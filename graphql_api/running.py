@@ -20,6 +20,7 @@ from graphql_api.db.migration import require_newest_schema
 from graphql_api.errors import ConfigurationError
 from graphql_api.schema import GuardRules, Introspection, build_schema, faults_of_document
 from graphql_api.services.clock import Clock, utc_now
+from graphql_api.services.outbox import Outbox
 from graphql_api.settings import Settings
 from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator, TokenPolicy
@@ -35,6 +36,7 @@ from graphql_api.workers import Loop, Worker
 log = logging.getLogger(__name__)
 
 JOBS_INTERVAL: Final = timedelta(seconds=1)  # a job waits no longer for its beginning; looking for one is cheap
+COPIES_AT_ONCE: Final = 4  # files that are being published by one process
 PUBLICATIONS_INTERVAL: Final = timedelta(seconds=1)  # for so long a copy is left whose file not everybody may read
 EVENTS_INTERVAL: Final = timedelta(seconds=1)  # after a request that has waited for some seconds and got nothing
 STOP_DEADLINE_BESIDE: Final = timedelta(seconds=5)  # for loops beside the API, whose requests have come to their end
@@ -129,11 +131,16 @@ def _doors(assembly: Assembly, settings: Settings, authenticator: Authenticator,
     return [*shares.routes(), *files.routes()]
 
 
+def copying(copies: Outbox) -> list[Loop]:
+    """``copies``: of which each turn does one job. A large file holds up one of these loops, and none of the others."""
+    return [Loop("copies", copies.turn, JOBS_INTERVAL)] * COPIES_AT_ONCE
+
+
 def _standing_loops(assembly: Assembly, settings: Settings) -> list[Loop]:
     """What a worker does whether or not there is a queue. Nothing is swept if the settings say so."""
     loops = [
         Loop("jobs", assembly.outbox.turn, JOBS_INTERVAL),
-        Loop("copies", assembly.copies.turn, JOBS_INTERVAL),
+        *copying(assembly.copies),
         Loop("publications", assembly.publishing.turn, PUBLICATIONS_INTERVAL),
     ]
     if assembly.scans is not None:
@@ -176,7 +183,7 @@ async def work(settings: Settings, *, once: bool, clock: Clock = utc_now) -> boo
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         worker = Worker(loops)
-        log.info("worker_started loops=%s", ",".join(loop.name for loop in loops))
+        log.info("worker_started loops=%s", ",".join(dict.fromkeys(loop.name for loop in loops)))
         is_well = await (worker.run_once(stop) if once else worker.run(stop))
         log.info("worker_stopped")
         return is_well

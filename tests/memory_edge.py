@@ -53,13 +53,16 @@ class MemoryEdge:
 
 
 class MemoryEdgeCache:
-    """An ``EdgeCache`` that remembers what it was told to drop."""
+    """An ``EdgeCache`` that remembers what it was told to drop. As CloudFront does, it heeds a reference once."""
 
     def __init__(self) -> None:
         self.dropped: list[str] = []
+        self._heeded: set[str] = set()
         self.is_up = True
 
     async def invalidate(self, path: str, *, reference: str) -> None:
         if not self.is_up:
             raise Unavailable("edge")
-        self.dropped.append(path)
+        if reference not in self._heeded:
+            self._heeded.add(reference)
+            self.dropped.append(path)

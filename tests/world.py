@@ -44,7 +44,8 @@ from graphql_api.services.outbox import Outbox
 from graphql_api.services.passwords import Passwords
 from graphql_api.services.people import People
 from graphql_api.services.policies import Policies
-from graphql_api.services.publications import COPY_JOB, REMOVE_JOB, Publications
+from graphql_api.services.publications import Publications
+from graphql_api.services.published_copies import COPY_JOB, LATE_JOB, REMOVE_JOB, PublishedCopies
 from graphql_api.services.publishing import Publishing
 from graphql_api.services.quotas import Quotas
 from graphql_api.services.rates import RateLimits, Rates
@@ -146,6 +147,7 @@ class World:
     edge: MemoryEdge = field(init=False)
     loader: KeyLoader = field(init=False)
     edge_cache: MemoryEdgeCache = field(default_factory=MemoryEdgeCache)
+    copies: PublishedCopies = field(init=False)
     publishing: Publishing = field(init=False)
     outbox: Outbox = field(init=False)
 
@@ -171,11 +173,12 @@ class World:
             upload_lifetime=timedelta(days=1),
             longest_lifetime=timedelta(days=7),
         )
+        copies = self.copies = PublishedCopies(self.standings, upkeep)
         admission = Admission(user_quota=self.user_quota)
         uploads = Uploads(self.database, self.standings, accounts, upkeep, self.clock, limits, admission)
-        versions = Versions(self.database, self.standings, upkeep, self.clock, max_versions=self.max_versions)
+        versions = Versions(self.database, self.standings, upkeep, self.clock, copies, max_versions=self.max_versions)
         settling = Settling(self.database, versions, upkeep, self.judge, SCAN_PATIENCE, admission, limits)
-        verdicts = Verdicts(self.database, self.standings, settling, self.store, upkeep, self.clock)
+        verdicts = Verdicts(self.database, self.standings, settling, self.store, upkeep, self.clock, copies)
         completion = Completion(
             self.database, self.standings, uploads, self.store, upkeep, settling, verdicts, self.clock
         )
@@ -198,11 +201,21 @@ class World:
             link_max_lifetime=timedelta(days=1),
         )
         passwords = Passwords(QUICK)
-        files = Files(self.database, self.standings, upkeep, self.clock, CURSOR_SEAL, admission)
+        files = Files(self.database, self.standings, upkeep, self.clock, CURSOR_SEAL, admission, copies)
         self.publishing = Publishing(
-            self.database, self.standings, self.store, upkeep, self.edge_cache, self.clock, max_age=timedelta(hours=1)
+            self.database,
+            self.standings,
+            self.store,
+            self.copies,
+            self.edge_cache,
+            self.clock,
+            max_age=timedelta(hours=1),
         )
-        handlers = {COPY_JOB: self.publishing.copy, REMOVE_JOB: self.publishing.remove}
+        handlers = {
+            COPY_JOB: self.publishing.copy,
+            REMOVE_JOB: self.publishing.remove,
+            LATE_JOB: self.publishing.look_for_late,
+        }
         self.outbox = Outbox(self.database, self.clock, handlers)
         self.services = Services(
             accounts=accounts,
@@ -212,20 +225,20 @@ class World:
             completion=completion,
             delivery=delivery,
             files=files,
-            folders=Folders(self.database, self.standings, upkeep, self.clock, admission),
+            folders=Folders(self.database, self.standings, upkeep, self.clock, admission, copies),
             groups=Groups(self.database, self.standings, self.clock),
             health=Health(self.database, self.store),
             live=Live(self.database, self.standings, retry_after=0.01),
             lookout=Lookout(self.database, self.store, completion, settling, verdicts, upkeep, self.clock),
-            notes=Notes(self.database, self.standings, self.clock),
+            notes=Notes(self.database, self.standings, self.clock, copies),
             people=People(self.database, self.standings, self.clock, issuer=ISSUER),
             policies=Policies(
                 self.database, self.standings, self.clock, issuer=ISSUER, link_max_lifetime=timedelta(days=1)
             ),
-            publications=Publications(self.database, self.standings, upkeep, self.clock, base_url=CDN),
+            publications=Publications(self.database, self.standings, copies, self.clock, base_url=CDN),
             quotas=Quotas(self.database, self.standings, admission, self.clock, max_file_size=MAX_OBJECT_SIZE),
             rates=Rates(MemoryRates(), self.clock, self.rate_limits),
-            rechecks=Rechecks(self.database, self.store, self.clock, transfer_grace=timedelta(hours=1)),
+            rechecks=Rechecks(self.database, self.store, self.clock, copies, transfer_grace=timedelta(hours=1)),
             signing_keys=SigningKeys(
                 self.database,
                 self.standings,

@@ -121,7 +121,7 @@ def _run(work: "Callable[[PolicyFiles], Awaitable[T]]") -> T:
     from graphql_api.settings import Settings
     from graphql_api.web.logs import configure_logging
 
-    names = ("database_url", "auth_issuer", "link_max_lifetime", "log_level", "log_format")
+    names = ("database_url", "auth_issuer", "link_max_lifetime", "delivery", "log_level", "log_format")
     settings = Settings.read_some(os.environ, *names)
     configure_logging(settings["log_level"], settings["log_format"])
 
@@ -135,6 +135,7 @@ def _run(work: "Callable[[PolicyFiles], Awaitable[T]]") -> T:
                     utc_now,
                     issuer=settings["auth_issuer"],
                     link_max_lifetime=settings["link_max_lifetime"],
+                    binds_links=settings["delivery"] == "cdn",
                 )
             )
         finally:

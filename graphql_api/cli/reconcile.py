@@ -37,6 +37,7 @@ _REMEDIES: Final = {  # "would be" without --fix; with it this was done, or "wil
     FindingKind.STRAY: "aborted",
     FindingKind.WITHHELD: "given again",
     FindingKind.MISCOUNTED: "counted anew",
+    FindingKind.LOST: "copied again",
 }
 _LEFT: Final = "left as it is"
 

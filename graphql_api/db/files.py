@@ -34,6 +34,7 @@ __all__ = [
     "lock_files",
     "lock_files_in",
     "lock_folder_of",
+    "lock_rows",
     "switch_version",
     "update_file",
     "with_terms",
@@ -110,6 +111,12 @@ async def lock_files(
         for row in rows
         if standing.may(Permission.READ, scopes[row.id])
     }
+
+
+async def lock_rows(connection: AsyncConnection, ids: Collection[FileId]) -> None:
+    """These stay as they are until the transaction ends, whoever may see them; locked as ``lock_files`` does."""
+    statement = select(FileRow.id).where(among(FileRow.id, texts("ids"))).order_by(FileRow.id).with_for_update()
+    await connection.execute(statement, {"ids": list(ids)})
 
 
 async def lock_folder_of(connection: AsyncConnection, file_id: FileId) -> None:

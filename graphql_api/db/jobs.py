@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Executable, case, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -37,26 +37,43 @@ async def enqueue(
     as either was asked for. If a worker is at it already, it is done once more afterwards. ``hurries`` False: one that
     has failed waits until it is due again, so that a crowd of wishes does not use up its attempts.
     """
-    insert = sqlite.insert(JobRow) if connection.dialect.name == "sqlite" else postgresql.insert(JobRow)
-    statement = insert.values(
-        id=new_job_id(now),
-        kind=kind,
-        subject=subject,
-        payload=orjson.dumps(payload or {}).decode(),
-        version=1,
-        due_at=due_at or now,
-        attempts=0,
-        created_at=now,
-    )
+    row = _new(kind, subject, payload, now, due_at)
+    await connection.execute(_insert(connection, hurries=hurries), row)
+
+
+async def enqueue_each(
+    connection: AsyncConnection, kind: str, subjects: Sequence[str], *, now: datetime, due_at: datetime | None = None
+) -> None:
+    """The same for each of ``subjects``, in their order, without a payload."""
+    if subjects:
+        rows = [_new(kind, subject, None, now, due_at) for subject in subjects]
+        await connection.execute(_insert(connection, hurries=True), rows)
+
+
+def _new(
+    kind: str, subject: str, payload: Mapping[str, Any] | None, now: datetime, due_at: datetime | None
+) -> dict[str, object]:
+    return {
+        "id": new_job_id(now),
+        "kind": kind,
+        "subject": subject,
+        "payload": orjson.dumps(payload or {}).decode(),
+        "version": 1,
+        "due_at": due_at or now,
+        "attempts": 0,
+        "created_at": now,
+    }
+
+
+def _insert(connection: AsyncConnection, *, hurries: bool) -> Executable:
+    statement = sqlite.insert(JobRow) if connection.dialect.name == "sqlite" else postgresql.insert(JobRow)
     new = statement.excluded
     is_sooner = new.due_at < JobRow.due_at
     sooner = case((is_sooner if hurries else is_sooner & (JobRow.attempts == 0), new.due_at), else_=JobRow.due_at)
-    await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[JobRow.kind, JobRow.subject],
-            index_where=_IS_OPEN,
-            set_={"payload": new.payload, "version": JobRow.version + 1, "due_at": sooner},
-        )
+    return statement.on_conflict_do_update(
+        index_elements=[JobRow.kind, JobRow.subject],
+        index_where=_IS_OPEN,
+        set_={"payload": new.payload, "version": JobRow.version + 1, "due_at": sooner},
     )
 
 

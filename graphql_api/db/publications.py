@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.among import among, texts
 from graphql_api.db.inserts import insert_unless_taken
-from graphql_api.db.tables import FileRow, PublicationRow
+from graphql_api.db.tables import FileRow, FileScopeRow, PublicationRow
 from graphql_api.model.ids import FileId, FolderId
 from graphql_api.model.publication import Publication, PublicationState
 
@@ -22,6 +22,10 @@ _COLUMNS: Final = (
     PublicationRow.state,
     PublicationRow.changed_at,
 )
+# Written out, for PostgreSQL to see whatever plan it makes that the index of open copies has them all.
+_IS_OPEN: Final = PublicationRow.state.in_(bindparam("open", OPEN, expanding=True, literal_execute=True))
+# In order, so that two who want the same copies wait and do not deadlock.
+_LOCK: Final = select(*_COLUMNS).where(_IS_OPEN).order_by(PublicationRow.object_key).with_for_update()
 _LIVE: Final = select(PublicationRow.file_id, PublicationRow.object_key).where(
     among(PublicationRow.file_id, texts("ids")), PublicationRow.state == PublicationState.LIVE
 )
@@ -59,6 +63,18 @@ async def list_unfinished(connection: AsyncConnection, *, after: str, limit: int
     return list(map(_publication, await connection.execute(statement.order_by(PublicationRow.object_key).limit(limit))))
 
 
+async def list_live(
+    connection: AsyncConnection, prefix: str, *, after: str | None, limit: int
+) -> Sequence[Publication]:
+    """Those that are LIVE and whose keys begin with ``prefix`` (ASCII, not empty) and follow ``after``, in order."""
+    end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    key = PublicationRow.object_key
+    statement = select(*_COLUMNS).where(PublicationRow.state == PublicationState.LIVE, key >= prefix, key < end)
+    if after is not None:
+        statement = statement.where(key > after)
+    return list(map(_publication, await connection.execute(statement.order_by(key).limit(limit))))
+
+
 async def move(
     connection: AsyncConnection, key: str, state: PublicationState, *, come_from: PublicationState, now: datetime
 ) -> bool:
@@ -72,21 +88,41 @@ async def move(
     return await connection.scalar(statement) is not None
 
 
-async def withdraw(
-    connection: AsyncConnection, file_id: FileId, *, now: datetime, key: str | None = None
-) -> str | None:
-    """The key of the copy that is to go: the file's open one, if it is ``key``, or whichever it is. None: no such."""
-    statement = update(PublicationRow).where(PublicationRow.file_id == file_id, PublicationRow.state.in_(OPEN))
-    if key is not None:
-        statement = statement.where(PublicationRow.object_key == key)
-    values = {"state": PublicationState.WITHDRAWN, "changed_at": now}
-    return await connection.scalar(statement.values(**values).returning(PublicationRow.object_key))
+async def lock_open(connection: AsyncConnection, ids: Collection[FileId], limit: int) -> Sequence[Publication]:
+    """The open copies of at most ``limit`` of these files, held until the transaction ends."""
+    statement = _LOCK.where(among(PublicationRow.file_id, texts("ids"))).limit(limit)
+    return list(map(_publication, await connection.execute(statement, {"ids": list(ids)})))
 
 
-async def folder_of(connection: AsyncConnection, file_id: FileId) -> FolderId | None:
-    """Where the file is, if it is anywhere."""
-    found = await connection.scalar(select(FileRow.folder_id).where(FileRow.id == file_id))
-    return None if found is None else FolderId(found)
+async def lock_open_below(connection: AsyncConnection, folder_id: FolderId, limit: int) -> Sequence[Publication]:
+    """At most ``limit`` open copies of files below the folder, held until the transaction ends."""
+    is_below = (
+        select(FileScopeRow.file_id)
+        .where(FileScopeRow.scope == folder_id, FileScopeRow.file_id == PublicationRow.file_id)
+        .exists()
+    )
+    return list(map(_publication, await connection.execute(_LOCK.where(is_below).limit(limit))))
+
+
+async def withdraw(connection: AsyncConnection, keys: Collection[str], *, now: datetime) -> Sequence[Publication]:
+    """Those of the copies that were open, and are to go now. The caller holds their locks, or those of their files."""
+    if not keys:
+        return ()
+    statement = (
+        update(PublicationRow)
+        .where(among(PublicationRow.object_key, texts("keys")), _IS_OPEN)
+        .values(state=PublicationState.WITHDRAWN, changed_at=now)
+        .returning(*_COLUMNS)
+    )
+    gone = map(_publication, await connection.execute(statement, {"keys": list(keys)}))
+    return sorted(gone, key=lambda each: each.object_key)
+
+
+async def folders_of(connection: AsyncConnection, ids: Collection[FileId]) -> Mapping[FileId, FolderId]:
+    """Where those of the files are that are anywhere."""
+    statement = select(FileRow.id, FileRow.folder_id).where(among(FileRow.id, texts("ids")))
+    rows = await connection.execute(statement, {"ids": list(ids)})
+    return {FileId(row.id): FolderId(row.folder_id) for row in rows}
 
 
 async def forget_removed(connection: AsyncConnection, *, before: datetime) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, literal, null, or_, select, union_all, update
+from sqlalchemy import CompoundSelect, func, literal, null, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.among import among, texts
@@ -68,6 +68,16 @@ _KNOWN: Final = union_all(
         among(PublicationRow.object_key, texts("keys")), PublicationRow.state != PublicationState.REMOVED
     ),
     select(ObjectDeletionRow.object_key).where(among(ObjectDeletionRow.object_key, texts("keys"))),
+)
+
+
+_PENDING_PARTS: Final[CompoundSelect[Any]] = union_all(
+    select(UploadRow.object_key, UploadRow.store_upload_id).where(
+        among(UploadRow.object_key, texts("keys")), UploadRow.status == UploadStatus.PENDING
+    ),
+    select(PublicationRow.object_key, null()).where(
+        among(PublicationRow.object_key, texts("keys")), PublicationRow.state == PublicationState.COPYING
+    ),
 )
 
 
@@ -136,12 +146,11 @@ async def find_known(connection: AsyncConnection, keys: Collection[str]) -> froz
 
 
 async def find_pending_parts(connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, str | None]:
-    """Of the PENDING uploads that promise these objects: the store's upload that each names, if it names one yet."""
-    statement = select(UploadRow.object_key, UploadRow.store_upload_id).where(
-        among(UploadRow.object_key, texts("keys")), UploadRow.status == UploadStatus.PENDING
-    )
-    rows = await connection.execute(statement, {"keys": list(keys)})
-    return {row.object_key: row.store_upload_id for row in rows}
+    """Of the PENDING uploads that promise these objects: the store's upload that each names, if it names one yet.
+    Copies that are being made name none.
+    """
+    rows = await connection.execute(_PENDING_PARTS, {"keys": list(keys)})
+    return {row[0]: row[1] for row in rows}
 
 
 async def mark_altered(connection: AsyncConnection, key: str, *, now: datetime) -> Marked | None:

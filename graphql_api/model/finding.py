@@ -11,6 +11,7 @@ class FindingKind(StrEnum):
     REFUSED = "REFUSED"  # the same, and the store refuses to remove them, such as locked ones
     FOREIGN = "FOREIGN"  # bytes under a key that this product does not make
     BROKEN = "BROKEN"  # a row without bytes
+    LOST = "LOST"  # a published address without its copy
     ALTERED = "ALTERED"  # a row with other bytes than were uploaded
     WITHHELD = "WITHHELD"  # a row whose bytes nobody is given because they were others, and they are right
     STRAY = "STRAY"  # an upload in parts, open at the store, that no row names

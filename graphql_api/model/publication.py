@@ -8,7 +8,9 @@ from graphql_api.model.ids import FileId
 
 
 class PublicationState(StrEnum):
-    """COPYING → LIVE → WITHDRAWN → REMOVED; a copy that is withdrawn before it is there skips LIVE. Never back."""
+    """COPYING → LIVE → WITHDRAWN → REMOVED; a copy that is withdrawn before it is there skips LIVE. Never back, but
+    from LIVE to COPYING if the store has lost the copy.
+    """
 
     COPYING = "COPYING"  # the store is to copy the bytes
     LIVE = "LIVE"  # the address opens

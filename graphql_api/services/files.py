@@ -38,6 +38,7 @@ from graphql_api.services.admission import Admission
 from graphql_api.services.announcements import file_moved, file_updated, files_deleted, upload_changed
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim
+from graphql_api.services.published_copies import PublishedCopies
 from graphql_api.services.requirements import chains_in, lock_writable, no_file, require, require_to_refile
 from graphql_api.services.rule_json import rules_gone
 from graphql_api.services.share_links import links_gone
@@ -59,6 +60,7 @@ class Files:
         clock: Clock,
         cursor_seal: CursorSeal,
         admission: Admission,
+        copies: PublishedCopies,
     ) -> None:
         self._database = database
         self._standings = standings
@@ -66,6 +68,7 @@ class Files:
         self._clock = clock
         self._cursor_seal = cursor_seal
         self._admission = admission
+        self._copies = copies
 
     async def find(self, principal: Principal, ids: Sequence[FileId]) -> Mapping[FileId, File]:
         """Those of ``ids`` that the principal may see. Raises: Unavailable."""
@@ -192,8 +195,10 @@ class Files:
             await audit.insert_events(connection, [event])
             file_moved(connection, locked, folder_id)
             moved = await files.update_file(connection, standing, file.id, now=now, folder_id=folder_id)
+            lost = await self._copies.review(connection, principal, [file.id], now)
             await self._admission.move_file(connection, standing, moved, old_chain, target.chain)
-            return moved
+        await self._copies.remove(lost)
+        return moved
 
     async def delete(self, principal: Principal, file_ids: Sequence[FileId]) -> Sequence[FileId | NotFound | Forbidden]:
         """Delete files for good, with the rules about them; one result for each id, in order: Forbidden where DELETE is
@@ -230,6 +235,7 @@ class Files:
             files_deleted(connection, going, gone)
             upload_changed(connection, *aborted)
             await self._upkeep.schedule_removal(connection, remains)
+            remains += await self._copies.review(connection, principal, ids, now)
             await usage.count_all(connection, less)
         await self._upkeep.remove(remains, whole)
         return [results.get(file_id) or no_file() for file_id in file_ids]

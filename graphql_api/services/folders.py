@@ -42,6 +42,7 @@ from graphql_api.services.announcements import (
 )
 from graphql_api.services.clock import Clock
 from graphql_api.services.naming import checked_name, claim
+from graphql_api.services.published_copies import PublishedCopies
 from graphql_api.services.requirements import chains_in, require, require_to_refile
 from graphql_api.services.rule_json import rules_gone
 from graphql_api.services.share_links import links_gone
@@ -66,13 +67,20 @@ class Folders:
     """Every method sees only what the principal may see: hidden and absent folders look alike."""
 
     def __init__(
-        self, database: Database, standings: Standings, upkeep: Upkeep, clock: Clock, admission: Admission
+        self,
+        database: Database,
+        standings: Standings,
+        upkeep: Upkeep,
+        clock: Clock,
+        admission: Admission,
+        copies: PublishedCopies,
     ) -> None:
         self._database = database
         self._standings = standings
         self._upkeep = upkeep
         self._clock = clock
         self._admission = admission
+        self._copies = copies
 
     async def find(self, principal: Principal, ids: Sequence[FolderId]) -> Mapping[FolderId, Folder]:
         """Those of ``ids`` that the principal may see. Raises: Unavailable."""
@@ -202,8 +210,10 @@ class Folders:
             )
             await audit.insert_events(connection, [event])
             folder_moved(connection, found.folder, old_parent_id, parent_id)
+            lost = await self._copies.review_below(connection, principal, folder_id, now)
             await self._admission.move_folder(connection, standing, found.chain, chain)
-            return moved
+        await self._copies.remove(lost)
+        return moved
 
     async def delete(self, principal: Principal, folder_id: FolderId, *, is_recursive: bool = False) -> FolderId:
         """Delete a folder with the rules about it; with ``is_recursive`` all below as well. Pending uploads into it are
@@ -255,6 +265,7 @@ class Folders:
             events = [event, *rules_gone(principal, gone, now), *links_gone(principal, links, now)]
             await audit.insert_events(connection, events)
             await self._upkeep.schedule_removal(connection, remains)
+            remains += await self._copies.review(connection, principal, file_ids, now)
             upload_changed(connection, *aborted)
             folder_deleted(connection, found.folder, parent_id, ids, gone)
             # The folders that counted it are gone as well, but those above this one are not.

@@ -105,7 +105,7 @@ class Lookout:
                 group.start_soon(look_at, upload)
         if untried:
             async with self._database.transaction() as connection:
-                for upload in untried:
+                for upload in sorted(untried, key=lambda each: each.id):  # so that two who let go do not deadlock
                     await uploads.look_again(connection, upload, now)
         bugs = [failure for failure in failures if not isinstance(failure, Unavailable)]
         if bugs or untried or (failures and len(failures) == len(claimed)):

@@ -20,6 +20,7 @@ from graphql_api.model.principal import Principal
 from graphql_api.model.rule import LABEL_PREFIX, is_label, label_scope
 from graphql_api.services.announcements import file_updated
 from graphql_api.services.clock import Clock
+from graphql_api.services.published_copies import PublishedCopies
 from graphql_api.services.requirements import lock_writable, require_to_refile
 from graphql_api.services.standings import Standings
 
@@ -27,10 +28,11 @@ from graphql_api.services.standings import Standings
 class Notes:
     """Every method sees only files that the principal may see: hidden and absent files look alike."""
 
-    def __init__(self, database: Database, standings: Standings, clock: Clock) -> None:
+    def __init__(self, database: Database, standings: Standings, clock: Clock, copies: PublishedCopies) -> None:
         self._database = database
         self._standings = standings
         self._clock = clock
+        self._copies = copies
 
     async def change_labels(
         self, principal: Principal, file_id: FileId, add: Collection[str] = (), remove: Collection[str] = ()
@@ -72,7 +74,10 @@ class Notes:
             )
             await audit.insert_events(connection, [event])
             file_updated(connection, locked.file)
-            return await files.update_file(connection, standing, file_id, now=now)
+            lost = await self._copies.review(connection, principal, [file_id], now)
+            changed = await files.update_file(connection, standing, file_id, now=now)
+        await self._copies.remove(lost)
+        return changed
 
     async def change_metadata(
         self, principal: Principal, file_id: FileId, set: Mapping[str, str], remove: Collection[str] = ()

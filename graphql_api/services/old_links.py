@@ -3,20 +3,27 @@
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from graphql_api.access.standing import is_bound_to_address
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import AccessRule, Effect, RuleTerms
 
 
 def old_links_expire_by(
-    before: AccessRule | None, after: AccessRule | None, *, now: datetime, link_max_lifetime: timedelta
+    before: AccessRule | None,
+    after: AccessRule | None,
+    *,
+    now: datetime,
+    link_max_lifetime: timedelta,
+    binds_links: bool,
 ) -> datetime | None:
     """The latest instant at which a link could still work for somebody from whom the change takes READ.
 
     None when it takes it from nobody, whatever other rules say, or only when the last such link has ended.
+    ``binds_links``: as in ``Standing``; where they cannot be bound, rules that want it have given none.
     """
-    ends = (_after_less_allowed(before, after, now, link_max_lifetime), _after_more_denied(before, after, now))
     latest = now + link_max_lifetime
-    allowed, denied_from = ends
+    allowed = _after_less_allowed(before, after, now, link_max_lifetime, binds_links=binds_links)
+    denied_from = _after_more_denied(before, after, now)
     found = [] if allowed is None else [min(allowed, latest)]
     if denied_from is not None and denied_from < latest:
         found.append(latest)
@@ -24,7 +31,12 @@ def old_links_expire_by(
 
 
 def _after_less_allowed(
-    before: AccessRule | None, after: AccessRule | None, now: datetime, link_max_lifetime: timedelta
+    before: AccessRule | None,
+    after: AccessRule | None,
+    now: datetime,
+    link_max_lifetime: timedelta,
+    *,
+    binds_links: bool,
 ) -> datetime | None:
     """When the last link ends that was made on the terms ``before``, if these allowed what is not allowed now."""
     if before is None or not _reads(before.terms, Effect.ALLOW):
@@ -35,6 +47,8 @@ def _after_less_allowed(
     last = now + min(link_max_lifetime, terms.obligations.max_lifetime or link_max_lifetime)
     if terms.ends_at is not None:
         last = min(last, terms.ends_at)
+    if not binds_links and (is_bound_to_address(before) or terms.obligations.personal_links):
+        last = now
     if before.version > 1:  # it may have been more generous before it was changed the last time
         last = max(last, before.updated_at + link_max_lifetime)
     if last <= now or (after is not None and _covers(after.terms, terms, now, last)):

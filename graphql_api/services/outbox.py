@@ -41,14 +41,20 @@ class Outbox:
         lease: timedelta = LEASE,
         backoff: Backoff = BACKOFF,
         max_attempts: int = MAX_ATTEMPTS,
+        batch: int = BATCH,
     ) -> None:
-        """``handlers``: by kind. Jobs of other kinds are left for processes, such as newer ones, that know them."""
+        """``handlers``: by kind. Jobs of other kinds are left for processes, such as newer ones, that know them.
+
+        ``batch``: jobs of one turn, which ends with the slowest of them. Where jobs may take hours it is 1, and several
+        turns are taken at a time.
+        """
         self._database = database
         self._clock = clock
         self._handlers = dict(handlers)
         self._lease = lease
         self._backoff = backoff
         self._max_attempts = max_attempts
+        self._batch = batch
 
     async def turn(self) -> Turn:
         """Do some of the jobs that are due, each with its own outcome. Raises: Unavailable: the database."""
@@ -56,13 +62,13 @@ class Outbox:
             return Turn(0, is_more=False)
         async with self._database.autocommit() as connection:
             taken = await jobs.claim(
-                connection, list(self._handlers), now=self._clock(), lease=self._lease, limit=BATCH
+                connection, list(self._handlers), now=self._clock(), lease=self._lease, limit=self._batch
             )
         outcomes = await asyncio.gather(*(self._do(job) for job in taken), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):  # the others have come to their end before this one is told
                 raise outcome
-        return Turn(sum(outcome is True for outcome in outcomes), is_more=len(taken) == BATCH)
+        return Turn(sum(outcome is True for outcome in outcomes), is_more=len(taken) == self._batch)
 
     async def _do(self, job: Job) -> bool:
         """Whether it is done now, and by us."""

@@ -228,7 +228,7 @@ class Policies:
             async with keeping_an_admin(connection, draft.standing, now):
                 drafted = await _fill(draft, changes, is_one_of_many)
                 await write(draft)
-            answer = [self._told(each, now) for each in drafted]
+            answer = [self._told(each, draft) for each in drafted]
             await memory.keep(connection, answer)
         return answer
 
@@ -254,7 +254,7 @@ class Policies:
 
     async def _draft(self, connection: AsyncConnection, principal: Principal, now: datetime) -> RuleDraft:
         book = await load_rulebook(connection, principal)
-        standing = book.standing(now, principal.address)
+        standing = self._standings.standing(book, now, principal.address)
         subjects = RuleSubjects(
             connection,
             principal,
@@ -265,9 +265,15 @@ class Policies:
         )
         return RuleDraft(connection, principal, book, standing, subjects, now)
 
-    def _told(self, drafted: Drafted, now: datetime) -> RuleChange:
+    def _told(self, drafted: Drafted, draft: RuleDraft) -> RuleChange:
         ends = [
-            old_links_expire_by(step.before, step.after, now=now, link_max_lifetime=self._link_max_lifetime)
+            old_links_expire_by(
+                step.before,
+                step.after,
+                now=draft.now,
+                link_max_lifetime=self._link_max_lifetime,
+                binds_links=draft.standing.binds_links,
+            )
             for step in drafted.steps
         ]
         return RuleChange(drafted.rule, drafted.rules, max(filter(None, ends), default=None))

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -63,10 +63,11 @@ async def compare_file(connection: AsyncConnection, file: PolicyFile, issuer: st
     return Comparison(file, id_, meaning, newcomers, groups, people, there)
 
 
-def new_draft(connection: AsyncConnection, issuer: str, now: datetime) -> RuleDraft:
-    """One in which the system does everything, and may."""
+def new_draft(connection: AsyncConnection, issuer: str, now: datetime, *, binds_links: bool) -> RuleDraft:
+    """One in which the system does everything, and may. ``binds_links``: as in ``Standing``."""
     subjects = RuleSubjects(connection, ANONYMOUS, sees_everybody=True, issuer=issuer, now=now)
-    return RuleDraft(connection, ANONYMOUS, _BOOK, _BOOK.standing(now, None), subjects, now)
+    standing = replace(_BOOK.standing(now, None), binds_links=binds_links)
+    return RuleDraft(connection, ANONYMOUS, _BOOK, standing, subjects, now)
 
 
 async def draft_rules(draft: RuleDraft, compared: Comparison) -> None:

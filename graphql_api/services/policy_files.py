@@ -60,12 +60,17 @@ class PolicyPlan:
 class PolicyFiles:
     """Every method raises ``Unavailable`` when the database does not answer."""
 
-    def __init__(self, database: Database, clock: Clock, *, issuer: str, link_max_lifetime: timedelta) -> None:
-        """``issuer``: whose tokens those who are named by e-mail address or token subject bring."""
+    def __init__(
+        self, database: Database, clock: Clock, *, issuer: str, link_max_lifetime: timedelta, binds_links: bool
+    ) -> None:
+        """``issuer``: whose tokens those who are named by e-mail address or token subject bring. ``binds_links``: as in
+        ``Standing``.
+        """
         self._database = database
         self._clock = clock
         self._issuer = issuer
         self._link_max_lifetime = link_max_lifetime
+        self._binds_links = binds_links
 
     async def export(self, *, with_homes: bool = False) -> PolicyDocument:
         """All groups and rules: a file that ``plan`` finds no change in. Homes that have nothing but the rule that they
@@ -120,7 +125,7 @@ class PolicyFiles:
     async def _rehearse(self, connection: AsyncConnection, file: PolicyFile) -> tuple[Comparison, RuleDraft]:
         now = self._clock()
         compared = await compare_file(connection, file, self._issuer, now)
-        draft = new_draft(connection, self._issuer, now)
+        draft = new_draft(connection, self._issuer, now, binds_links=self._binds_links)
         draft.subjects.invitees |= {user_id: invitee_of(whom) for user_id, whom in compared.newcomers.items()}
         draft.subjects.coming_groups = frozenset(change.after.id for change in compared.groups)
         draft.regrouping = await regrouping_of(connection, compared.groups)
@@ -137,7 +142,7 @@ class PolicyFiles:
             async with nullcontext() if may_leave_no_admin else keeping_an_admin(connection, None, now):
                 await self._invite(connection, compared.newcomers, now)
                 await write_groups(connection, compared.groups, now)
-                draft = new_draft(connection, self._issuer, now)
+                draft = new_draft(connection, self._issuer, now, binds_links=self._binds_links)
                 await draft_rules(draft, compared)
                 await write(draft)
 

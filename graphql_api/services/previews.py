@@ -90,7 +90,13 @@ async def collect(draft: RuleDraft, link_max_lifetime: timedelta) -> Rehearsal:
     examined, fewer = bearable(people, evenly(situations, max_situations), MAX_DECISIONS)
     is_whole = (len(examined), len(things), len(fewer)) == (users_total, things_total, len(situations))
     ends = [
-        old_links_expire_by(step.before, step.after, now=draft.now, link_max_lifetime=link_max_lifetime)
+        old_links_expire_by(
+            step.before,
+            step.after,
+            now=draft.now,
+            link_max_lifetime=link_max_lifetime,
+            binds_links=draft.standing.binds_links,
+        )
         for step in steps
     ]
     return Rehearsal(

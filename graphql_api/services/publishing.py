@@ -1,7 +1,8 @@
 """What a worker does about published files: copies come, and go as soon as not everybody may read them any more.
 
-No change of rules, folders, labels or bytes tells of what is published: all copies are looked at, again and again. So
-none is forgotten, whatever it was that took the right away, the time included; and what is not published costs nothing.
+Whatever changes a file has its copy withdrawn itself (``published_copies``). Rules change without a look at files, and
+time changes what they say: so all copies are looked at, again and again, and none is forgotten, whatever it was that
+took the right away. What is not published costs nothing.
 """
 
 import logging
@@ -17,21 +18,20 @@ from graphql_api.errors import NotFound, Unavailable
 from graphql_api.model.delivery import ContentDisposition
 from graphql_api.model.file import File
 from graphql_api.model.media_type import is_active
-from graphql_api.model.parts import Remains
 from graphql_api.model.publication import Publication, PublicationState
 from graphql_api.services.announcements import publication_changed
 from graphql_api.services.clock import Clock
 from graphql_api.services.content_disposition import content_disposition
-from graphql_api.services.publications import COPY_JOB, REMOVE_JOB, begin, is_public, withdraw
+from graphql_api.services.published_copies import COPY_JOB, REMOVE_JOB, PublishedCopies, is_public
 from graphql_api.services.standings import Standings
 from graphql_api.services.turns import Turn
-from graphql_api.services.upkeep import Upkeep
 from graphql_api.storage import ObjectStore
 
 log = logging.getLogger(__name__)
 
 PAGE: Final = 500  # copies of one look
 STUCK_AFTER: Final = timedelta(hours=12)  # a job that was given up has been tried for five hours at least
+REFERENCE: Final = "reference"  # in the payload of a removal that is not the first: edges heed each of these once
 KEPT: Final = timedelta(days=30)  # after its removal, for logs that come late
 
 
@@ -54,7 +54,7 @@ class Publishing:
         database: Database,
         standings: Standings,
         store: ObjectStore,
-        upkeep: Upkeep,
+        copies: PublishedCopies,
         cache: EdgeCache | None,
         clock: Clock,
         *,
@@ -64,7 +64,7 @@ class Publishing:
         self._database = database
         self._standings = standings
         self._store = store
-        self._upkeep = upkeep
+        self._copies = copies
         self._cache = cache
         self._clock = clock
         self._cache_control = f"public, max-age={max_age // timedelta(seconds=1)}"
@@ -75,12 +75,17 @@ class Publishing:
         """The job: make the copy, and say so. Raises: Unavailable."""
         async with self._database.autocommit() as connection:
             wanted = await publications.find(connection, key)
-            if wanted is None or wanted.state is not PublicationState.COPYING:
+            if wanted is None or wanted.state is PublicationState.LIVE:
                 return
             everybody = await self._standings.of_anonymous(connection)
             file = (await files.find_files(connection, everybody, [wanted.file_id])).get(wanted.file_id)
-        if file is None or not is_public(file) or file.object_key != wanted.source_key:
-            await self._judge(wanted, file)
+        if wanted.state is not PublicationState.COPYING:  # whoever had this job before may have died with a copy made
+            await self.look_for_late(key, {})
+            return
+        if file is None or _is_lost(wanted, file):
+            if not await self._review(wanted):  # everybody may read it again: this is to be done once more
+                async with self._database.autocommit() as connection:
+                    await jobs.enqueue(connection, COPY_JOB, key, now=self._clock())
             return
         disposition = ContentDisposition.ATTACHMENT if is_active(file.content_type) else ContentDisposition.INLINE
         try:
@@ -93,7 +98,7 @@ class Publishing:
             )
         except NotFound:
             log.error("publication_without_bytes file=%s", file.id)
-            await self._withdraw(wanted)
+            await self._give_up(wanted)
             return
         async with self._database.transaction() as connection:
             come_from, now = PublicationState.COPYING, self._clock()
@@ -104,26 +109,39 @@ class Publishing:
                 known = await publications.find(connection, key)
                 is_live = known is not None and known.state is PublicationState.LIVE  # another worker copied it, too
         if not is_live:  # it was withdrawn meanwhile, perhaps before these bytes were there to be removed
-            await self._store.delete([key])
-            if self._cache is not None:  # nobody was told the address, but it was there
-                await self._cache.invalidate(f"/{key}", reference=f"{key} late")
+            await self.look_for_late(key, {})
 
-    async def remove(self, key: str, _payload: Mapping[str, Any]) -> None:
+    async def remove(self, key: str, payload: Mapping[str, Any]) -> None:
         """The job: remove the copy, then what the CDN keeps of it: the other way round it could fetch it once more.
 
         Raises: Unavailable: the store, which may refuse, or the edge.
         """
         async with self._database.autocommit() as connection:
             found = await publications.find(connection, key)
-        if found is None or found.state is not PublicationState.WITHDRAWN:
+        is_to_go = found is not None and found.state is PublicationState.WITHDRAWN
+        if not is_to_go and REFERENCE not in payload:
             return
         if await self._store.delete([key]):
             raise Unavailable("store")
         if self._cache is not None:
-            await self._cache.invalidate(f"/{key}", reference=key)
+            await self._cache.invalidate(f"/{key}", reference=payload.get(REFERENCE, key))
         async with self._database.autocommit() as connection:
             come_from, now = PublicationState.WITHDRAWN, self._clock()
             await publications.move(connection, key, PublicationState.REMOVED, come_from=come_from, now=now)
+
+    async def look_for_late(self, key: str, _payload: Mapping[str, Any]) -> None:
+        """The job: if a withdrawn copy is there all the same, because a request of a worker that has died came to its
+        end after the removal, have it removed again, and what the CDN keeps of it. Raises: Unavailable.
+        """
+        if await self._store.find(key) is None:
+            return
+        async with self._database.transaction() as connection:
+            found = await publications.find(connection, key)
+            if found is not None and found.state in publications.OPEN:
+                return
+            now = self._clock()
+            await jobs.enqueue(connection, REMOVE_JOB, key, {REFERENCE: f"{key} {now.isoformat()}"}, now=now)
+        await self._store.delete([key])
 
     async def turn(self) -> Turn:
         """Look at the next copies: withdraw those that not everybody may read, and take new bytes in the place of those
@@ -144,8 +162,8 @@ class Publishing:
             found = await files.find_files(connection, everybody, [each.file_id for each in page])
         changed = 0
         for each in page:
-            if each.state is not PublicationState.WITHDRAWN:
-                changed += await self._judge(each, found.get(each.file_id))
+            if each.state is not PublicationState.WITHDRAWN and _is_lost(each, found.get(each.file_id)):
+                changed += await self._review(each)
             await self._remind(each)
         is_begun, is_end = look.after != "", len(page) < self._page_size
         look.after = "" if is_end else page[-1].object_key
@@ -156,28 +174,24 @@ class Publishing:
             look.after = "" if is_begun else look.after
         return Turn(changed, is_more=look.hurries)
 
-    async def _judge(self, publication: Publication, file: File | None) -> bool:
-        """``file``: as everybody finds it. Whether anything was changed."""
-        if file is None or not is_public(file):
-            return await self._withdraw(publication)
-        if file.object_key != publication.source_key:
-            return await self._withdraw(publication, then=file)
-        return False
-
-    async def _withdraw(self, publication: Publication, *, then: File | None = None) -> bool:
-        """``then``: the file whose bytes are to be published instead."""
-        now, file_id, key = self._clock(), publication.file_id, publication.object_key
+    async def _review(self, publication: Publication) -> bool:
+        """Whether anything was changed. The file is locked, as by whoever publishes it: what was seen before that may
+        be true no longer, and they were told that there is a copy.
+        """
+        file_id, now = publication.file_id, self._clock()
         async with self._database.transaction() as connection:
-            if await withdraw(connection, self._upkeep, None, file_id, now, key=key) is None:
-                return False
-            if then is not None:
-                await begin(connection, None, file_id, then.object_key, now)
-            folder_id = await publications.folder_of(connection, file_id)
-            if folder_id is not None:
-                publication_changed(connection, file_id, folder_id)
-        log.info("publication_withdrawn file=%s", file_id)
-        await self._upkeep.remove([Remains(key)])
-        return True
+            await files.lock_rows(connection, [file_id])
+            remains = await self._copies.review(connection, None, [file_id], now)
+        if remains:
+            log.info("publication_withdrawn file=%s", file_id)
+            await self._copies.remove(remains)
+        return bool(remains)
+
+    async def _give_up(self, publication: Publication) -> None:
+        """There is nothing to copy."""
+        async with self._database.transaction() as connection:
+            remains = await self._copies.withdraw(connection, None, [publication], self._clock())
+        await self._copies.remove(remains)
 
     async def _remind(self, publication: Publication) -> None:
         """Have done what was given up long ago."""
@@ -187,3 +201,8 @@ class Publishing:
         kind = COPY_JOB if publication.state is PublicationState.COPYING else REMOVE_JOB
         async with self._database.autocommit() as connection:
             await jobs.enqueue(connection, kind, publication.object_key, now=now, hurries=False)
+
+
+def _is_lost(publication: Publication, file: File | None) -> bool:
+    """``file``: as everybody finds it. Whether there is to be no such copy of it any more."""
+    return file is None or not is_public(file) or file.object_key != publication.source_key

@@ -14,6 +14,7 @@ from graphql_api.db.engine import Database
 from graphql_api.errors import Unavailable
 from graphql_api.services.announcements import bytes_withheld
 from graphql_api.services.clock import Clock
+from graphql_api.services.published_copies import PublishedCopies
 from graphql_api.services.turns import MAX_FAILURES, Turn
 from graphql_api.services.verification import alteration
 from graphql_api.storage import ObjectStore
@@ -31,10 +32,19 @@ class Rechecks:
     ``transfer_grace``: how long a request that began before its form expired may run.
     """
 
-    def __init__(self, database: Database, store: ObjectStore, clock: Clock, *, transfer_grace: timedelta) -> None:
+    def __init__(
+        self,
+        database: Database,
+        store: ObjectStore,
+        clock: Clock,
+        copies: PublishedCopies,
+        *,
+        transfer_grace: timedelta,
+    ) -> None:
         self._database = database
         self._store = store
         self._clock = clock
+        self._copies = copies
         self._last_arrival = transfer_grace + SKEW
 
     async def sweep(self) -> int:
@@ -89,8 +99,11 @@ class Rechecks:
         difference = alteration(recorded, found)
         if difference is not None:
             async with self._database.transaction() as connection:
-                marked = await recorded_objects.mark_altered(connection, key, now=self._clock())
+                now = self._clock()
+                marked = await recorded_objects.mark_altered(connection, key, now=now)
                 if marked is not None:
                     bytes_withheld(connection, marked.file_id, marked.folder_id)
+                    lost = await self._copies.review(connection, None, [marked.file_id], now)
             if marked is not None:
+                await self._copies.remove(lost)
                 log.error("object_altered file=%s key=%s reason=%r", recorded.file_id, key, difference)

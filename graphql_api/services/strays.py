@@ -1,7 +1,8 @@
 """Uploads in parts that are open at the store and that no row names: their parts cost money and show in no list.
 
 The row comes first, then the store's upload, then its id in the row. Whoever stops in between leaves a stray, and so
-does a client that begins uploads at the store itself and does not go on.
+does a client that begins uploads at the store itself and does not go on, and a worker that dies while it copies a
+large file that is published.
 """
 
 import logging
@@ -13,7 +14,7 @@ from typing import Final
 from graphql_api.db import periodic, recorded_objects
 from graphql_api.db.engine import Database
 from graphql_api.errors import Unavailable
-from graphql_api.model.ids import BUNDLES_PREFIX, OBJECT_PREFIX
+from graphql_api.model.ids import BUNDLES_PREFIX, OBJECT_PREFIX, PUBLISHED_PREFIX
 from graphql_api.model.parts import OpenStoreUpload, StoreUpload
 from graphql_api.services.clock import Clock
 from graphql_api.services.turns import MAX_FAILURES, Turn
@@ -27,6 +28,7 @@ SAFE_AGE: Final = timedelta(hours=1)
 """From the beginning of a store's upload to its id in the row is one statement, which takes at most some seconds. The
 clocks of store and API may differ by 15 minutes. An hour is well above both, and parts lie about no longer than two.
 """
+PREFIXES: Final = (OBJECT_PREFIX, BUNDLES_PREFIX, PUBLISHED_PREFIX)
 PAGE: Final = 1_000  # uploads; the most that a store lists at once
 
 
@@ -59,7 +61,7 @@ class Strays:
             if not await periodic.claim(connection, TASK, now=now, until=now + EVERY):
                 return 0
         try:
-            return await self._abort_all(OBJECT_PREFIX) + await self._abort_all(BUNDLES_PREFIX)
+            return sum([await self._abort_all(prefix) for prefix in PREFIXES])
         except Unavailable:
             async with self._database.autocommit() as connection:
                 await periodic.give_back(connection, TASK, now=now, until=now + EVERY)
@@ -109,5 +111,5 @@ class Strays:
 
 
 def _is_wanted(named: Mapping[str, str | None], upload: StoreUpload) -> bool:
-    """Also while the PENDING upload names none: its client may have begun this one, and be about to say so."""
+    """Also while the row names none: a client may have begun this one, and be about to say so, or a worker copies."""
     return upload.key in named and named[upload.key] in (None, upload.id)

@@ -15,6 +15,7 @@ from graphql_api.model.scan import Judge, ScanResult, ScanVerdict
 from graphql_api.model.upload import UNFINISHED, Upload, UploadFailure, UploadFailureCode, UploadStatus
 from graphql_api.services.announcements import bytes_withheld
 from graphql_api.services.clock import Clock
+from graphql_api.services.published_copies import PublishedCopies
 from graphql_api.services.settling import LOOK_AGAIN, SCAN_JOB, Completer, Settling
 from graphql_api.services.standings import Standings
 from graphql_api.services.upkeep import Upkeep
@@ -47,6 +48,7 @@ class Verdicts:
         store: ObjectStore,
         upkeep: Upkeep,
         clock: Clock,
+        copies: PublishedCopies,
     ) -> None:
         self._database = database
         self._standings = standings
@@ -54,6 +56,7 @@ class Verdicts:
         self._store = store
         self._upkeep = upkeep
         self._clock = clock
+        self._copies = copies
 
     async def judged(self, event: store_event.ScanVerdict) -> Upload | None:
         """Somebody who looks at the bucket by himself has a verdict: good news only from whom we have asked for it.
@@ -103,6 +106,8 @@ class Verdicts:
             reason = {"uploadId": upload.id, "threat": threat}
             event = audit_event(None, AuditAction.FILE_WITHHELD, marked.file_id, now=now, after=reason)
             await audit.insert_events(connection, [event])
+            lost = await self._copies.review(connection, None, [marked.file_id], now)
+        await self._copies.remove(lost)
         log.error("file_infected file=%s upload=%s threat=%s", marked.file_id, upload.id, threat)
 
     async def heed(self, upload: Upload) -> Upload:

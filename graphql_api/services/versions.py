@@ -24,6 +24,7 @@ from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.upload import Upload
 from graphql_api.services.announcements import file_updated
 from graphql_api.services.clock import Clock
+from graphql_api.services.published_copies import PublishedCopies
 from graphql_api.services.requirements import lock_writable, no_file, require
 from graphql_api.services.standings import Standings
 from graphql_api.services.upkeep import Upkeep
@@ -33,12 +34,20 @@ class Versions:
     """Whoever may see a file may see all its versions. ``max_versions``: of one file, the current one included."""
 
     def __init__(
-        self, database: Database, standings: Standings, upkeep: Upkeep, clock: Clock, *, max_versions: int
+        self,
+        database: Database,
+        standings: Standings,
+        upkeep: Upkeep,
+        clock: Clock,
+        copies: PublishedCopies,
+        *,
+        max_versions: int,
     ) -> None:
         self._database = database
         self._standings = standings
         self._upkeep = upkeep
         self._clock = clock
+        self._copies = copies
         self._max_versions = max_versions
 
     async def find(self, principal: Principal, ids: Sequence[VersionId]) -> Mapping[VersionId, FileVersion]:
@@ -85,6 +94,7 @@ class Versions:
         await audit.insert_events(connection, [event, *(_deletion(principal, each, now) for each in gone)])
         remains = [Remains(each.object_key) for each in gone]
         await self._upkeep.schedule_removal(connection, remains)
+        remains += await self._copies.review(connection, principal, [file.id], now)
         file_updated(connection, file)
         # This counts, and so it comes last.
         await versions.insert_version(connection, version, upload, going=[_less(file, gone)])
@@ -110,7 +120,10 @@ class Versions:
             )
             await audit.insert_events(connection, [event])
             file_updated(connection, file)
-            return await files.switch_version(connection, standing, version, now=now)
+            restored = await files.switch_version(connection, standing, version, now=now)
+            lost = await self._copies.review(connection, principal, [file_id], now)
+        await self._copies.remove(lost)
+        return restored
 
     async def delete(
         self, principal: Principal, file_id: FileId, version_ids: Sequence[VersionId]

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import anyio
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from graphql_api.errors import NotFound, Unavailable
@@ -30,6 +29,7 @@ from graphql_api.model.stored_object import (
 from graphql_api.storage import s3_parts
 from graphql_api.storage.s3_checksums import crc64nvme_in_hex, sha256_in_hex
 from graphql_api.storage.s3_connection import AddressingStyle, S3Connection
+from graphql_api.storage.s3_copies import CopyHeaders, S3Copier
 from graphql_api.storage.s3_failures import status_of
 from graphql_api.storage.s3_presigning import S3Links, S3Presigner
 
@@ -43,8 +43,6 @@ logger = logging.getLogger(__name__)
 READ_PIECE: Final = 256 * 1024  # bytes
 DELETE_BATCH: Final = 1_000  # keys; S3's limit for one DeleteObjects
 JOIN_READ_TIMEOUT: Final = 300.0  # seconds; "processing could take several minutes" for a large object
-COPY_PARTS_ABOVE: Final = 5 * 1024**3  # bytes; S3's limit for one CopyObject
-COPY_PART: Final = 512 * 1024**2  # bytes; more of them where 10,000 are not enough
 JOIN_ATTEMPTS: Final = 4
 JOIN_PAUSE: Final = 0.1  # seconds before the second attempt, doubled each time
 
@@ -78,6 +76,7 @@ class S3Store:
             secret_access_key=secret_access_key,
         )
         self._ask = self._connection.ask
+        self._copier = S3Copier(self._connection.ask, bucket)
         self._region = region
         self._presigner = S3Presigner(self._connection.base_url, bucket, region, self._connection.credentials)
 
@@ -240,30 +239,8 @@ class S3Store:
                 yield piece
 
     async def copy(self, source: str, key: str, *, content_type: str, disposition: str, cache_control: str) -> None:
-        """See ``ObjectStore``. What is larger than 5 GiB is copied in parts, one after the other."""
-
-        def copy(client: "S3Client") -> None:
-            try:
-                client.copy(
-                    {"Bucket": self._bucket, "Key": source},
-                    self._bucket,
-                    key,
-                    ExtraArgs={
-                        "MetadataDirective": "REPLACE",
-                        "ContentType": content_type,
-                        "ContentDisposition": disposition,
-                        "CacheControl": cache_control,
-                    },
-                    Config=TransferConfig(
-                        multipart_threshold=COPY_PARTS_ABOVE, multipart_chunksize=COPY_PART, use_threads=False
-                    ),
-                )
-            except ClientError as error:
-                if status_of(error) == 404:
-                    raise NotFound("The bytes are not there.") from None
-                raise
-
-        await self._ask("copy", copy, read_timeout=JOIN_READ_TIMEOUT)
+        """See ``ObjectStore``. What is larger than 5 GiB is copied in parts, some at a time."""
+        await self._copier.copy(source, key, CopyHeaders(content_type, disposition, cache_control))
 
     async def delete(self, keys: Sequence[str]) -> Sequence[str]:
         """See ``ObjectStore``. When it raises, some objects may be gone already."""

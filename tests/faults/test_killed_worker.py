@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import update
 
 from graphql_api.db.tables import UploadRow
+from graphql_api.model.ids import PUBLISHED_PREFIX
 from graphql_api.services.lookout import LEASE as LOOK_LEASE
+from graphql_api.services.outbox import LEASE as JOB_LEASE
 from graphql_api.services.upkeep import LEASE as SWEEP_LEASE
 from tests.faults import Answer, Hold, HoldAnswer
 from tests.faults.place import Place, at, of
@@ -17,12 +19,34 @@ from tests.faults.sender import Sender
 from tests.workers.running import worker
 
 NOW = timedelta()
+SHOW = """
+mutation ($id: ID!) {
+  createAccessRule(input: {effect: ALLOW, permissions: [READ], subject: {anyone: true}, resource: {fileId: $id}}) {
+    userErrors { code }
+  }
+}
+"""
+PUBLISH = "mutation ($id: ID!) { publish(input: {fileId: $id}) { userErrors { code } } }"
+UNPUBLISH = "mutation ($id: ID!) { unpublish(input: {fileId: $id}) { userErrors { code } } }"
+ADDRESS = "query ($id: ID!) { file(by: {id: $id}) { publicUrl } }"
 
 
 async def turns(place: Place, ahead: timedelta) -> tuple[int, int]:
     """Of another worker: how many uploads moved on, and how many objects went."""
     async with place.assembled(ahead=ahead) as parts:
         return await parts.services.lookout.look(), await parts.services.upkeep.sweep()
+
+
+def published(place: Place) -> set[str]:
+    return {key for key in place.stored() if key.startswith(PUBLISHED_PREFIX)}
+
+
+async def publishing_turns(place: Place) -> None:
+    """Of another worker, when the lease of the first is over."""
+    async with place.assembled(ahead=2 * JOB_LEASE) as parts:
+        for turn in (parts.publishing.turn, parts.copies.turn, parts.outbox.turn):
+            while (await turn()).is_more:
+                pass
 
 
 async def make_due(place: Place, upload_id: str) -> None:
@@ -62,4 +86,31 @@ def test_what_a_killed_worker_was_doing_is_done_by_another_after_its_lease(
     assert asyncio.run(turns(place, max(LOOK_LEASE, SWEEP_LEASE))) == (1, 2)
     assert ada.look(silent)["status"] == "COMPLETED"
     assert place.stored() & set(keys.values()) == {keys[silent]}
+    place.require_order()
+
+
+@pytest.mark.parametrize("is_withdrawn", [False, True], ids=["still public", "withdrawn meanwhile"])
+def test_a_copy_that_a_killed_worker_had_asked_for_is_found_by_another(
+    served_ada: Sender, place: Place, tmp_path: Path, is_withdrawn: bool
+) -> None:
+    """The store has made it, and nobody was told."""
+    ada, before = served_ada, published(place)
+    file_id = ada.completed(ada.sent())["id"]
+    assert ada.ask(SHOW, id=file_id).codes == []
+    assert ada.ask(PUBLISH, id=file_id).codes == []
+    copying = HoldAnswer()
+    place.proxy.plan(copying, which=lambda request: request.method == "PUT" and PUBLISHED_PREFIX in request.path)
+    with worker(place.around, place.database_url, tmp_path, S3_ENDPOINT_URL=place.proxy.address) as program:
+        assert copying.reached.wait(60)
+        if is_withdrawn:
+            assert ada.ask(UNPUBLISH, id=file_id).codes == []
+        program.tell(signal.SIGKILL)
+        assert program.end() == -signal.SIGKILL
+    copying.go_on.set()
+    asyncio.run(publishing_turns(place))
+    copies = published(place) - before
+    url = ada.ask(ADDRESS, id=file_id).payload["publicUrl"]
+    assert len(copies) == (0 if is_withdrawn else 1)
+    assert (url is None) == is_withdrawn
+    assert all(url.endswith(f"/{key}") for key in copies)
     place.require_order()

@@ -91,7 +91,7 @@ async def test_rules_and_reasons_of_many_take_as_many_statements_as_those_of_one
             await ruled(world, ANYONE, thing, Permission.READ)
             await ruled(world, reader, thing, Permission.WRITE)
     for fields in (
-        "access { isAllowed } write: access(action: WRITE) { decidingRule { id } consideredRules { rule { id } } }",
+        "access { linkFault } write: access(action: WRITE) { decidingRule { id } consideredRules { rule { id } } }",
         "accessRules { tag nodes { madeBy { id } subject { __typename } resource { __typename } } }",
         "accessRules(last: 1) { pageInfo { startCursor } } others: accessRules(first: 2) { edges { cursor } }",
     ):

@@ -26,13 +26,13 @@ def object_check(world: World, store: ObjectStore | None = None, *, page_size: i
     )
 
 
-def everything(world: World, *, max_removals: int = 100) -> Reconciling:
+def everything(world: World, *, max_removals: int = 100, prefix: str = OBJECT_PREFIX) -> Reconciling:
     return reconciling(
         world.database,
         world.store,
         world.services,
         world.clock,
-        prefix=OBJECT_PREFIX,
+        prefix=prefix,
         safe_age=SAFE_AGE,
         max_removals=max_removals,
     )

@@ -15,7 +15,9 @@ from tests.world import ISSUER, World
 
 
 def policy_files(world: World, issuer: str = ISSUER) -> PolicyFiles:
-    return PolicyFiles(world.database, world.clock, issuer=issuer, link_max_lifetime=timedelta(days=1))
+    return PolicyFiles(
+        world.database, world.clock, issuer=issuer, link_max_lifetime=timedelta(days=1), binds_links=True
+    )
 
 
 def parsed(text: str) -> PolicyFile:

@@ -2,10 +2,13 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import event, update
 
 from graphql_api.db.engine import Database
+from graphql_api.db.tables import UploadRow
 from graphql_api.errors import Unavailable
 from graphql_api.model.scan import Judge
 from graphql_api.model.store_event import ScanResult, ScanVerdict
@@ -31,6 +34,32 @@ async def test_many_objects_of_which_the_store_cannot_tell_do_not_hold_up_other_
     found = await world.services.uploads.find(alice, [upload.id for upload in (*broken, *others)])
     assert {found[upload.id].status for upload in broken} == {UploadStatus.PENDING}
     assert {found[upload.id].status for upload in others} == {UploadStatus.COMPLETED}
+
+
+async def test_uploads_that_were_not_looked_at_are_let_go_in_order_of_id(world: World) -> None:
+    """Two who let go of the same ones would wait for each other."""
+    alice = await world.principal("alice")
+    sent_ = [await sent(world, alice, f"broken {number}") for number in range(2 * IN_A_ROW)]
+    world.store.broken = {upload.object_key for upload in sent_}
+    async with world.database.transaction() as connection:
+        for number, upload in enumerate(reversed(sent_)):
+            look_at = world.clock.now + timedelta(seconds=number)
+            await connection.execute(update(UploadRow).where(UploadRow.id == upload.id).values(look_at=look_at))
+    world.clock.advance(minutes=5)
+    let_go: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_more: object) -> None:
+        if statement.startswith("UPDATE uploads SET look_at=") and "RETURNING" not in statement:
+            values = parameters.values() if isinstance(parameters, dict) else parameters
+            let_go.extend(value for value in values if str(value).startswith("upload_"))
+
+    engine = world.database._engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    with pytest.raises(Unavailable):
+        await world.services.lookout.turn()
+    event.remove(engine, "before_cursor_execute", note)
+    assert len(let_go) > 1
+    assert let_go == sorted(let_go)
 
 
 @pytest.mark.parametrize("method", [UploadMethod.PUT, UploadMethod.MULTIPART])

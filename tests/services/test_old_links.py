@@ -23,8 +23,8 @@ def rule(terms: RuleTerms | None, version: int = 1, updated_at: datetime = START
     return None if terms is None else AccessRule(new_rule_id(START), terms, version, None, START, updated_at)
 
 
-def until(before: AccessRule | None, after: AccessRule | None) -> datetime | None:
-    return old_links_expire_by(before, after, now=START, link_max_lifetime=LONGEST)
+def until(before: AccessRule | None, after: AccessRule | None, *, binds_links: bool = True) -> datetime | None:
+    return old_links_expire_by(before, after, now=START, link_max_lifetime=LONGEST, binds_links=binds_links)
 
 
 def but(**changes: Any) -> RuleTerms:
@@ -77,3 +77,19 @@ def test_a_rule_may_have_been_more_generous_before_it_was_changed() -> None:
     assert until(rule(SHORT, 2, START - HOUR), None) == LATEST - HOUR
     assert until(rule(SHORT, 2, START - 2 * LONGEST), None) == START + HOUR
     assert until(rule(but(ends_at=START), 2, START - HOUR), None) == LATEST - HOUR
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        but(ip_ranges=("10.0.0.0/8",)),
+        but(obligations=Obligations(binds_ip=True)),
+        but(obligations=Obligations(personal_links=True)),
+    ],
+    ids=["ranged", "binding", "personal"],
+)
+def test_a_store_has_given_no_links_on_terms_that_its_links_cannot_keep(terms: RuleTerms) -> None:
+    assert until(rule(terms), None) == LATEST
+    assert until(rule(terms), None, binds_links=False) is None
+    assert until(rule(terms, 2, START - HOUR), None, binds_links=False) == LATEST - HOUR  # it may have had others
+    assert until(rule(PLAIN), rule(terms), binds_links=False) == until(rule(PLAIN), rule(terms))

@@ -16,6 +16,7 @@ from graphql_api.errors import ConfigurationError, InvalidInput, Unavailable
 from graphql_api.model.delivery import LinkWish
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import ReadTerms
+from graphql_api.model.rule_change import DeleteRule
 from graphql_api.model.signing_key import HashAlgorithm, KeyPlace, KeyReference
 from graphql_api.services.delivery import Delivery
 from graphql_api.services.link_signing import SignerInUse
@@ -197,3 +198,18 @@ async def test_without_a_cdn_no_key_is_added(tmp_path: Path, sqlite_template: Pa
             await assembly.services.signing_keys.add(None, "K1", kept, HashAlgorithm.SHA256)
     finally:
         await assembly.close()
+
+
+@pytest.mark.parametrize("binds_links", [True, False], ids=["with a CDN", "without"])
+async def test_a_rehearsal_tells_of_old_links_only_where_there_can_be_any(
+    sqlite_world: World, binds_links: bool
+) -> None:
+    world = World(sqlite_world.database, binds_links=binds_links)
+    alice, bob = await world.principal("alice"), await world.principal("bob")
+    file = await filed(world, alice)
+    rule = await ruled(world, alice, wish(bob, file.id, ip_ranges=("192.0.2.0/24",)))
+    admin = await world.principal("root", is_admin=True)
+    expected = world.clock() + DAY if binds_links else None
+    preview = await world.services.policies.preview(admin, [DeleteRule(rule.id, rule.version)])
+    assert (len(preview.lines), preview.old_links_expire_by) == (1, expected)
+    assert (await world.services.policies.delete(alice, rule.id, rule.version)).old_links_expire_by == expected

@@ -5,17 +5,20 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
+from graphql_api.db.tables import PublicationRow
 from graphql_api.errors import Unavailable
-from graphql_api.model.ids import new_object_key
+from graphql_api.model.ids import new_object_key, new_published_key
 from graphql_api.model.parts import OpenStoreUpload, StoreUpload
 from graphql_api.model.principal import Principal
 from graphql_api.model.stored_object import PromisedObject, StoreRequestKind
 from graphql_api.model.upload import Upload, UploadMethod
-from graphql_api.services.strays import EVERY, SAFE_AGE, Strays
+from graphql_api.services.strays import EVERY, PREFIXES, SAFE_AGE, Strays
 from graphql_api.services.turns import MAX_FAILURES, Turn
 from tests.agreement import disagreements
 from tests.memory_store import MemoryStore
+from tests.services.publishing import public, work
 from tests.services.stories import promised
 from tests.world import World
 
@@ -123,7 +126,7 @@ async def test_of_many_processes_one_looks_each_hour(world: World) -> None:
     for hour in range(1, 4):
         await asyncio.gather(*[each.turn() for each in processes])
         await asyncio.gather(*[each.turn() for each in processes])
-        assert store.looks == 2 * hour  # at files, and at bundles
+        assert store.looks == len(PREFIXES) * hour
         world.clock.advance(seconds=EVERY.total_seconds())
 
 
@@ -197,3 +200,23 @@ async def test_a_store_that_goes_down_in_the_middle_is_tried_again_at_once(sqlit
         with pytest.raises(Unavailable):
             await world.services.strays.sweep()
         world.store.is_up = True
+
+
+async def test_parts_of_a_copy_are_wanted_until_it_is_made_or_withdrawn(world: World) -> None:
+    """A worker that copies a large file may be killed; the next begins anew, under the same key."""
+    alice = await world.principal("alice")
+    made, withdrawn = await public(world, alice, "made"), await public(world, alice, "withdrawn")
+    for file in (made, withdrawn):
+        await world.services.publications.publish(alice, file.id)
+    async with world.database.autocommit() as connection:
+        keys = list(await connection.scalars(select(PublicationRow.object_key)))
+    assert len({await begun(world, key) for key in keys}) == 2
+    nobodys = await begun(world, new_published_key(world.clock()))
+    world.clock.advance(hours=2)
+    assert await world.services.strays.sweep() == 1
+    assert nobodys not in world.store.open
+    await world.services.publications.unpublish(alice, withdrawn.id)
+    await work(world)
+    world.clock.advance(hours=2)
+    assert await world.services.strays.sweep() == 2
+    assert set(world.store.open) == set()

@@ -15,7 +15,7 @@ _IS_UNFINISHED = text("state <> 'REMOVED'")
 
 
 class PublicationRow(Base):
-    """One copy. ``state`` moves by conditional UPDATE and never back; of a file one copy at most is COPYING or LIVE.
+    """One copy. ``state`` moves by conditional UPDATE; of a file one copy at most is COPYING or LIVE.
 
     The row stays when the file goes, for the copy has to go too.
     """
