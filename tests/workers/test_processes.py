@@ -119,7 +119,7 @@ def test_an_idle_worker_ends_when_told_to(
         assert program.stop(number) == 0
         assert events(program.err, "worker_started") == [
             "worker_started loops=jobs,copies,publications,uploads,objects,strays,rechecks,keys,moves,records,"
-            "share_links,dead_letters"
+            "share_links,rates,dead_letters"
         ]
         assert events(program.err, "worker_stopped") == ["worker_stopped"]
         levels = {json.loads(line)["level"] for line in program.err.splitlines()}

@@ -152,7 +152,7 @@ async def test_what_a_killed_worker_was_scanning_is_scanned_by_another(
     with worker(surroundings, database_url, tmp_path, **how) as program:
         assert events(program.err, "worker_started") == [
             "worker_started loops=jobs,copies,publications,scans,uploads,objects,strays,rechecks,keys,moves,records,"
-            "share_links,dead_letters"
+            "share_links,rates,dead_letters"
         ]
         async with database.autocommit() as connection:
             while not await connection.scalar(select(JobRow.lease)):  # it waits for clamd's answer from then on
