@@ -1,7 +1,10 @@
 """Whatever the schema allows is answered, and everything else is refused; neither shows a bug."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,12 +13,15 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import Case
 from schemathesis.generation import GenerationMode
 
-from tests.cli.program import running_dev
+from graphql_api.settings import PREFIX
+from tests.cli.program import DevStack, Program, clean_environment, running_dev, wait_for
+from tests.cli.warm import MODULE
 from tests.e2e.client import Client
 from tests.fuzz.documents import bodies, mangled, valid_documents
 from tests.fuzz.operations import Operation, faults, operations
 from tests.fuzz.stock import Stock, stocked
 from tests.schema.test_sdl import COMMITTED, committed
+from tests.store import free_port
 
 SCHEMA = committed()
 ROOTS = (SCHEMA.query_type, SCHEMA.mutation_type)
@@ -35,14 +41,36 @@ def made_up() -> Mapping[str, Operation]:
     return operations(COMMITTED.read_text())
 
 
+@contextmanager
+def unlimited(stack: DevStack, folder: Path) -> Iterator[str]:
+    """Where a second API of the stack answers everybody as often as they like."""
+    settings = dict(line.split("=", 1) for line in shlex.split((stack.data / "settings.env").read_text()))
+    settings |= {f"{PREFIX}RATE_POINTS_PER_VIEWER": "0", f"{PREFIX}LOG_LEVEL": "ERROR"}
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+
+    def is_live() -> bool:
+        assert program.process.poll() is None, program.err
+        try:
+            return httpx.get(f"{address}/healthz", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    command = [*MODULE, "serve", "--port", str(port)]
+    with Program(command, folder, cwd=folder, environ=clean_environment(**settings)) as program:
+        wait_for(is_live)
+        yield f"{address}/graphql"
+        assert program.err == ""  # where bugs are logged
+
+
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """An administrator, to whom nothing is closed, of a stack that may be spoilt."""
-    with running_dev(tmp_path_factory.mktemp("fuzz")) as stack:
-        client = Client(stack.graphql, stack.token("admin"))
+    folder = tmp_path_factory.mktemp("fuzz")
+    with running_dev(folder) as stack, unlimited(stack, folder) as graphql:
+        client = Client(graphql, stack.token("admin"))
         yield client
         client.close()
-        assert stack.program.err == ""  # where bugs are logged
 
 
 @pytest.fixture(scope="module")
