@@ -1,5 +1,6 @@
 """Whatever the schema allows is answered, and everything else is refused; neither shows a bug."""
 
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
+from graphql import ValueNode, print_ast
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 from schemathesis import Case
 from schemathesis.generation import GenerationMode
 
@@ -20,12 +23,14 @@ from tests.e2e.client import Client
 from tests.fuzz.documents import bodies, mangled, valid_documents
 from tests.fuzz.operations import Operation, faults, operations
 from tests.fuzz.stock import Stock, stocked
+from tests.fuzz.values import SCALARS
 from tests.schema.test_sdl import COMMITTED, committed
 from tests.store import free_port
 
 SCHEMA = committed()
 ROOTS = (SCHEMA.query_type, SCHEMA.mutation_type)
 PYTHON = re.compile(r"<class|NoneType|Maybe\[|object at 0x|Traceback|sys\.|\.py\b")
+SUBSCRIPTIONS = SCHEMA.subscription_type.fields if SCHEMA.subscription_type else {}
 LABELS = [f"{root.name}.{name}" for root in ROOTS if root is not None for name in root.fields]
 CASES = 5_000  # nightly, valid ones
 
@@ -122,6 +127,21 @@ def check_refusal(answer: httpx.Response) -> None:
     assert "INTERNAL_SERVER_ERROR" not in codes
     assert codes or answer.json()["data"] is not None
     assert not PYTHON.search(answer.text), answer.text
+
+
+@SOME
+@given(field=st.sampled_from(sorted(SUBSCRIPTIONS)), id_=SCALARS["ID"])
+def test_whatever_is_subscribed_to_is_told_or_refused(client: Client, stock: Stock, field: str, id_: ValueNode) -> None:
+    """schemathesis leaves subscriptions out."""
+    [name] = SUBSCRIPTIONS[field].args
+    document = stock.filled_in(f"subscription {{ {field}({name}: {print_ast(id_)}) {{ __typename }} }}")
+    with client.api.stream(
+        "POST", client.graphql, json={"query": document}, headers={"accept": "text/event-stream"}
+    ) as answer:
+        told = next(line for line in answer.iter_lines() if line.startswith("data: {"))
+    result = json.loads(told.removeprefix("data: "))
+    codes = [error["extensions"]["code"] for error in result.get("errors", ())]
+    assert codes == ["NOT_FOUND"] or result["data"][field], (document, told)
 
 
 @SOME
