@@ -239,8 +239,13 @@ class Conversation:
 
     async def _tell(self, frame: Subscribe, context: Context) -> dict[str, Any]:
         """Sends each result; the message that ends the operation."""
+        try:
+            document = self._face.documents.wanted(frame.data.query, frame.document_id, frame.data.extensions)
+        except DocumentFault:
+            await context.meter.settle()
+            raise
         results: AsyncGenerator[Any, None] = await self._face.schema.stream(
-            self._face.documents.wanted(frame.data.query, frame.document_id, frame.data.extensions),
+            document,
             variable_values=frame.data.variables,
             context_value=context,
             operation_name=frame.data.operation_name,

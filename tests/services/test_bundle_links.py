@@ -181,9 +181,12 @@ async def test_a_link_to_a_bundle_ends_with_the_folder_that_it_was_signed_in(sql
     await services.revocations.revoke_folder(alice, old.id)
     await edge.told()
     assert (passes(world, edge, before), passes(world, edge, after)) == (False, True)
+    other = await bundled(world, alice, name="other", folder_id=(await foldered(world, alice, "third")).id)
+    elsewhere = await signed(world, alice, other)
+    await services.files.move(alice, other.id, new.id)
     await services.revocations.revoke_folder(alice, new.id)  # with what was moved in lately
     await edge.told()
-    assert not passes(world, edge, after)
+    assert (passes(world, edge, after), passes(world, edge, elsewhere)) == (False, False)
 
 
 async def test_a_link_that_says_nothing_ends_with_its_bundle(sqlite_world: World) -> None:

@@ -20,7 +20,8 @@ from tests.web.tokens import Clock
 
 __all__ = ["sqlite_world"]
 
-CLIENTS = Path(__file__).parent.parent / "clients"
+TESTS = Path(__file__).parent.parent
+CLIENTS = TESTS / "clients"
 
 
 def missing(what: str) -> None:
@@ -47,7 +48,10 @@ def node_with_packages(folder: Path = CLIENTS) -> str:
     with only_one(folder):
         if not installed.exists() or installed.stat().st_mtime < max(path.stat().st_mtime for path in wanted):
             command = [str(npm), "install", "--no-audit", "--no-fund", "--loglevel=error"]
-            subprocess.run(command, cwd=folder, check=True, timeout=100)
+            try:
+                subprocess.run(command, cwd=folder, check=True, timeout=100)
+            except subprocess.SubprocessError:
+                missing(f"what npm installs in {folder.relative_to(TESTS)}")
             installed.touch()  # npm leaves it as it is when nothing was to be done
     return str(node)
 

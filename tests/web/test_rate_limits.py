@@ -199,6 +199,16 @@ def test_over_a_socket_operations_are_counted_and_events_are_not(fresh: str, sta
         assert [socket.hear()["type"] for _ in range(2)] == ["next", "complete"]
 
 
+def test_over_a_socket_a_document_that_nobody_knows_is_not_free(fresh: str) -> None:
+    codes = []
+    with socket_at(fresh) as socket:
+        socket.begin()
+        for _ in range(4):
+            socket.say("subscribe", id="1", payload={"extensions": UNKNOWN_HASH})
+            codes.append(socket.hear()["payload"][0]["extensions"]["code"])
+    assert codes == ["PERSISTED_QUERY_NOT_FOUND"] * 3 + ["RATE_LIMITED"]
+
+
 def test_a_socket_with_a_bad_token_is_told_to_come_later_after_too_many(fresh: str) -> None:
     codes = []
     for _ in range(4):
