@@ -1,26 +1,36 @@
 """Whatever the schema allows is answered, and everything else is refused; neither shows a bug."""
 
+import json
 import re
-import time
+import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from graphql import ValueNode, print_ast
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 from schemathesis import Case
 from schemathesis.generation import GenerationMode
 
-from tests.cli.program import running_dev
+from graphql_api.settings import PREFIX
+from tests.cli.program import DevStack, Program, clean_environment, running_dev, wait_for
+from tests.cli.warm import MODULE
 from tests.e2e.client import Client
 from tests.fuzz.documents import bodies, mangled, valid_documents
 from tests.fuzz.operations import Operation, faults, operations
 from tests.fuzz.stock import Stock, stocked
+from tests.fuzz.values import SCALARS
 from tests.schema.test_sdl import COMMITTED, committed
+from tests.store import free_port
 
 SCHEMA = committed()
 ROOTS = (SCHEMA.query_type, SCHEMA.mutation_type)
 PYTHON = re.compile(r"<class|NoneType|Maybe\[|object at 0x|Traceback|sys\.|\.py\b")
+SUBSCRIPTIONS = SCHEMA.subscription_type.fields if SCHEMA.subscription_type else {}
 LABELS = [f"{root.name}.{name}" for root in ROOTS if root is not None for name in root.fields]
 CASES = 5_000  # nightly, valid ones
 
@@ -36,26 +46,41 @@ def made_up() -> Mapping[str, Operation]:
     return operations(COMMITTED.read_text())
 
 
+@contextmanager
+def unlimited(stack: DevStack, folder: Path) -> Iterator[str]:
+    """Where a second API of the stack answers everybody as often as they like."""
+    settings = dict(line.split("=", 1) for line in shlex.split((stack.data / "settings.env").read_text()))
+    settings |= {f"{PREFIX}RATE_POINTS_PER_VIEWER": "0", f"{PREFIX}LOG_LEVEL": "ERROR"}
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+
+    def is_live() -> bool:
+        assert program.process.poll() is None, program.err
+        try:
+            return httpx.get(f"{address}/healthz", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    command = [*MODULE, "serve", "--port", str(port)]
+    with Program(command, folder, cwd=folder, environ=clean_environment(**settings)) as program:
+        wait_for(is_live)
+        yield f"{address}/graphql"
+        assert program.err == ""  # where bugs are logged
+
+
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """An administrator, to whom nothing is closed, of a stack that may be spoilt."""
-    with running_dev(tmp_path_factory.mktemp("fuzz")) as stack:
-        client = Client(stack.graphql, stack.token("admin"))
+    folder = tmp_path_factory.mktemp("fuzz")
+    with running_dev(folder) as stack, unlimited(stack, folder) as graphql:
+        client = Client(graphql, stack.token("admin"))
         yield client
         client.close()
-        assert stack.program.err == ""  # where bugs are logged
 
 
 @pytest.fixture(scope="module")
 def stock(client: Client) -> Stock:
     return stocked(client)
-
-
-def ask(client: Client, **request: Any) -> httpx.Response:
-    """What is answered; of thousands of cases some have to wait until there are points again."""
-    while (answer := client.api.post(client.graphql, **request)).status_code == 429:
-        time.sleep(int(answer.headers["retry-after"]))
-    return answer
 
 
 def check_valid(operation: Operation, how: settings, client: Client, stock: Stock) -> None:
@@ -64,7 +89,7 @@ def check_valid(operation: Operation, how: settings, client: Client, stock: Stoc
     @given(operation.as_strategy())
     def run(case: Case[Any]) -> None:
         case.body = stock.filled_in(str(case.body))
-        answer = ask(client, json={"query": case.body})
+        answer = client.api.post(client.graphql, json={"query": case.body})
         stock.learn(answer.text)
         assert faults(case, answer) == [], (case.body, answer.text)
 
@@ -76,7 +101,7 @@ def check_invalid(operation: Operation, how: settings, client: Client) -> None:
     @how
     @given(operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
     def run(case: Case[Any]) -> None:
-        answer = ask(client, json={"query": case.body})
+        answer = client.api.post(client.graphql, json={"query": case.body})
         assert faults(case, answer) == [], (case.body, answer.text)
 
     run()
@@ -105,15 +130,30 @@ def check_refusal(answer: httpx.Response) -> None:
 
 
 @SOME
+@given(field=st.sampled_from(sorted(SUBSCRIPTIONS)), id_=SCALARS["ID"])
+def test_whatever_is_subscribed_to_is_told_or_refused(client: Client, stock: Stock, field: str, id_: ValueNode) -> None:
+    """schemathesis leaves subscriptions out."""
+    [name] = SUBSCRIPTIONS[field].args
+    document = stock.filled_in(f"subscription {{ {field}({name}: {print_ast(id_)}) {{ __typename }} }}")
+    with client.api.stream(
+        "POST", client.graphql, json={"query": document}, headers={"accept": "text/event-stream"}
+    ) as answer:
+        told = next(line for line in answer.iter_lines() if line.startswith("data: {"))
+    result = json.loads(told.removeprefix("data: "))
+    codes = [error["extensions"]["code"] for error in result.get("errors", ())]
+    assert codes == ["NOT_FOUND"] or result["data"][field], (document, told)
+
+
+@SOME
 @given(text=mangled(valid_documents(SCHEMA)))
 def test_what_is_hardly_a_document_is_refused(client: Client, text: str) -> None:
-    check_refusal(ask(client, json={"query": text}))
+    check_refusal(client.api.post(client.graphql, json={"query": text}))
 
 
 @SOME
 @given(body=bodies(valid_documents(SCHEMA)))
 def test_what_is_hardly_a_request_is_refused(client: Client, body: bytes) -> None:
-    check_refusal(ask(client, content=body, headers={"content-type": "application/json"}))
+    check_refusal(client.api.post(client.graphql, content=body, headers={"content-type": "application/json"}))
 
 
 @pytest.mark.nightly

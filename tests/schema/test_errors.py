@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -115,6 +116,28 @@ async def test_a_mistake_in_the_language_is_explained(query: str, part: str, cap
     assert result.errors
     assert part.lower() in str(result.errors[0].message).lower()
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize(
+    ("input_", "about"),
+    [
+        (5, "'UpdateFileInput' to be an object"),
+        ({"fileId": []}, "ID"),
+        ({"fileId": None}, "'ID!'"),
+        ({"fileId": "a", "name": {}}, "String"),
+        ({"fileId": "a", "name": 7}, "String"),
+        ({"fileId": "a", "ifUnmodifiedSince": 7}, "DateTime"),
+        ({"fileId": "a", "size": 7}, "size"),
+    ],
+)
+async def test_a_variable_that_does_not_fit_is_explained_in_words_of_graphql(input_: object, about: str) -> None:
+    world = World(database=None)  # type: ignore[arg-type]  # nothing is asked of it
+    document = "mutation ($input: UpdateFileInput!) { updateFile(input: $input) { userErrors { code } } }"
+    result = await world.ask(document, {"input": input_})
+    assert result.errors
+    [message] = [error.message for error in result.errors]
+    assert about in message
+    assert not re.search(r"\b(str|int|list|dict|NoneType|Maybe|UNSET|UpdateFile)\b", message)
 
 
 async def test_a_null_that_arrives_where_none_may_is_explained(sqlite_world: World) -> None:
