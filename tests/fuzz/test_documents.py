@@ -27,7 +27,8 @@ from graphql import (
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from graphql_api.schema.guard import DEFAULT_PAGE, MAX_PAGE, SMALL_LIST, Guard, Limits, Measure, faults_of
+from graphql_api.schema.costs import SMALL_LIST
+from graphql_api.schema.guard import DEFAULT_PAGE, MAX_PAGE, Guard, Limits, Measure, faults_of
 from tests.fuzz.documents import JSON, documents, valid_documents
 from tests.schema.test_sdl import committed
 
