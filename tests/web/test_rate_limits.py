@@ -179,7 +179,7 @@ def test_a_stream_that_is_admitted_begins_before_its_first_event(fresh: str, sta
         standing.advance(timedelta(hours=2))
 
 
-def test_over_a_socket_operations_are_counted_and_events_are_not(fresh: str, standing: Clock) -> None:
+def test_over_a_socket_each_operation_is_counted(fresh: str, standing: Clock) -> None:
     with socket_at(fresh) as socket:
         socket.begin()
         socket.subscribe("subscription { count(to: 30) }")
