@@ -233,6 +233,11 @@ async def test_lists_of_the_schema_are_multiplied_like_others(what: str) -> None
     assert codes(await ask(LARGE[what])) == ["COST_LIMITED"]
 
 
+async def test_all_that_a_type_may_tell_is_told_of_those_that_wrap_another() -> None:
+    result = await ask("{ __schema { types { fields { type { kind name isOneOf ofType { isOneOf } } } } } }")
+    assert result.errors is None
+
+
 def test_the_schema_costs_what_is_asked_of_it() -> None:
     assert measured("{ __schema { queryType { name } } }").cost == 1 + 1
     all_types = len(CORE.type_map)
