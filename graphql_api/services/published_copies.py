@@ -49,8 +49,8 @@ class PublishedCopies:
     async def review(
         self, connection: AsyncConnection, principal: Principal | None, ids: Collection[FileId], now: datetime
     ) -> Sequence[Remains]:
-        """These files are others than they were, or are gone; the caller holds their locks. Copies that not everybody
-        may read any more are withdrawn, and new bytes take the place of those that a file has no longer.
+        """These files are others than they were; the caller holds their locks. Copies that not everybody may read any
+        more are withdrawn, and new bytes take the place of those that a file has no longer.
         """
         return await self._judge(
             connection, principal, await publications.lock_open(connection, ids, self._at_once), now
@@ -62,6 +62,13 @@ class PublishedCopies:
         """The same for the files below a folder, which stands elsewhere now; the caller has moved the policy on."""
         below = await publications.lock_open_below(connection, folder_id, self._at_once)
         return await self._judge(connection, principal, below, now)
+
+    async def withdraw_all(
+        self, connection: AsyncConnection, principal: Principal, ids: Collection[FileId], now: datetime
+    ) -> Sequence[Remains]:
+        """These files are gone, whoever might read them."""
+        gone = await publications.lock_open(connection, ids, self._at_once)
+        return await self.withdraw(connection, principal, gone, now)
 
     async def begin(self, connection: AsyncConnection, principal: Principal | None, file: File, now: datetime) -> bool:
         """A copy is to be made. False if there is one, or will be."""
@@ -110,7 +117,7 @@ class PublishedCopies:
     ) -> Sequence[Remains]:
         if not copies:
             return ()
-        everybody = await self._standings.of_anonymous(connection)
+        everybody = await self._standings.of_anonymous_here(connection)
         found = await files.find_files(connection, everybody, [each.file_id for each in copies])
         going: list[Publication] = []
         renewed: list[File] = []

@@ -7,13 +7,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.db import jobs
+from graphql_api.db import jobs, usage
 from graphql_api.db.engine import Database
+from graphql_api.errors import Unavailable
 from graphql_api.model.audit import AuditAction
 from graphql_api.model.file import File
 from graphql_api.model.ids import PUBLISHED_PREFIX, FolderId
 from graphql_api.model.page import PageRequest
-from graphql_api.model.principal import Principal
+from graphql_api.model.principal import ANONYMOUS, Principal
 from graphql_api.model.publication import PublicationState
 from graphql_api.model.rule import ANYONE, label_scope
 from graphql_api.model.store_event import ScanResult, ScanVerdict
@@ -118,6 +119,26 @@ async def test_what_takes_a_file_from_the_public_takes_its_copy_at_once(world: W
     await work(world)
     assert await states(world) == [PublicationState.REMOVED]
     assert len(world.edge_cache.dropped) == 1
+
+
+async def test_a_deletion_that_is_undone_leaves_no_memory_of_rules_that_were_gone_in_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules go with their files, and the version of the policy does not tell."""
+    alice, root = await world.principal("alice"), await world.principal("root", is_admin=True)
+    published_one, folder_id = await in_open_folder(world, alice)
+    denied = await filed(world, alice, "denied.txt", folder_id=folder_id)
+    await ruled(world, alice, wish(ANYONE, denied.id, deny=True))  # what everybody may do is read anew
+
+    async def fails(*_: object) -> None:
+        raise Unavailable("database")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(usage, "count_all", fails)
+        with pytest.raises(Unavailable):
+            await world.services.files.delete(root, [published_one.id, denied.id])
+    ids = [published_one.id, denied.id]
+    assert list(await world.services.files.find(ANONYMOUS, ids)) == [published_one.id]
 
 
 async def test_other_bytes_take_the_place_of_the_published_ones_at_once(world: World) -> None:
