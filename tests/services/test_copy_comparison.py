@@ -1,7 +1,9 @@
 """Published addresses that lead to nothing are told, and their copies made again."""
 
 import pytest
+from sqlalchemy import update
 
+from graphql_api.db.tables import PublicationRow
 from graphql_api.model.file import File
 from graphql_api.model.finding import FindingKind
 from graphql_api.model.ids import PUBLISHED_PREFIX
@@ -9,7 +11,7 @@ from graphql_api.model.principal import Principal
 from graphql_api.model.publication import PublicationState
 from graphql_api.services.copy_comparison import CopyCheck
 from tests.services.comparing import everything, fixed, kinds, steps_of, told
-from tests.services.publishing import delete_rule, published, states, url_of, work
+from tests.services.publishing import delete_rule, published, states, unpublish, url_of, work
 from tests.world import World
 
 
@@ -43,6 +45,23 @@ async def test_a_copy_that_nobody_may_read_any_more_is_not_made_again(world: Wor
     await work(world)
     assert key not in world.store.objects
     assert (await states(world))[0] == PublicationState.REMOVED
+
+
+async def test_a_copy_that_was_made_again_and_withdrawn_again_leaves_the_cdn_once_more(world: World) -> None:
+    """As after a restore of the database to when it was published: the address and the key are the same."""
+    alice = await world.principal("alice")
+    file, key = await published(world, alice)
+    await unpublish(world, alice, file)
+    await work(world)
+    assert world.edge_cache.dropped == [f"/{key}"]
+    async with world.database.transaction() as connection:
+        await connection.execute(update(PublicationRow).values(state=PublicationState.LIVE))
+    await steps_of(everything(world, prefix=PUBLISHED_PREFIX), fix=True)
+    await work(world)
+    assert await url_of(world, file, alice) is not None
+    await unpublish(world, alice, file)
+    await work(world)
+    assert world.edge_cache.dropped == [f"/{key}"] * 2
 
 
 @pytest.mark.parametrize("page_size", [1, 2, 3, 4])

@@ -24,7 +24,8 @@ from graphql_api.services.admission import Admission
 from graphql_api.services.folders import Folders
 from graphql_api.services.outbox import Outbox
 from graphql_api.services.published_copies import COPY_JOB, LATE_AFTER, PublishedCopies
-from graphql_api.services.publishing import Publishing
+from graphql_api.services.publishing import STUCK_AFTER, Publishing
+from tests.memory_edge import MemoryEdgeCache
 from tests.services.counted_last import counted_last
 from tests.services.publishing import HOUR, delete_rule, public, published, states, unpublish, url_of, work
 from tests.services.rulings import events, ruled, wish
@@ -188,6 +189,18 @@ async def test_a_folder_of_many_copies_is_looked_at_in_part_and_a_worker_hurries
     assert set(await states(world)) == {PublicationState.REMOVED}
 
 
+class SlowEdgeCache(MemoryEdgeCache):
+    """Much happens before it has dropped anything."""
+
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def invalidate(self, path: str, *, reference: str) -> None:
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
+        await super().invalidate(path, reference=reference)
+
+
 class BusyDatabase(Database):
     """Much happens before a transaction begins."""
 
@@ -263,6 +276,67 @@ async def test_a_copy_that_a_dying_worker_left_behind_is_removed_by_whoever_take
     await work(world)
     assert key not in world.store.objects
     assert world.edge_cache.dropped == [f"/{key}"] * 2
+
+
+async def test_a_copy_that_came_late_and_went_unseen_is_told_to_the_cdn(world: World) -> None:
+    """Upkeep may remove it first, which knows of no CDN."""
+    alice = await world.principal("alice")
+    file, key = await published(world, alice)
+    old, _ = await published(world, alice, "old.txt")
+    await unpublish(world, alice, file)
+    await work(world)
+    assert await states(world) == [PublicationState.REMOVED, PublicationState.LIVE]
+    world.clock.now += LATE_AFTER  # whoever read it meanwhile had the CDN keep it
+    await work(world)
+    assert world.edge_cache.dropped == [f"/{key}"] * 2
+    assert await states(world) == [PublicationState.REMOVED, PublicationState.LIVE]
+    await unpublish(world, alice, old)  # this one has been there for so long that none is under way
+    await work(world)
+    world.clock.now += LATE_AFTER
+    await work(world)
+    assert len(world.edge_cache.dropped) == 3
+
+
+async def test_the_cdn_is_told_of_a_late_copy_even_if_it_refuses_for_days(world: World) -> None:
+    alice = await world.principal("alice")
+    file, key = await published(world, alice)
+    world.clock.now += LATE_AFTER
+    await unpublish(world, alice, file)
+    await work(world)
+    await world.store.copy(file.object_key, key, **HEADERS)
+    world.edge_cache.is_up = False
+    world.clock.now += LATE_AFTER
+    for _ in range(30):  # until the job is given up
+        await work(world)
+        world.clock.advance(hours=1)
+    assert await states(world) == [PublicationState.WITHDRAWN]
+    world.edge_cache.is_up = True
+    world.clock.now += STUCK_AFTER
+    await work(world)
+    assert world.edge_cache.dropped == [f"/{key}"] * 2
+    assert await states(world) == [PublicationState.REMOVED]
+
+
+async def test_a_late_copy_that_is_found_during_a_removal_is_removed_after_it(database: Database) -> None:
+    world = World(database, edge_cache=SlowEdgeCache())
+    cache = world.edge_cache
+    assert isinstance(cache, SlowEdgeCache)
+    alice = await world.principal("alice")
+    file, key = await published(world, alice)
+    await unpublish(world, alice, file)
+
+    async def meanwhile() -> None:
+        world.clock.advance(seconds=1)
+        await world.store.copy(file.object_key, key, **HEADERS)
+        await world.publishing.look_for_late(key, {})
+
+    cache.meanwhile = meanwhile
+    await world.publishing.remove(key, {})
+    assert await states(world) == [PublicationState.WITHDRAWN]
+    await work(world)
+    assert key not in world.store.objects
+    assert cache.dropped == [f"/{key}"] * 2
+    assert await states(world) == [PublicationState.REMOVED]
 
 
 async def test_a_copy_that_lands_when_all_is_done_is_found_a_quarter_of_an_hour_later(world: World) -> None:
