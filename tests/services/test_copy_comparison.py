@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import update
 
 from graphql_api.db.tables import PublicationRow
+from graphql_api.model.audit import AuditAction
 from graphql_api.model.file import File
 from graphql_api.model.finding import FindingKind
 from graphql_api.model.ids import PUBLISHED_PREFIX
@@ -12,6 +13,7 @@ from graphql_api.model.publication import PublicationState
 from graphql_api.services.copy_comparison import CopyCheck
 from tests.services.comparing import everything, fixed, kinds, steps_of, told
 from tests.services.publishing import delete_rule, published, states, unpublish, url_of, work
+from tests.services.rulings import events
 from tests.world import World
 
 
@@ -34,6 +36,19 @@ async def test_a_copy_that_is_gone_is_made_again_at_the_same_address(world: Worl
     assert key in world.store.objects
     assert told(await steps_of(everything(world, prefix=PUBLISHED_PREFIX), fix=False)) == []
     assert await states(world) == [PublicationState.LIVE] * 3
+    admin = await world.principal("root", is_admin=True)
+    newest, *_ = await events(world, admin, actions=(AuditAction.FILE_PUBLISHED,))
+    assert (newest.target, newest.actor_id) == (file.id, None)
+    assert newest.before == newest.after == {"objectKey": key}
+
+
+async def test_they_are_compared_with_all_that_begins_alike(sqlite_world: World) -> None:
+    world = sqlite_world
+    _, [(_, key), *_] = await three(world)
+    del world.store.objects[key]
+    assert kinds(told(await steps_of(everything(world, prefix=PUBLISHED_PREFIX[:1]), fix=False))) == [
+        (FindingKind.LOST, key)
+    ]
 
 
 async def test_a_copy_that_nobody_may_read_any_more_is_not_made_again(world: World) -> None:
