@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Final
 
 import strawberry
-from graphql import GraphQLError, OperationDefinitionNode
+from graphql import GraphQLError, OperationDefinitionNode, is_wrapping_type
 from strawberry.extensions import MaxTokensLimiter, ParserCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
@@ -41,6 +41,13 @@ class DeliverySchema(strawberry.Schema):
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         return None
+
+    def _extend_introspection(self) -> None:
+        """Strawberry's resolver of ``isOneOf`` fails for lists and for what is never null."""
+        super()._extend_introspection()
+        field = self._schema.type_map["__Type"].fields["isOneOf"]  # type: ignore[attr-defined]  # of an object type
+        told = field.resolve
+        field.resolve = lambda type_, info: None if is_wrapping_type(type_) else told(type_, info)
 
 
 class DocumentCache(ParserCache):

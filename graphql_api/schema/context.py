@@ -1,5 +1,6 @@
 """What every resolver may know of the request. One per operation, and so are its loaders."""
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -50,13 +51,21 @@ class Context:
     """By what links to the files of pages can be revoked, where that was read with the page."""
 
     deadline: anyio.CancelScope | None = None
-    """In which the transport waits for the answer; a subscription's is put off for good."""
+    """In which the transport waits for the answer, or for that to one event of a subscription."""
+
+    event_limit: float = math.inf
+    """Seconds for one event of a subscription, once it has begun."""
 
     cookies: list[BundleLink] = field(default_factory=list)
     """What the answer sets as cookies besides telling it, where it can."""
 
     meter: Meter = field(default_factory=Meter)
     """What the operation spends."""
+
+    def limit_event(self) -> None:
+        """An event has happened, and has to be answered by a deadline of its own."""
+        if self.deadline is not None:
+            self.deadline.deadline = anyio.current_time() + self.event_limit
 
     def for_mutation(self) -> "Context":
         """This context with nothing loaded: an operation's mutations run in turn, and each changes what is true."""

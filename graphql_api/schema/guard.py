@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from graphql import (
     ConstValueNode,
     DocumentNode,
+    EnumValueNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -22,6 +23,7 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    NullValueNode,
     ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
@@ -29,27 +31,37 @@ from graphql import (
     VariableNode,
     get_named_type,
 )
-from graphql.type import GraphQLInterfaceType, GraphQLList, GraphQLNonNull, GraphQLObjectType
+from graphql.type import (
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    SchemaMetaFieldDef,
+    TypeMetaFieldDef,
+)
 
-SMALL_LIST: Final = 10
-"""What a list is taken to have that is not paged: labels of a file, obligations, errors."""
+from graphql_api.schema.costs import (
+    AS_MANY_AS_ASKED,
+    BUCKETS,
+    DEFAULT_BUCKETS,
+    LIST_SIZES,
+    MAX_BUCKETS,
+    META_SHARE,
+    META_SIZES,
+    MONTHS,
+    OF_PAGES,
+    SMALL_LIST,
+    WEIGHTS,
+    WORK,
+    Work,
+)
+
 DEFAULT_PAGE: Final = 20
 MAX_PAGE: Final = 100
 MAX_NESTING: Final = 200
 """Fields, fragments and inline fragments within each other. Each takes two of Python's 1,000 frames, of which the
 server and what validates afterwards need some; many fragments together go deeper than any that the parser takes.
 """
-
-WEIGHTS: Final[Mapping[str, int]] = {
-    "Upload.parts": 20,  # a request to the store
-    # Each looks at many users and files.
-    "Query.previewAccessRules": 500,
-    "Query.explainAccess": 20,
-    "File.access": 20,
-    "Folder.access": 20,
-    "FileConnection.totalCount": 20,
-}
-"""Of fields that cost more than a row: everything else that is an object costs one, and what lies in it nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +77,14 @@ class Limits:
 
 
 class Measure(NamedTuple):
-    """Of what is selected, with all fragments spread."""
+    """Of what is selected, with all fragments spread. ``once``: what a page costs besides, however long it is."""
 
     depth: int = 0
     aliases: int = 0
     directives: int = 0
     fields: int = 0
     cost: int = 0
+    once: int = 0
 
     def beside(self, other: "Measure") -> "Measure":
         """Both in one selection."""
@@ -81,11 +94,19 @@ class Measure(NamedTuple):
             self.directives + other.directives,
             self.fields + other.fields,
             self.cost + other.cost,
+            self.once + other.once,
         )
 
 
+class Lists(NamedTuple):
+    """In some values, at any depth: items of the longest, and of all together."""
+
+    longest: int = 0
+    items: int = 0
+
+
 NOTHING: Final = Measure()
-_INTROSPECTION: Final = ("__schema", "__type")
+_INTROSPECTION: Final[Mapping[str, GraphQLField]] = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
 
 
 class Guard:
@@ -103,6 +124,8 @@ class Guard:
                 self._operations.append(definition)
         self._measured: dict[str, Measure] = {}
         self._defaults: dict[str, ConstValueNode] = {}
+        self._given: dict[int, Lists] = {}  # by id of a mutation's field
+        self._sent_lists: dict[str, Lists] = {}  # by name of a variable
         self._asked = SMALL_LIST
         self._is_too_deep = False
         self.steps = 0
@@ -118,7 +141,10 @@ class Guard:
         variables = operation.variable_definitions or ()
         self._defaults = {each.variable.name.value: each.default_value for each in variables if each.default_value}
         root_fields = list(self._fields_of(operation.selection_set, set(), 0))
-        self._asked = self._longest_list(root_fields)
+        if root is not None and root is self._schema.mutation_type:
+            for node in root_fields:
+                self._given[id(node)] = self._lists([argument.value for argument in node.arguments or ()])
+            self._asked = max([SMALL_LIST, *(given.longest for given in self._given.values())])
         measured = self._selection(operation.selection_set, root, (), 0)
         directives = len(operation.directives or ()) + sum(len(each.directives or ()) for each in variables)
         measured = measured._replace(directives=measured.directives + directives)
@@ -193,32 +219,47 @@ class Guard:
     def _field(
         self, node: FieldNode, parent: GraphQLNamedType | None, within: tuple[str, ...], nesting: int
     ) -> Measure:
-        field = self._definition(node.name.value, parent)
-        own = Measure(depth=1, aliases=1 if node.alias else 0, fields=1)
-        if node.name.value == "__typename":
-            own = own._replace(aliases=0)
+        name = node.name.value
+        of = "" if parent is None else parent.name
+        coordinate = f"{of}.{name}"
+        field = self._definition(name, parent)
+        own = Measure(depth=1, aliases=1 if node.alias and name != "__typename" else 0, fields=1)
         if node.selection_set is None:
-            weight = WEIGHTS.get(f"{parent.name}.{node.name.value}", 0) if parent is not None else 0
-            return own._replace(cost=weight)
+            if coordinate in OF_PAGES:
+                return own._replace(once=OF_PAGES[coordinate])
+            return own._replace(cost=WEIGHTS.get(coordinate, 1 if of.startswith("__") else 0))
         kind = None if field is None else get_named_type(field.type)
         inner = self._selection(node.selection_set, kind, within, nesting + 1)
-        weight = WEIGHTS.get(f"{parent.name}.{node.name.value}", 1) if parent is not None else 1
-        times = self._times(node, field)
+        times = self._times(node, field, coordinate)
+        below = times * (inner.cost + (1 if times > 1 else 0))
+        below += inner.once
+        if name in _INTROSPECTION:
+            below = -(-below // META_SHARE)
         return Measure(
             inner.depth + 1,
             inner.aliases + own.aliases,
             inner.directives,
             inner.fields + 1,
-            weight + times * (inner.cost + (1 if times > 1 else 0)),
+            self._weight(node, field, coordinate) + below,
         )
 
     def _definition(self, name: str, parent: GraphQLNamedType | None) -> GraphQLField | None:
+        if name in _INTROSPECTION:
+            return _INTROSPECTION[name] if parent is self._schema.query_type else None
         found: GraphQLField | None = None
         if isinstance(parent, GraphQLObjectType | GraphQLInterfaceType):
             found = parent.fields.get(name)
         return found
 
-    def _times(self, node: FieldNode, field: GraphQLField | None) -> int:
+    def _weight(self, node: FieldNode, field: GraphQLField | None, coordinate: str) -> int:
+        """Of the field itself, whatever is selected below."""
+        given = self._given.get(id(node))
+        if given is None or field is None:
+            return WEIGHTS.get(coordinate, 1)
+        work = WORK.get(node.name.value, Work())
+        return work.once + work.each * given.items
+
+    def _times(self, node: FieldNode, field: GraphQLField | None, coordinate: str) -> int:
         """How often what it selects may be there."""
         if field is None:
             return 1
@@ -231,27 +272,50 @@ class Guard:
         is_page = not arguments and node.name.value in ("nodes", "edges")  # whose connection has counted them already
         if not isinstance(inner, GraphQLList) or is_page:
             return 1
-        if node.name.value == "results":  # of a mutation that was asked for many things at once
-            return min(self._asked, MAX_PAGE)  # of more none is done
-        amounts = [self._amount(value) for value in arguments.values()]
-        return max([amount for amount in amounts if amount is not None], default=SMALL_LIST)
+        return self._length(coordinate, arguments)
 
-    def _longest_list(self, root_fields: Sequence[FieldNode]) -> int:
-        """In what was sent and in what stands in the document, at any depth. Each is looked at once."""
-        unseen: list[object] = [*self._variables.values(), *self._defaults.values()]
-        unseen += [argument.value for node in root_fields for argument in node.arguments or ()]
-        longest = SMALL_LIST
+    def _length(self, coordinate: str, arguments: Mapping[str, ValueNode]) -> int:
+        """Of a list that is no page."""
+        if coordinate in AS_MANY_AS_ASKED:
+            return min(self._asked, AS_MANY_AS_ASKED[coordinate])
+        if coordinate in BUCKETS:
+            return self._buckets(arguments)
+        if coordinate == "__Schema.types":
+            return len(self._schema.type_map)
+        if coordinate.startswith("__"):
+            return META_SIZES[coordinate]
+        amounts = [self._amount(value) for value in arguments.values()]
+        return max([amount for amount in amounts if amount is not None], default=LIST_SIZES.get(coordinate, SMALL_LIST))
+
+    def _buckets(self, arguments: Mapping[str, ValueNode]) -> int:
+        """Of days or months, from the day that is given or a few before the last one."""
+        interval = self._sent(arguments["interval"]) if "interval" in arguments else None
+        if (interval.value if isinstance(interval, EnumValueNode) else interval) == "MONTH":
+            return MONTHS
+        since = self._sent(arguments["since"]) if "since" in arguments else None
+        return DEFAULT_BUCKETS if since is None or isinstance(since, NullValueNode) else MAX_BUCKETS
+
+    def _lists(self, values: Sequence[object]) -> Lists:
+        """In what was sent and in what stands in the document. What a variable has is looked at once."""
+        unseen = [*values]
+        longest = items = 0
         while unseen:
             self.steps += 1
             match unseen.pop():
                 case ListValueNode(values=inner) | (list() as inner):
-                    longest = max(longest, len(inner))
+                    longest, items = max(longest, len(inner)), items + len(inner)
                     unseen += inner
                 case ObjectValueNode(fields=fields):
                     unseen += [field.value for field in fields]
                 case dict() as inner:
                     unseen += inner.values()
-        return longest
+                case VariableNode() as variable:
+                    name = variable.name.value
+                    if name not in self._sent_lists:
+                        self._sent_lists[name] = self._lists([self._sent(variable)])
+                    sent = self._sent_lists[name]
+                    longest, items = max(longest, sent.longest), items + sent.items
+        return Lists(longest, items)
 
     def _number(self, value: ValueNode) -> int | None:
         """None where null or no number stands. What might be one (``100.0`` is an ``Int``) is the largest."""

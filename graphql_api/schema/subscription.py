@@ -73,9 +73,18 @@ class Subscription:
 
 
 async def _told(context: Context, events: AsyncGenerator[E], payload: Callable[[E], P]) -> AsyncGenerator[P]:
+    """Each event costs what the operation does; the first was charged with it.
+
+    Raises: RateLimited: no points are left for the next, so it is the end.
+    """
+    is_first = True
     async with aclosing(events):
         async for event in events:
+            if not is_first:
+                await context.meter.charge_event()
+            is_first = False
             context.forget()  # what was loaded for the event before may be true no longer
+            context.limit_event()
             yield payload(event)
 
 

@@ -36,7 +36,8 @@ class RateLimits:
 
 
 class Meter:
-    """What one request spends, which it does once. ``charge``: None where nobody counts.
+    """What one request spends: once, and of a subscription for each further event. ``charge``: None where nobody
+    counts.
 
     ``admitted`` is set as soon as it was charged and may be executed. ``rate_limit``: what was left then; None if
     nobody counts, and before.
@@ -47,9 +48,11 @@ class Meter:
         self.rate_limit: RateLimit | None = None
         self._charge = charge
         self._refusal: RateLimited | None = None
+        self._cost = 0
 
     async def charge(self, cost: int) -> None:
         """For what costs so much besides ``BASE_COST``. Raises: RateLimited: it is not to be executed."""
+        self._cost = cost
         if self._charge is not None:
             try:
                 self.rate_limit = await self._charge(BASE_COST + cost)
@@ -57,6 +60,11 @@ class Meter:
                 self._refusal = refusal
                 raise
         self.admitted.set()
+
+    async def charge_event(self) -> None:
+        """For what was charged already, once more: it is executed again. Raises: RateLimited: it is not to be."""
+        if self._charge is not None:
+            self.rate_limit = await self._charge(self._cost)
 
     async def settle(self) -> None:
         """Charge what was refused before it could be measured, if nothing has been. Raises: RateLimited: so was this,

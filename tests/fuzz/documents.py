@@ -17,6 +17,7 @@ from graphql import (
     is_required_argument,
     print_ast,
 )
+from graphql.type import SchemaMetaFieldDef
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -96,6 +97,8 @@ class _Writer:
         if not fields or (not self._is_valid and self._draw(RARELY)):
             is_known = self._is_valid or self._draw(st.booleans())
             return f"{'__typename' if is_known else 'nothing'}{directive}"
+        if type_ is self._schema.query_type and self._draw(RARELY):
+            return f"{self._alias()}__schema{directive}{self._below(SchemaMetaFieldDef, nesting)}"
         name = self._draw(st.sampled_from(sorted(fields)))
         return f"{self._alias()}{name}{self._arguments(fields[name])}{directive}{self._below(fields[name], nesting)}"
 

@@ -62,11 +62,16 @@ def faults(case: Case[Any], answer: httpx.Response) -> Sequence[object]:
     return []
 
 
+def is_limited(error: dict[str, Any]) -> bool:
+    """Whether the guard refused the operation."""
+    return bool(error["extensions"]["code"].endswith("_LIMITED"))
+
+
 def _is_told(error: dict[str, Any]) -> bool:
     """Whether the guard refused the operation, or one field a value that its type cannot exclude: a page of 1,000, an
     address that is none. Such an error says which field and which argument.
     """
     told = error["extensions"]
-    if told["code"].endswith("_LIMITED"):
+    if is_limited(error):
         return "path" not in error
     return bool(told["code"] in TOLD and error.get("path") and told["inputPath"])

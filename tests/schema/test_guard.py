@@ -5,12 +5,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import strawberry
-from graphql import get_introspection_query, parse
+from graphql import (
+    GraphQLList,
+    GraphQLNonNull,
+    get_introspection_query,
+    get_named_type,
+    is_input_type,
+    is_leaf_type,
+    parse,
+)
 
 from graphql_api.model.ids import UserId
 from graphql_api.model.principal import ANONYMOUS, Principal
 from graphql_api.schema import Context, GuardRules, Introspection, build_stock_schema
-from graphql_api.schema.guard import MAX_PAGE, WEIGHTS, Guard, Limits, Measure, faults_of
+from graphql_api.schema.costs import AS_MANY_AS_ASKED, BUCKETS, LIST_SIZES, META_SIZES, OF_PAGES, WEIGHTS, WORK
+from graphql_api.schema.guard import MAX_PAGE, Guard, Limits, Measure, faults_of
 from graphql_api.schema.guarding import MAX_ERRORS, _validate
 
 CORE = build_stock_schema()._schema
@@ -109,7 +118,19 @@ def test_what_does_not_exist_counts_what_it_says() -> None:
         ('{ nodes(ids: ["a", "b", "c"]) { id } }', {}, 1 + 3),
         ("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": list("abcd")}, 1 + 4),
         ('query ($ids: [ID!]! = ["a", "b", "c"]) { nodes(ids: $ids) { id } }', {}, 1 + 3),
-        ("{ uploads(first: 3) { nodes { parts { partNumber } } } }", {}, 1 + 3 * (1 + 1 + 20 + 10)),
+        ("{ uploads(first: 3) { nodes { parts { partNumber } } } }", {}, 1 + 3 * (1 + 1 + 20 + 1_000)),
+        ("{ files(first: 2) { totalCount totalCountIsExact } }", {}, 1 + 2 * 1 + 200 + 200),
+        ("{ files(first: 100) { ...f } } fragment f on FileConnection { totalCount }", {}, 1 + 100 * 1 + 200),
+        ("{ viewer { usage { downloads } } }", {}, 1 + 20 + 31),
+        ('{ viewer { usage(since: "2026-01-01") { downloads } } }', {}, 1 + 20 + 366),
+        ("{ viewer { usage(since: null) { downloads } } }", {}, 1 + 20 + 31),
+        ('{ viewer { usage(since: "2026-01-01", interval: MONTH) { downloads } } }', {}, 1 + 20 + 13),
+        (
+            "query ($a: Date, $b: TrafficInterval) { viewer { usage(since: $a, interval: $b) { downloads } } }",
+            {"a": "2026-01-01", "b": "DAY"},
+            1 + 20 + 366,
+        ),
+        ("{ viewer { topFiles(first: 50) { downloads } } }", {}, 1 + 100 + 50),
     ],
 )
 def test_cost_is_pages_times_what_lies_in_them(document: str, variables: dict[str, Any], cost: int) -> None:
@@ -123,9 +144,38 @@ def test_pages_within_pages_are_multiplied() -> None:
 
 
 def test_every_weight_is_of_a_field_that_there_is() -> None:
-    for name in WEIGHTS:
+    mutations = [f"Mutation.{name}" for name in WORK]
+    for name in (*WEIGHTS, *OF_PAGES, *LIST_SIZES, *AS_MANY_AS_ASKED, *BUCKETS, *META_SIZES, *mutations):
         kind, _, field = name.partition(".")
         assert field in CORE.type_map[kind].fields  # type: ignore[attr-defined]  # of an object type
+
+
+SMALL = {
+    "AccessPreviewLine.sample",  # ten
+    "CreateSignedCookiesPayload.cookies",  # three for each path
+    "MultipartUploadTarget.firstParts",  # ten
+    "PutUploadTarget.headers",
+    "Query.signingKeys",
+    "SignedStoreRequest.headers",
+    "UploadPartTarget.headers",
+}
+
+
+def test_of_every_list_that_is_no_page_it_is_known_how_long_it_may_be() -> None:
+    unpaged = set()
+    for name, kind in CORE.type_map.items():
+        for field_name, field in getattr(kind, "fields", {}).items():
+            type_ = getattr(field, "type", None)
+            type_ = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
+            if is_input_type(type_) or not isinstance(type_, GraphQLList) or is_leaf_type(get_named_type(type_)):
+                continue
+            is_page = {"first", "ids"} & set(field.args) or (
+                name.endswith("Connection") and field_name in ("nodes", "edges")
+            )
+            if not is_page and field_name != "userErrors":
+                unpaged.add(f"{name}.{field_name}")
+    counted = {"__Schema.types", *LIST_SIZES, *AS_MANY_AS_ASKED, *BUCKETS, *META_SIZES}
+    assert unpaged == SMALL | counted
 
 
 def test_every_limit_has_a_code_and_says_its_number() -> None:
@@ -144,12 +194,59 @@ def test_every_limit_has_a_code_and_says_its_number() -> None:
     assert "more than a billion" in faults[-1][1]
 
 
-def test_what_tools_ask_for_fits() -> None:
-    asked = get_introspection_query(input_value_deprecation=True, specified_by_url=True, directive_is_repeatable=True)
+LONGEST = get_introspection_query(
+    specified_by_url=True,
+    directive_is_repeatable=True,
+    schema_description=True,
+    input_value_deprecation=True,
+    experimental_directive_deprecation=True,
+    one_of=True,
+)
+"""What GraphiQL, code generators and graphql-js itself ask for is this or less."""
+
+
+@pytest.mark.parametrize("asked", [LONGEST, get_introspection_query(), get_introspection_query(type_depth=5)])
+def test_what_tools_ask_for_fits(asked: str) -> None:
     guard = Guard(CORE, parse(asked), {})
     found, root_fields = guard.measure(None)
     assert faults_of(found, root_fields, Limits()) == []
+    assert found.cost < Limits().cost / 2
     assert guard.introspects(None)
+
+
+INNER = " ".join(f"b{n}: fields {{ name type {{ name kind ofType {{ name kind }} }} }}" for n in range(7))
+TWISTED = f"fields {{ type {{ {INNER} }} }}"  # from all types, thrice, it would take seconds
+DEEP = "fields { type { ofType { " * 3 + "fields { name }" + " } } }" * 3
+BACK = "possibleTypes { interfaces { " * 4 + "name" + " } }" * 4
+LARGE = {
+    "aliases": f"{{ __schema {{ types {{ a: {TWISTED} b: {TWISTED} c: {TWISTED} }} }} }}",
+    "from one type": f'{{ __type(name: "Query") {{ fields {{ type {{ fields {{ type {{ {TWISTED} }} }} }} }} }} }}',
+    "fragments": f"""{{ __schema {{ types {{ ...f }} }} }} fragment f on __Type {{ ...g ...h }}
+        fragment g on __Type {{ x: {TWISTED} }} fragment h on __Type {{ y: {TWISTED} }}""",
+    "deep": f"{{ __schema {{ types {{ {DEEP} }} }} }}",
+    "backwards": f"{{ __schema {{ types {{ {BACK} name }} }} }}",
+}
+
+
+@pytest.mark.parametrize("what", LARGE)
+async def test_lists_of_the_schema_are_multiplied_like_others(what: str) -> None:
+    assert codes(await ask(LARGE[what])) == ["COST_LIMITED"]
+
+
+async def test_all_that_a_type_may_tell_is_told_of_those_that_wrap_another() -> None:
+    result = await ask("{ __schema { types { fields { type { kind name isOneOf ofType { isOneOf } } } } } }")
+    assert result.errors is None
+
+
+def test_the_schema_costs_what_is_asked_of_it() -> None:
+    assert measured("{ __schema { queryType { name } } }").cost == 1 + 1
+    all_types = len(CORE.type_map)
+    assert measured("{ __schema { types { name } } }").cost == 1 + -(-(1 + 2 * all_types) // 100)
+    one = measured("{ __schema { types { fields { name } } } }").cost
+    assert (
+        measured("{ a: __schema { types { fields { name } } } b: __schema { types { fields { name } } } }").cost
+        == 2 * one
+    )
 
 
 async def test_what_is_too_large_is_refused_before_it_is_validated() -> None:
@@ -167,7 +264,7 @@ async def test_what_is_too_large_is_refused_before_it_is_validated() -> None:
 
 
 DELETE = "mutation ($ids: [ID!]!) { deleteFiles(input: {fileIds: $ids}) { results { userErrors { code } } } }"
-DELETED = 12  # points of one: the result, and a list of errors
+DELETED = 10 + 12  # points of one: to do it, and the result with a list of errors
 
 
 @pytest.mark.parametrize(
@@ -185,7 +282,34 @@ DELETED = 12  # points of one: the result, and a list of errors
     ids=["variable", "default", "document", "input object and fragment"],
 )
 def test_a_mutation_of_many_things_costs_as_many(document: str, variables: dict[str, Any]) -> None:
-    assert measured(document, variables).cost == 2 + 90 * DELETED
+    assert measured(document, variables).cost == 20 + 1 + 90 * DELETED
+
+
+@pytest.mark.parametrize("selected", ["__typename", "userErrors { code }"])
+def test_a_mutation_costs_what_is_done_whatever_is_selected(selected: str) -> None:
+    below = measured(f"mutation {{ renameFolder {{ {selected} }} }}").cost - 20
+    for name, list_name, each in (
+        ("createUploads", "uploads", 10),
+        ("deleteFiles", "fileIds", 10),
+        ("moveFiles", "fileIds", 20),
+        ("signUploadParts", "parts", 1),
+    ):
+        document = f"mutation ($in: Input!) {{ {name}(input: $in) {{ {selected} }} }}"
+        assert measured(document, {"in": {list_name: ["x"] * 100}}).cost == 20 + 100 * each + below
+        twice = f"mutation ($in: Input!, $b: Input!) {{ a: {name}(input: $in) {{ {selected} }} "
+        twice += f"b: {name}(input: $b) {{ {selected} }} }}"
+        variables = {"in": {list_name: ["x"] * 100}, "b": {list_name: ["x"]}}
+        assert measured(twice, variables).cost == 2 * 20 + 101 * each + 2 * below  # each what it is given itself
+    for name in ("deleteFolder", "moveFolder"):
+        assert measured(f'mutation {{ {name}(input: {{folderId: "x"}}) {{ {selected} }} }}').cost == 1_000 + below
+    assert measured(f'mutation {{ createAccessRule(input: {{folderId: "x"}}) {{ {selected} }} }}').cost == 200 + below
+
+
+def test_all_entries_of_bundles_count() -> None:
+    document = "mutation ($in: CreateUploadsInput!) { createUploads(input: $in) { userErrors { code } } }"
+    bundle = {"bundle": {"entries": [{"path": "x"}] * 500}}
+    assert measured(document, {"in": {"uploads": [bundle]}}).cost == 20 + 501 * 10 + 11
+    assert measured(document, {"in": {"uploads": [bundle] * 3}}).cost == 20 + (3 + 3 * 500) * 10 + 11
 
 
 def test_a_long_list_is_looked_at_once_however_often_it_is_given() -> None:

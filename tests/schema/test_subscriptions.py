@@ -1,13 +1,23 @@
 """Subscriptions as GraphQL tells them: each event resolved anew, failures as errors, bugs as nothing but an id."""
 
-from typing import Any
+import math
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, NoReturn
 
+import anyio
 import pytest
 
 from graphql_api.model.ids import new_folder_id, new_upload_id
 from graphql_api.model.principal import ANONYMOUS, Permission
+from graphql_api.schema import Context
+from graphql_api.services.files import Files
+from graphql_api.services.rates import BASE_COST, RateLimits
 from tests.services.stories import filed, home_of, promised, ruled, send, unruled
-from tests.world import START, World
+from tests.watching import listening
+from tests.world import SCHEMA, START, World
 
 UPLOAD = """subscription ($id: ID!) {
   uploadStatusChanged(uploadId: $id) {
@@ -118,3 +128,64 @@ async def test_a_document_that_does_not_fit_is_refused_before_anything_is_watche
             [result] = [result async for result in told]
         assert result.errors
     assert live_world.database.signals.watched == 0
+
+
+@pytest.fixture
+async def counting(world: World, database_url: str) -> AsyncIterator[World]:
+    limits = RateLimits(per_viewer=BASE_COST + 3 * 232, per_address=0, window=timedelta(minutes=1))
+    counting = World(world.database, rate_limits=limits)
+    async with listening(counting, database_url):
+        yield counting
+
+
+async def test_each_event_costs_what_is_asked_of_it_until_no_points_are_left(counting: World) -> None:
+    ada = await counting.principal("ada")
+    home = await home_of(counting, ada)
+    pages = "a: files(first: 10) { totalCount nodes { id } } b: files(first: 4) { nodes { id } }"
+    watch = f"subscription ($id: ID!) {{ folderContentsChanged(folderId: $id) {{ action subfolder {{ {pages} }} }} }}"
+    async with counting.subscribed(watch, {"id": home}, as_=ada) as told:
+        for action in ("REFRESH", "CREATED", "CREATED"):
+            assert data(await anext(told))["action"] == action
+            await counting.services.folders.create(ada, home, f"after {counting.clock().timestamp()} {action}")
+            counting.clock.advance(seconds=0.001)
+        refused = await anext(told)
+        assert refused.data is None
+        assert [error.extensions["code"] for error in refused.errors] == ["RATE_LIMITED"]
+        assert refused.errors[0].extensions["retryAfter"] > 0
+        with pytest.raises(StopAsyncIteration):
+            await anext(told)
+
+
+class Stuck(Files):
+    """Never answers."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def list(self, *_asked: object, **_also: object) -> NoReturn:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+
+async def test_an_event_has_to_be_answered_in_time_and_may_happen_at_any(live_world: World) -> None:
+    ada = await live_world.principal("ada")
+    home = await home_of(live_world, ada)
+    services = replace(live_world.services, files=Stuck())
+    context = Context(services, ada, client_address=None, request_id="req-1")
+    watch = """subscription ($id: ID!) {
+      folderContentsChanged(folderId: $id) { action subfolder { files { nodes { id } } } }
+    }"""
+
+    async def watched(deadline: anyio.CancelScope) -> None:
+        context.deadline = deadline
+        stream: Any = await SCHEMA.stream(watch, {"id": home}, context_value=context)
+        async with aclosing(stream) as told:
+            assert data(await anext(told))["action"] == "REFRESH"
+            assert deadline.deadline == math.inf
+            assert 0 < context.event_limit <= 60
+            context.event_limit = 0.01
+            await live_world.services.folders.create(ada, home, "new")
+            await anext(told)
+
+    with pytest.raises(TimeoutError), anyio.fail_after(60) as deadline:
+        await watched(deadline)

@@ -6,7 +6,7 @@ from graphql_api.errors import RateLimited
 from graphql_api.limits.memory import MemoryRates
 from graphql_api.model.ids import UserId
 from graphql_api.model.principal import ANONYMOUS, Principal
-from graphql_api.services.rates import BASE_COST, RateLimits, Rates
+from graphql_api.services.rates import BASE_COST, Meter, RateLimits, Rates
 from graphql_api.services.turns import Turn
 from tests.world import START, UNLIMITED, Clock
 
@@ -56,6 +56,18 @@ async def test_what_was_refused_stays_refused(rates: Rates, clock: Clock) -> Non
     assert limited.value.seconds == 60
     assert not meter.admitted.is_set()
     await rates.meter(ANONYMOUS).settle()
+
+
+async def test_each_event_costs_what_the_operation_does_without_a_request(rates: Rates) -> None:
+    meter = rates.meter(ADA)
+    await meter.charge(30)
+    await meter.charge_event()
+    assert meter.rate_limit is not None
+    assert (meter.rate_limit.cost, meter.rate_limit.remaining) == (30, 100 - (BASE_COST + 30) - 30)
+    with pytest.raises(RateLimited):
+        await meter.charge_event()
+    await meter.settle()  # what was admitted was
+    await Meter().charge_event()
 
 
 async def test_who_has_all_points_again_is_forgotten(rates: Rates, clock: Clock) -> None:

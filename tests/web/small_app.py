@@ -140,6 +140,11 @@ async def _forever() -> AsyncIterator[int]:
 
 
 @strawberry.type
+class Row:
+    number: int = 0
+
+
+@strawberry.type
 class Subscription:
     @strawberry.subscription
     async def told(self, text: str) -> AsyncIterator[str]:
@@ -150,6 +155,13 @@ class Subscription:
     async def count(self, to: int) -> AsyncIterator[int]:
         for number in range(1, to + 1):
             yield number
+
+    @strawberry.subscription
+    async def charged(self, info: strawberry.Info[Context, None]) -> AsyncIterator[Row]:
+        """As many events as there are points for: each costs one."""
+        while True:
+            yield Row()
+            await info.context.meter.charge_event()
 
     @strawberry.subscription
     async def forever(self) -> AsyncIterator[int]:

@@ -193,7 +193,7 @@ def test_what_has_no_place_is_not_free(clock: Clock) -> None:
     assert codes == ["TOO_MANY_OPERATIONS", "TOO_MANY_OPERATIONS", "RATE_LIMITED"]
 
 
-def test_over_a_socket_operations_are_counted_and_events_are_not(fresh: str, standing: Clock) -> None:
+def test_over_a_socket_each_operation_is_counted(fresh: str, standing: Clock) -> None:
     with socket_at(fresh) as socket:
         socket.begin()
         socket.subscribe("subscription { count(to: 30) }")
@@ -211,6 +211,31 @@ def test_over_a_socket_operations_are_counted_and_events_are_not(fresh: str, sta
         standing.advance(timedelta(seconds=20))
         socket.subscribe(QUERY["query"])
         assert [socket.hear()["type"] for _ in range(2)] == ["next", "complete"]
+
+
+def told_until_refused(results: list[dict[str, Any]]) -> None:
+    """As many as there were points for: the first comes with the request."""
+    assert results[:-1] == [{"data": {"charged": {"number": 0}}}] * (LIMITS.per_address - BASE_COST)
+    [error] = results[-1]["errors"]
+    assert error["extensions"].pop("requestId")
+    assert error["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 1}
+    assert "data" not in results[-1]
+
+
+def test_a_subscription_ends_when_no_points_are_left_for_its_next_event(fresh: str, standing: Clock) -> None:
+    with streaming(fresh, "subscription { charged { number } }") as stream:
+        *results, end = stream.rest()
+    assert end == ("complete", None)
+    told_until_refused([result for _, result in results])
+    standing.advance(MINUTE)
+    with socket_at(fresh) as socket:
+        socket.begin()
+        socket.subscribe("subscription { charged { number } }")
+        heard = [socket.hear()]
+        while heard[-1]["type"] == "next":
+            heard.append(socket.hear())
+    assert heard.pop()["type"] == "complete"
+    told_until_refused([message["payload"] for message in heard])
 
 
 def test_over_a_socket_a_document_that_nobody_knows_is_not_free(fresh: str) -> None:
