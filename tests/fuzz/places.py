@@ -87,10 +87,11 @@ def _literal(type_: Any, levels: int) -> str:
     if isinstance(type_, GraphQLList):
         return f"[{', '.join([_literal(type_.of_type, levels - 1)] * MANY)}]"
     if isinstance(type_, GraphQLEnumType):
-        return next(iter(type_.values))
+        return str(next(iter(type_.values)))
     if isinstance(type_, GraphQLInputObjectType):
         is_needed = {name: isinstance(each.type, GraphQLNonNull) for name, each in type_.fields.items()}
         names = [name for name in is_needed if is_needed[name] or levels > 0]
         names = names[:1] if type_.is_one_of else names
         return f"{{{', '.join(f'{name}: {_literal(type_.fields[name].type, levels - 1)}' for name in names)}}}"
-    return {"Int": "1", "Boolean": "true"}.get(type_.name, '"x"')
+    literals = {"Int": "1", "Boolean": "true"}
+    return literals.get(type_.name, '"x"')
