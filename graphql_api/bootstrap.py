@@ -354,6 +354,6 @@ def reconciling(
         StrayCheck(services.strays, prefix=prefix, safe_age=stray_age),
         CountCheck(database),
     ]
-    if prefix.startswith(PUBLISHED_PREFIX):
+    if prefix.startswith(PUBLISHED_PREFIX) or PUBLISHED_PREFIX.startswith(prefix):
         checks.insert(1, CopyCheck(database, store, clock, prefix=prefix))
     return Reconciling(checks, max_removals=max_removals)

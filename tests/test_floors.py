@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "localcloud": NOUNS,
     "services": NOUNS | ADAPTERS | {"access", "signing", "db", "policyfile"},
     "schema": NOUNS | {"services"},
-    "web": NOUNS | {"services", "schema"},
+    "web": NOUNS | {"services", "schema", "limits"},
     "workers": NOUNS | {"services"},
 }
 FREE = {"bootstrap", "key_wiring", "running", "cli", "asgi", "__main__", "__init__"}  # they wire the others together

@@ -42,11 +42,17 @@ async def enqueue(
 
 
 async def enqueue_each(
-    connection: AsyncConnection, kind: str, subjects: Sequence[str], *, now: datetime, due_at: datetime | None = None
+    connection: AsyncConnection,
+    kind: str,
+    subjects: Sequence[str],
+    payload: Mapping[str, Any] | None = None,
+    *,
+    now: datetime,
+    due_at: datetime | None = None,
 ) -> None:
-    """The same for each of ``subjects``, in their order, without a payload."""
+    """The same for each of ``subjects``, in their order."""
     if subjects:
-        rows = [_new(kind, subject, None, now, due_at) for subject in subjects]
+        rows = [_new(kind, subject, payload, now, due_at) for subject in subjects]
         await connection.execute(_insert(connection, hurries=True), rows)
 
 

@@ -14,6 +14,7 @@ from graphql_api.model.ids import FileId, FolderId
 from graphql_api.model.publication import Publication, PublicationState
 
 OPEN: Final = (PublicationState.COPYING, PublicationState.LIVE)
+_ENDING: Final = (PublicationState.WITHDRAWN, PublicationState.REMOVED)
 
 _COLUMNS: Final = (
     PublicationRow.object_key,
@@ -116,6 +117,30 @@ async def withdraw(connection: AsyncConnection, keys: Collection[str], *, now: d
     )
     gone = map(_publication, await connection.execute(statement, {"keys": list(keys)}))
     return sorted(gone, key=lambda each: each.object_key)
+
+
+async def withdraw_again(connection: AsyncConnection, key: str, *, now: datetime) -> bool:
+    """Whether the copy was WITHDRAWN or REMOVED; it is WITHDRAWN since now."""
+    statement = (
+        update(PublicationRow)
+        .where(PublicationRow.object_key == key, PublicationRow.state.in_(_ENDING))
+        .values(state=PublicationState.WITHDRAWN, changed_at=now)
+        .returning(PublicationRow.object_key)
+    )
+    return await connection.scalar(statement) is not None
+
+
+async def end(connection: AsyncConnection, withdrawn: Publication, *, now: datetime) -> None:
+    """It is REMOVED, unless it was withdrawn again since ``withdrawn`` was read."""
+    await connection.execute(
+        update(PublicationRow)
+        .where(
+            PublicationRow.object_key == withdrawn.object_key,
+            PublicationRow.state == PublicationState.WITHDRAWN,
+            PublicationRow.changed_at == withdrawn.changed_at,
+        )
+        .values(state=PublicationState.REMOVED, changed_at=now)
+    )
 
 
 async def folders_of(connection: AsyncConnection, ids: Collection[FileId]) -> Mapping[FileId, FolderId]:

@@ -14,7 +14,15 @@ const FAILURE = 'refuse'; // what becomes of a link when the store cannot be rea
 const RV = /^(0|[1-9][0-9]{0,15})((?:\.[A-Za-z0-9_-]{12}){1,16})$/;
 // What no entry can be called is not let through: nothing escaped, no dots that lead elsewhere.
 const BUNDLE = /^\/b\/([0-9a-z]{14}([0-9a-z]{12}))(?:\.([^/]*))?((?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+)$/;
+// What CloudFront would match with a behaviour in another form than it is read here. No key of ours has any of it.
+const OTHER_FORM = /%(2[de]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5f|7e)|\/\.\.?(\/|$)/i;
 const NUMBER = /^[1-9][0-9]{0,15}$/;
+
+const MESSAGES = {
+    LinkRevoked: 'This link has been revoked',
+    NoSuchEntry: 'No link leads here',
+    RevocationUnknown: 'It is not known whether this link has been revoked',
+};
 
 function refusal(status, why) {
     return {
@@ -24,8 +32,7 @@ function refusal(status, why) {
             'cache-control': { value: 'no-store' },
             'content-type': { value: 'text/xml' },
         },
-        body: '<?xml version="1.0" encoding="UTF-8"?><Error><Code>' + why + '</Code><Message>' +
-            (status === 403 ? 'This link has been revoked' : 'It is not known whether this link has been revoked') +
+        body: '<?xml version="1.0" encoding="UTF-8"?><Error><Code>' + why + '</Code><Message>' + MESSAGES[why] +
             '</Message></Error>',
     };
 }
@@ -56,9 +63,13 @@ function namedByPath(request) {
 
 async function handler(event) {
     const request = event.request;
-    const said = request.uri.startsWith('/b/') ? namedByPath(request) : named(request);
+    if (OTHER_FORM.test(request.uri)) {
+        return refusal(403, 'NoSuchEntry');
+    }
+    const isBundle = request.uri.startsWith('/b/');
+    const said = isBundle ? namedByPath(request) : named(request);
     if (said === null) {
-        return refusal(403, 'LinkRevoked');
+        return refusal(403, isBundle ? 'NoSuchEntry' : 'LinkRevoked');
     }
     try {
         const store = cf.kvs();

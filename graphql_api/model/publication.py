@@ -9,7 +9,7 @@ from graphql_api.model.ids import FileId
 
 class PublicationState(StrEnum):
     """COPYING → LIVE → WITHDRAWN → REMOVED; a copy that is withdrawn before it is there skips LIVE. Never back, but
-    from LIVE to COPYING if the store has lost the copy.
+    from LIVE to COPYING if the store has lost the copy, and from REMOVED to WITHDRAWN if one came late.
     """
 
     COPYING = "COPYING"  # the store is to copy the bytes

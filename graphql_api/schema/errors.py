@@ -12,6 +12,7 @@ import strawberry
 from graphql import ExecutionResult as CoreExecutionResult
 from graphql import GraphQLError, IntValueNode
 from strawberry.extensions import SchemaExtension
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types import ExecutionResult
 
 from graphql_api.errors import (
@@ -34,6 +35,8 @@ from graphql_api.model.quota import Quota as QuotaNoun
 from graphql_api.model.upload import UploadFailureCode, UploadStatus
 from graphql_api.schema.enums import UserErrorCode
 from graphql_api.schema.quotas import Quota
+
+NO_OPERATION: Final = "The request names no operation of its document."
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -212,6 +215,12 @@ def too_many(name: str, values: Sequence[object], limit: int) -> InvalidInput | 
 class ErrorPolicy(SchemaExtension):
     """Lets expected failures through with a code and hides everything else behind a request id, on every transport."""
 
+    _is_executed = False
+
+    def on_execute(self) -> Iterator[None]:
+        self._is_executed = True
+        yield
+
     def on_operation(self) -> Iterator[None]:
         yield
         self._hide_bugs(self.execution_context.result)
@@ -229,6 +238,8 @@ class ErrorPolicy(SchemaExtension):
         original = error.original_error
         while isinstance(original, GraphQLError) and original.original_error is not None:
             original = original.original_error
+        if isinstance(original, CannotGetOperationTypeError):
+            return _rewritten(error, NO_OPERATION, {"code": "BAD_REQUEST"})
         if isinstance(original, RateLimited):
             return _rewritten(error, original.message, {"code": original.code, "retryAfter": original.seconds})
         if isinstance(original, DeliveryError) and type(original) in _CODES:
@@ -242,7 +253,8 @@ class ErrorPolicy(SchemaExtension):
         # Of the language: syntax, validation, coercion of what was sent. That points into the document or came before
         # any field; a value of ours that cannot be written does neither.
         if original is None or (isinstance(original, GraphQLError) and (original.nodes or error.path is None)):
-            return error
+            is_of_variables = self._is_executed and error.path is None  # the document was found to be good
+            return _rewritten(error, error.message, {"code": "BAD_USER_INPUT"}) if is_of_variables else error
         request_id = self.execution_context.context.request_id
         log.error("internal_error path=%s", error.path, exc_info=original)
         return _rewritten(error, "Internal error", {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id})

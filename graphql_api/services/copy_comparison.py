@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from graphql_api.db import jobs, publications
+from graphql_api.db import audit, jobs, publications
 from graphql_api.db.engine import Database
+from graphql_api.model.audit import AuditAction, audit_event
 from graphql_api.model.finding import Finding, FindingKind, Remedy
 from graphql_api.model.publication import Publication, PublicationState
 from graphql_api.services.announcements import publication_changed
@@ -85,7 +86,11 @@ class CopyCheck:
                 return False
             await jobs.enqueue(connection, COPY_JOB, key, now=now)
             found = await publications.find(connection, key)
-            places = {} if found is None else await publications.folders_of(connection, [found.file_id])
+            assert found is not None, "it was moved"
+            same = {"objectKey": key}
+            event = audit_event(None, AuditAction.FILE_PUBLISHED, found.file_id, now=now, before=same, after=same)
+            await audit.insert_events(connection, [event])
+            places = await publications.folders_of(connection, [found.file_id])
             for file_id, folder_id in places.items():
                 publication_changed(connection, file_id, folder_id)
         return True

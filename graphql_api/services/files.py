@@ -235,7 +235,7 @@ class Files:
             files_deleted(connection, going, gone)
             upload_changed(connection, *aborted)
             await self._upkeep.schedule_removal(connection, remains)
-            remains += await self._copies.review(connection, principal, ids, now)
+            remains += await self._copies.withdraw_all(connection, principal, ids, now)
             await usage.count_all(connection, less)
         await self._upkeep.remove(remains, whole)
         return [results.get(file_id) or no_file() for file_id in file_ids]

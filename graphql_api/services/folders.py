@@ -265,7 +265,7 @@ class Folders:
             events = [event, *rules_gone(principal, gone, now), *links_gone(principal, links, now)]
             await audit.insert_events(connection, events)
             await self._upkeep.schedule_removal(connection, remains)
-            remains += await self._copies.review(connection, principal, file_ids, now)
+            remains += await self._copies.withdraw_all(connection, principal, file_ids, now)
             upload_changed(connection, *aborted)
             folder_deleted(connection, found.folder, parent_id, ids, gone)
             # The folders that counted it are gone as well, but those above this one are not.

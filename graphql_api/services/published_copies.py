@@ -16,7 +16,7 @@ from graphql_api.model.file import File
 from graphql_api.model.ids import FileId, FolderId, new_published_key
 from graphql_api.model.parts import Remains
 from graphql_api.model.principal import Principal
-from graphql_api.model.publication import Publication
+from graphql_api.model.publication import Publication, PublicationState
 from graphql_api.model.rule import PLAIN
 from graphql_api.services.announcements import publication_changed
 from graphql_api.services.standings import Standings
@@ -34,6 +34,10 @@ LATE_AFTER: Final = timedelta(minutes=15)
 """A copy of up to 5 GiB is one request, which the store may bring to its end after the worker that sent it has died. It
 takes minutes at most.
 """
+UNSEEN: Final = "unseen"
+"""In the payload of ``LATE_JOB``: a copy may come late and be gone again before the look, for upkeep removes it, too,
+and tells no CDN.
+"""
 
 
 class PublishedCopies:
@@ -49,8 +53,8 @@ class PublishedCopies:
     async def review(
         self, connection: AsyncConnection, principal: Principal | None, ids: Collection[FileId], now: datetime
     ) -> Sequence[Remains]:
-        """These files are others than they were, or are gone; the caller holds their locks. Copies that not everybody
-        may read any more are withdrawn, and new bytes take the place of those that a file has no longer.
+        """These files are others than they were; the caller holds their locks. Copies that not everybody may read any
+        more are withdrawn, and new bytes take the place of those that a file has no longer.
         """
         return await self._judge(
             connection, principal, await publications.lock_open(connection, ids, self._at_once), now
@@ -62,6 +66,13 @@ class PublishedCopies:
         """The same for the files below a folder, which stands elsewhere now; the caller has moved the policy on."""
         below = await publications.lock_open_below(connection, folder_id, self._at_once)
         return await self._judge(connection, principal, below, now)
+
+    async def withdraw_all(
+        self, connection: AsyncConnection, principal: Principal, ids: Collection[FileId], now: datetime
+    ) -> Sequence[Remains]:
+        """These files are gone, whoever might read them."""
+        gone = await publications.lock_open(connection, ids, self._at_once)
+        return await self.withdraw(connection, principal, gone, now)
 
     async def begin(self, connection: AsyncConnection, principal: Principal | None, file: File, now: datetime) -> bool:
         """A copy is to be made. False if there is one, or will be."""
@@ -79,7 +90,8 @@ class PublishedCopies:
         """Those of ``copies`` that are open are to go.
 
         They are removed once more, later, for a copy that was being made may land after the first time: ``LATE_JOB``
-        looks for it, and upkeep removes it in any case when no request can be under way any longer.
+        looks for it, and upkeep removes it in any case when no request can be under way any longer. Of copies that were
+        being made just before, it tells the CDN again whatever it sees.
         """
         gone = await publications.withdraw(connection, [each.object_key for each in copies], now=now)
         if not gone:
@@ -88,7 +100,11 @@ class PublishedCopies:
         remains = list(map(Remains, keys))
         await self._upkeep.schedule_removal(connection, remains)
         await jobs.enqueue_each(connection, REMOVE_JOB, keys, now=now)
-        await jobs.enqueue_each(connection, LATE_JOB, keys, now=now, due_at=now + LATE_AFTER)
+        due_at = now + LATE_AFTER
+        recent = {each.object_key for each in copies if _is_recent(each, now)}
+        seen, unseen = [key for key in keys if key not in recent], [key for key in keys if key in recent]
+        await jobs.enqueue_each(connection, LATE_JOB, seen, now=now, due_at=due_at)
+        await jobs.enqueue_each(connection, LATE_JOB, unseen, {UNSEEN: True}, now=now, due_at=due_at)
         events = [
             audit_event(
                 principal, AuditAction.FILE_UNPUBLISHED, each.file_id, now=now, before={"objectKey": each.object_key}
@@ -110,7 +126,7 @@ class PublishedCopies:
     ) -> Sequence[Remains]:
         if not copies:
             return ()
-        everybody = await self._standings.of_anonymous(connection)
+        everybody = await self._standings.of_anonymous_here(connection)
         found = await files.find_files(connection, everybody, [each.file_id for each in copies])
         going: list[Publication] = []
         renewed: list[File] = []
@@ -125,6 +141,11 @@ class PublishedCopies:
         for file in renewed:
             await self.begin(connection, principal, file, now)
         return remains
+
+
+def _is_recent(publication: Publication, now: datetime) -> bool:
+    """Whether a request for this copy may be under way."""
+    return publication.state is PublicationState.COPYING or now < publication.changed_at + LATE_AFTER
 
 
 def is_public(file: File) -> bool:

@@ -22,7 +22,7 @@ from graphql_api.model.publication import Publication, PublicationState
 from graphql_api.services.announcements import publication_changed
 from graphql_api.services.clock import Clock
 from graphql_api.services.content_disposition import content_disposition
-from graphql_api.services.published_copies import COPY_JOB, REMOVE_JOB, PublishedCopies, is_public
+from graphql_api.services.published_copies import COPY_JOB, REMOVE_JOB, UNSEEN, PublishedCopies, is_public
 from graphql_api.services.standings import Standings
 from graphql_api.services.turns import Turn
 from graphql_api.storage import ObjectStore
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 PAGE: Final = 500  # copies of one look
 STUCK_AFTER: Final = timedelta(hours=12)  # a job that was given up has been tried for five hours at least
-REFERENCE: Final = "reference"  # in the payload of a removal that is not the first: edges heed each of these once
 KEPT: Final = timedelta(days=30)  # after its removal, for logs that come late
 
 
@@ -111,36 +110,35 @@ class Publishing:
         if not is_live:  # it was withdrawn meanwhile, perhaps before these bytes were there to be removed
             await self.look_for_late(key, {})
 
-    async def remove(self, key: str, payload: Mapping[str, Any]) -> None:
+    async def remove(self, key: str, _payload: Mapping[str, Any]) -> None:
         """The job: remove the copy, then what the CDN keeps of it: the other way round it could fetch it once more.
 
         Raises: Unavailable: the store, which may refuse, or the edge.
         """
         async with self._database.autocommit() as connection:
             found = await publications.find(connection, key)
-        is_to_go = found is not None and found.state is PublicationState.WITHDRAWN
-        if not is_to_go and REFERENCE not in payload:
+        if found is None or found.state is not PublicationState.WITHDRAWN:
             return
         if await self._store.delete([key]):
             raise Unavailable("store")
         if self._cache is not None:
-            await self._cache.invalidate(f"/{key}", reference=payload.get(REFERENCE, key))
+            # The same however often this is tried, and another if it is withdrawn again: edges heed each once.
+            await self._cache.invalidate(f"/{key}", reference=f"{key} {found.changed_at.isoformat()}")
         async with self._database.autocommit() as connection:
-            come_from, now = PublicationState.WITHDRAWN, self._clock()
-            await publications.move(connection, key, PublicationState.REMOVED, come_from=come_from, now=now)
+            await publications.end(connection, found, now=self._clock())
 
-    async def look_for_late(self, key: str, _payload: Mapping[str, Any]) -> None:
+    async def look_for_late(self, key: str, payload: Mapping[str, Any]) -> None:
         """The job: if a withdrawn copy is there all the same, because a request of a worker that has died came to its
-        end after the removal, have it removed again, and what the CDN keeps of it. Raises: Unavailable.
+        end after the removal, have it removed again, and what the CDN keeps of it; or if it may have been there
+        (``UNSEEN``). Raises: Unavailable.
         """
-        if await self._store.find(key) is None:
+        if UNSEEN not in payload and await self._store.find(key) is None:
             return
         async with self._database.transaction() as connection:
-            found = await publications.find(connection, key)
-            if found is not None and found.state in publications.OPEN:
-                return
             now = self._clock()
-            await jobs.enqueue(connection, REMOVE_JOB, key, {REFERENCE: f"{key} {now.isoformat()}"}, now=now)
+            if not await publications.withdraw_again(connection, key, now=now):
+                return
+            await jobs.enqueue(connection, REMOVE_JOB, key, now=now)
         await self._store.delete([key])
 
     async def turn(self) -> Turn:
@@ -151,9 +149,9 @@ class Publishing:
         """
         look = self._look
         async with self._database.autocommit() as connection:
-            page = await publications.list_unfinished(connection, after=look.after, limit=self._page_size)
-            if not look.after and page:
+            if not look.after:
                 await publications.forget_removed(connection, before=self._clock() - KEPT)
+            page = await publications.list_unfinished(connection, after=look.after, limit=self._page_size)
             if not page:
                 look.after, look.hurries = "", False
                 return Turn(0, is_more=False)

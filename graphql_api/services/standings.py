@@ -84,6 +84,13 @@ class Standings:
         """What everybody may do. Raises: Unavailable."""
         return await self.of(connection, replace(ANONYMOUS, address=address))
 
+    async def of_anonymous_here(self, connection: AsyncConnection) -> Standing:
+        """What everybody may do as this transaction has it so far. Raises: Unavailable.
+
+        Neither remembered nor recalled: what it has changed may be undone, and the version does not tell.
+        """
+        return self.standing(await rulebooks.load_rulebook(connection, ANONYMOUS), self._clock(), None)
+
     async def of_absent(self, connection: AsyncConnection, user_id: UserId, *, is_admin: bool) -> Standing:
         """What somebody may do who is not asking, in the groups of their last token. Raises: Unavailable.
 

@@ -128,15 +128,14 @@ class Upkeep:
 
     async def turn(self) -> Turn:
         """A batch of what ``sweep`` does; what it removes nobody else tries to meanwhile. Raises: Unavailable."""
-        now = self._clock()
         async with self._database.autocommit() as connection:
             is_any_deleted = await bundles.is_any_deleted(connection)  # a look costs no lock
-        if is_any_deleted:
-            await self._take_apart()
+        taken = await self._take_apart() if is_any_deleted else []
+        now = self._clock()  # later than when those were due that were just taken apart
         async with self._database.autocommit() as connection:
             due = await deletions.claim_due(connection, now=now, until=now + LEASE, limit=BATCH)
         if not due:
-            return Turn(0, is_more=False)
+            return Turn(0, is_more=bool(taken))
         return Turn(len((await self._remove(due)).gone), is_more=True)
 
     async def _remove(self, remains: Sequence[Remains]) -> Removal:

@@ -1,14 +1,15 @@
 """Copies inside one bucket at S3, made by the store itself: in one request, or in parts where that takes no more.
 
-What is under way can be cut off between two requests, and then leaves no parts behind. Whoever is killed leaves them
-for upkeep, as clients do.
+What is under way can be cut off between two requests, and then leaves no parts behind. Whoever cancels it waits for the
+request that has been sent. Whoever is killed leaves parts for upkeep, as clients do.
 
 Source: Amazon S3 API reference, "CopyObject", "UploadPartCopy"; user guide, "Multipart upload limits".
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import anyio
@@ -66,7 +67,10 @@ class S3Copier:
 
     async def copy(self, source: str, key: str, headers: CopyHeaders) -> None:
         """Raises: NotFound: nothing is at ``source``. Unavailable."""
+        # In a task of its own, which waits for its threads: asyncio's cancellation of this one would not.
+        await _together([partial(self._copy, source, key, headers)])
 
+    async def _copy(self, source: str, key: str, headers: CopyHeaders) -> None:
         def head(client: "S3Client") -> int:
             return client.head_object(Bucket=self._bucket, Key=source)["ContentLength"]
 
@@ -102,7 +106,7 @@ class S3Copier:
 
             await self._ask("copy", join, read_timeout=TIMEOUT)
         except BaseException:
-            # Nothing of it is under way any more: each request is waited for, whoever is cancelled.
+            # Nothing of it is under way any more: each request was waited for.
             with anyio.CancelScope(shield=True), suppress(Unavailable):
                 await self._ask("abort_parts", lambda client: s3_parts.abort(client, self._bucket, upload))
             raise
@@ -131,13 +135,19 @@ class S3Copier:
             async with limiter:
                 etags[number] = await self._ask("copy", _of_source(copy), read_timeout=TIMEOUT)
 
-        try:
-            async with anyio.create_task_group() as group:
-                for number in range(1, -(-size // part_size) + 1):
-                    group.start_soon(copy_part, number)
-        except* (NotFound, Unavailable) as errors:
-            raise errors.exceptions[0] from None  # the first: callers know the typed errors, not groups of them
+        numbers = range(1, -(-size // part_size) + 1)
+        await _together([partial(copy_part, number) for number in numbers])
         return [{"PartNumber": number, "ETag": etags[number]} for number in sorted(etags)]
+
+
+async def _together(tasks: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+    """Raises: NotFound, Unavailable: the first one; callers know the typed errors, not groups of them."""
+    try:
+        async with anyio.create_task_group() as group:
+            for task in tasks:
+                group.start_soon(task)
+    except* (NotFound, Unavailable) as errors:
+        raise errors.exceptions[0] from None
 
 
 def _of_source(request: Callable[["S3Client"], T]) -> Callable[["S3Client"], T]:

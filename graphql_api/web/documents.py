@@ -67,6 +67,14 @@ class Documents:
             raise WrongHash("The query is not the document that is named.")
         return known
 
+    def remember(self, document: str, extensions: Mapping[str, object] | None) -> None:
+        """The document, if ``extensions`` name it: it was valid, and whoever sent it was let through. What was not must
+        not push out what others have sent.
+        """
+        sha256 = hash_in(extensions)
+        if sha256 is not None and not self._only_trusted and sha256 not in self._by_hash:
+            self._sent.keep(sha256, document)
+
     def _not_named(self, query: str | None, sha256: str | None) -> str:
         """Of a request that names no trusted document."""
         if not self._only_trusted:

@@ -23,6 +23,7 @@ from strawberry.types.execution import PreExecutionError
 from graphql_api.errors import RateLimited
 from graphql_api.schema import Context
 from graphql_api.web.answers import error_answer, rate_limit_answer
+from graphql_api.web.documents import Documents
 from graphql_api.web.places import Crowded, Places
 from graphql_api.web.results import BUG, TIMEOUT, plain_error, result_entry
 from graphql_api.web.viewers import Viewers, viewer_key
@@ -53,6 +54,7 @@ class EventStream:
     viewers: Viewers
     authorization: str | None
     places: Places
+    documents: Documents
     time_limit: timedelta
     lifetime: timedelta = timedelta(hours=24)
 
@@ -61,11 +63,20 @@ class EventStream:
             with self.places.taken(viewer_key(self.context)):
                 await self._answer(Request(scope), receive, send)
         except Crowded:
+            await self._refuse_crowded(scope, receive, send)
+        except RateLimited as refusal:
+            await rate_limit_answer(refusal)(scope, receive, send)
+
+    async def _refuse_crowded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """It is charged all the same."""
+        try:
+            await self.context.meter.settle()
+        except RateLimited as refusal:
+            await rate_limit_answer(refusal)(scope, receive, send)
+        else:
             message = "Too many operations are under way: end some, or come back later."
             headers = {"retry-after": str(RETRY_AFTER)}
             await error_answer(429, "TOO_MANY_OPERATIONS", message, headers)(scope, receive, send)
-        except RateLimited as refusal:
-            await rate_limit_answer(refusal)(scope, receive, send)
 
     async def _answer(self, request: Request, receive: Receive, send: Send) -> None:
         closing: anyio.Event | None = getattr(request.state, "closing", None)
@@ -151,6 +162,8 @@ class EventStream:
             async for result in results:
                 if isinstance(result, PreExecutionError):
                     await self.context.meter.settle()
+                else:
+                    self.documents.remember(self.data.query or "", self.data.extensions)
                 await tell(_event("next", result_entry(result, self.context.request_id)))
                 await anyio.lowlevel.checkpoint()  # to somebody who has left, sending never waits: let that be noticed
 

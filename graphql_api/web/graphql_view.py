@@ -27,6 +27,7 @@ from strawberry.types.graphql import OperationType
 
 from graphql_api.errors import RateLimited, Unauthenticated, Unavailable
 from graphql_api.schema import Context
+from graphql_api.schema.errors import NO_OPERATION
 from graphql_api.web import console
 from graphql_api.web.answers import error_answer, rate_limit_answer
 from graphql_api.web.bundle_cookies import set_cookies
@@ -150,11 +151,11 @@ class GraphQLView(GraphQL[Context, None]):
             raise Refused(414, "URI_TOO_LONG", f"The address has more than {MAX_URL_SIZE} bytes: use POST.")
         if request.method == "POST":
             _check_post_headers(request)
+        elif self._has_console and _wants_page(request) and not _names_document(request):
+            return console.page()
         elif _is_simple_from_another_site(request):
             message = f"From pages of other sites send {PREFLIGHT}, or any other header that has the browser ask first."
             raise Refused(403, "CSRF_PREVENTION", message)
-        elif self._has_console and _wants_page(request) and not _names_document(request):
-            return console.page()
         accept = request.headers.get("accept", "")
         if answer_type(accept) is None and not (accepts_events(accept) and request.method == "POST"):
             raise Refused(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESULT}, and to POST {EVENTS} as well.")
@@ -246,7 +247,7 @@ class GraphQLView(GraphQL[Context, None]):
                 operation_extensions=request_data.extensions,
             )
         except CannotGetOperationTypeError as error:
-            raise self._malformed("The request names no operation of its document.") from error
+            raise self._malformed(NO_OPERATION) from error
         except InvalidOperationTypeError as error:
             if request.method == "GET":
                 raise Refused(405, "METHOD_NOT_ALLOWED", "Use POST for this.", {"allow": "POST"}) from error
@@ -255,6 +256,8 @@ class GraphQLView(GraphQL[Context, None]):
             message = f"Subscriptions are answered over a WebSocket, or to requests that accept {EVENTS}."
             raise Refused(406, "NOT_ACCEPTABLE", message) from error
         await context.meter.settle()
+        if not was_refused(result):
+            self._documents.remember(request_data.query or "", request_data.extensions)
         for link in context.cookies:
             set_cookies(sub_response, link, context.services.bundle_links.cookies)
         sub_response.media_type = self._media_type(request)
@@ -290,6 +293,7 @@ class GraphQLView(GraphQL[Context, None]):
                 self._viewers,
                 authorization_header(request),
                 self._operations,
+                self._documents,
                 self._time_limit,
             )
         )

@@ -77,10 +77,8 @@ class PersistedQueries:
         """
         if query is None:
             return self._find(sha256 or "")
-        if sha256 is not None:
-            if sha256_of(query) != sha256:
-                raise WrongHash("The sha256Hash is not that of the query.")
-            self._keep(sha256, query)
+        if sha256 is not None and sha256_of(query) != sha256:
+            raise WrongHash("The sha256Hash is not that of the query.")
         return query
 
     def _find(self, sha256: str) -> str:
@@ -89,7 +87,8 @@ class PersistedQueries:
         self._kept.move_to_end(sha256)
         return self._kept[sha256]
 
-    def _keep(self, sha256: str, query: str) -> None:
+    def keep(self, sha256: str, query: str) -> None:
+        """So that the hash, which is that of the query, names it from now on."""
         if sha256 not in self._kept:
             self._kept[sha256] = query
             self._size += len(query)

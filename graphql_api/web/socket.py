@@ -22,8 +22,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.types.execution import PreExecutionError
 
 from graphql_api.errors import RateLimited, Unauthenticated, Unavailable
+from graphql_api.limits import address_key
 from graphql_api.schema import Context
 from graphql_api.web.answers import error_answer
+from graphql_api.web.client_address import parse_address
 from graphql_api.web.documents import Documents
 from graphql_api.web.persisted_queries import DocumentFault
 from graphql_api.web.places import Crowded, Places
@@ -132,16 +134,24 @@ class Conversation:
     async def run(self) -> None:
         with self._place:
             try:
+                self._place.enter_context(self._face.sockets.taken(self._opening))
                 async with anyio.create_task_group() as self._tasks:
                     self._tasks.start_soon(self._watch_clock)
                     await self._listen()
                     self._tasks.cancel_scope.cancel()
+            except Crowded:
+                self._end_with = (Close.LATER, "Too many sockets are open.")
             except Exception:  # the socket must be closed whatever happened, and the log must show it
                 log.exception("socket_failed")
                 self._end_with = (Close.BROKEN, "Internal error")
         if self._end_with is not None and not self._has_left:
             with anyio.move_on_after(FAREWELL):
                 await self._websocket.close(*self._end_with)
+
+    @property
+    def _opening(self) -> str:
+        """Whose place it has as long as nobody has said who they are."""
+        return f"opening {address_key(parse_address(self._websocket.state.client_address or ''))}"
 
     def _end(self, code: Close, reason: str) -> None:
         """Stop everything and close."""
@@ -197,6 +207,7 @@ class Conversation:
     async def _admit(self, context: Context) -> None:
         """Raises: Crowded."""
         self._viewer = viewer_key(context)
+        self._place.close()
         self._place.enter_context(self._face.sockets.taken(self._viewer))
         self._context = context
         self._tasks.start_soon(self._watch_token)
@@ -208,7 +219,7 @@ class Conversation:
         elif frame.id in self._running:
             self._end(Close.ID_TAKEN, "This id is in use.")
         elif len(self._running) >= self._face.limits.operations:
-            await self._send(self._crowded(frame.id))
+            await self._send(await self._crowded(frame.id, self._face.viewers.next_operation(self._context)))
         else:
             scope = self._running[frame.id] = anyio.CancelScope()
             context = self._face.viewers.next_operation(self._context)
@@ -223,11 +234,11 @@ class Conversation:
                 ):
                     last = await self._tell(frame, context)
             except Crowded:
-                last = self._crowded(frame.id)
+                last = await self._crowded(frame.id, context)
             except TimeoutError:
                 last = self._failed(frame.id, *TIMEOUT)
             except RateLimited as refused:
-                last = {"type": "error", "id": frame.id, "payload": [rate_limited(refused, context.request_id)]}
+                last = _limited(frame.id, refused, context)
             except DocumentFault as error:
                 last = self._failed(frame.id, error.code, str(error))
             except Exception:  # one operation's bug is not the others' end
@@ -256,6 +267,7 @@ class Conversation:
                 if isinstance(result, PreExecutionError):
                     await context.meter.settle()
                     return {"type": "error", "id": frame.id, "payload": error_entries(result, context.request_id)}
+                self._face.documents.remember(document, frame.data.extensions)
                 await self._send({"type": "next", "id": frame.id, "payload": result_entry(result, context.request_id)})
                 await anyio.lowlevel.checkpoint()  # sending need not wait, and others have their turn
         return {"type": "complete", "id": frame.id}
@@ -265,7 +277,12 @@ class Conversation:
             del self._running[id_]
         self._quiet_since = anyio.current_time()
 
-    def _crowded(self, id_: str) -> dict[str, Any]:
+    async def _crowded(self, id_: str, context: Context) -> dict[str, Any]:
+        """An operation that has no place; it is charged all the same."""
+        try:
+            await context.meter.settle()
+        except RateLimited as refused:
+            return _limited(id_, refused, context)
         return self._failed(id_, "TOO_MANY_OPERATIONS", "Too many operations are under way: end some first.")
 
     def _failed(self, id_: str, code: str, message: str) -> dict[str, Any]:
@@ -295,6 +312,10 @@ class Conversation:
             if is_quiet and not self._running:
                 return self._end(Close.IDLE, "Nothing is under way.")
         return self._end(Close.TOO_OLD, "Connect again.")
+
+
+def _limited(id_: str, refused: RateLimited, context: Context) -> dict[str, Any]:
+    return {"type": "error", "id": id_, "payload": [rate_limited(refused, context.request_id)]}
 
 
 def _authorization(payload: Mapping[str, Any], header: str | None) -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from starlette.requests import HTTPConnection
 
 from graphql_api.errors import Unauthenticated
+from graphql_api.limits import address_key
 from graphql_api.model.principal import ANONYMOUS, Principal
 from graphql_api.schema import Context
 from graphql_api.services import Services
@@ -47,8 +48,8 @@ class Viewers:
 
 
 def viewer_key(context: Context) -> str:
-    """By which places are counted: the user, or the address of who is not signed in."""
-    return context.principal.user_id or context.client_address or "-"
+    """By which places are counted: the user, or the address of who is not signed in, as rates are."""
+    return context.principal.user_id or address_key(context.principal.address)
 
 
 def authorization_header(connection: HTTPConnection) -> str | None:

@@ -100,14 +100,14 @@ def last_line(printed: str) -> dict[str, Any]:
 def test_relay_pages_fetches_again_moves_edges_and_subscribes(
     built: Path, strict: str, dev_stack: DevStack, alice: Client
 ) -> None:
-    for name in ("0 relay.txt", "1 relay.txt", "2 relay.txt"):
+    for name in ("!!! 0 relay.txt", "!!! 1 relay.txt", "!!! 2 relay.txt"):
         alice.upload(name, "text/plain", name.encode())
     pending = alice.promise("to come for relay.txt", "text/plain", 1)
     seen = last_line(ran(built / "relay", "node", "bundled.mjs", strict, dev_stack.token("alice"), pending.upload_id))
     first, both = seen["pages"]
-    assert first == both[:2] == ["0 relay.txt", "1 relay.txt"]
-    assert both[2] == "2 relay.txt"
-    assert (seen["size"], seen["hasLink"]) == (11, True)
+    assert first == both[:2] == ["!!! 0 relay.txt", "!!! 1 relay.txt"]
+    assert both[2] == "!!! 2 relay.txt"
+    assert (seen["size"], seen["hasLink"]) == (15, True)
     assert seen["rules"][1] == ["READ", *seen["rules"][0]]
     assert seen["rules"][2] == seen["rules"][0]
     assert seen["event"] == "PENDING"

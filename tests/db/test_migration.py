@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import Connection, insert, inspect, select, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
 from sqlalchemy.exc import DBAPIError
 
+from graphql_api.db import deletions
 from graphql_api.db.engine import Database
 from graphql_api.db.migration import downgrade, migrate, newest_revision, require_newest_schema
-from graphql_api.db.tables import Base, FolderRow
+from graphql_api.db.tables import Base, BundleEntryRow, BundleRow, FolderRow, ObjectDeletionRow, UserRow
 from graphql_api.errors import ConfigurationError
 from graphql_api.model.ids import ROOT_FOLDER_ID
 from tests.conftest import PATIENCE
@@ -200,3 +201,44 @@ async def test_versions_and_the_audit_log_come_through_the_migration_that_is_abo
     with pytest.raises(DBAPIError, match="append-only"):
         async with empty.transaction() as connection:
             await connection.execute(text("UPDATE audit_events SET target = 'x'"))
+
+
+async def test_bundles_that_were_being_taken_apart_are_removed_by_the_version_before(empty: Database) -> None:
+    await migrate(empty)
+    at = datetime(2026, 12, 1, tzinfo=UTC)
+    bundle = {
+        "owner_id": "user_1",
+        "name": "film",
+        "main_path": "a",
+        "size": 2,
+        "content_type": "text/plain",
+        "on_conflict": "FAIL",
+        "entry_count": 2,
+        "missing": 0,
+        "status": "COMPLETED",
+        "created_at": at,
+    }
+    entries = [
+        {"bundle_id": id_, "path": path, "object_key": f"b/{id_}/{path}", "size": 1, "content_type": "text/plain"}
+        for id_ in ("gone", "kept")
+        for path in ("a", "b")
+    ]
+    async with empty.transaction() as connection:
+        user = {"id": "user_1", "issuer": "i", "subject": "s", "display_name": "n", "created_at": at}
+        await connection.execute(insert(UserRow).values(user))
+        await connection.execute(insert(BundleRow).values({**bundle, "id": "gone", "deleted_at": at}))
+        await connection.execute(insert(BundleRow).values({**bundle, "id": "kept"}))
+        await connection.execute(insert(BundleEntryRow), entries)
+        due = {"object_key": "b/gone/a", "due_at": at, "final_at": at}
+        await connection.execute(insert(ObjectDeletionRow).values(due))
+    await downgrade(empty, "0017")
+    async with empty.autocommit() as connection:
+        assert list(await connection.scalars(text("SELECT id FROM bundles"))) == ["kept"]
+        assert len(list(await connection.scalars(text("SELECT path FROM bundle_entries")))) == 2
+        going = (await connection.execute(select(ObjectDeletionRow.__table__).order_by("object_key"))).all()
+        assert [row.object_key for row in going] == ["b/gone/a", "b/gone/b"]
+        assert going[0].final_at == at
+        assert at < going[1].due_at < going[1].final_at
+        claimed = await deletions.claim_due(connection, now=going[1].due_at, until=going[1].final_at, limit=10)
+        assert len(claimed) == 2
+    await migrate(empty)

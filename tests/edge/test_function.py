@@ -2,6 +2,7 @@
 
 import json
 import re
+import string
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 
 from graphql_api.edge.function import MAX_SIZE, presentation_function, revocation_function
 from graphql_api.errors import ConfigurationError, Unavailable
-from graphql_api.localcloud.function import EdgeFunction, FunctionFailed, ResponseFunction, event_of
+from graphql_api.localcloud.function import EdgeFunction, FunctionFailed, FunctionResponse, ResponseFunction, event_of
 from graphql_api.localcloud.signature import ViewerRequest
 from graphql_api.model.bundle import entry_key, marked_prefix
 from graphql_api.model.ids import FileId, FolderId, bundle_prefix, new_bundle_id
@@ -104,11 +105,23 @@ MALFORMED_PATHS: Final = {
     "an escaped name": marked(f"0.{FILE}", "inde%78.m3u8"),
     "another bundle below": marked(f"0.{FILE}", f"../{bundle_prefix(new_bundle_id(datetime.now(UTC)))}index.m3u8"),
 }
+OTHER_FORMS: Final = {
+    "a bundle by an escaped letter": INDEX.replace("/b/", "/%62/"),
+    "a bundle below a dot": f"/.{INDEX}",
+    "a bundle below an escaped dot": f"/%2E{INDEX}",
+    "a bundle beside something": f"/x/..{INDEX}",
+    "a bundle by escaped dots": f"/x/%2e%2E{INDEX}",
+    "an object by an escaped digit": "/o/%31",
+    "an object by an escaped mark": "/o/%7e1%5F%2D",
+    "a dot at the end": "/o/1/.",
+    "dots at the end of an object": "/o/1/..",
+}
 
 # address or query string, store, status; 200: the request goes on
 CASES: Final[Mapping[str, tuple[str, dict[str, str], int]]] = {
     **BUNDLES,
-    **{case: (path, {}, 403) for case, path in MALFORMED_PATHS.items()},
+    **{case: (path, {}, 403) for case, path in {**MALFORMED_PATHS, **OTHER_FORMS}.items()},
+    "what is no other form": ("/o/1%2F..%20.a./...", {}, 200),
     "nothing is revoked": (f"rv=0.{FILE}.{FOLDER}", {}, 200),
     "something else is": (f"rv=0.{FILE}.{FOLDER}", {mark_of("file_2"): "9"}, 200),
     "the file is": (f"rv=0.{FILE}.{FOLDER}", {FILE: "1"}, 403),
@@ -220,6 +233,33 @@ def test_it_asks_for_each_mark_once_and_for_nothing_else() -> None:
     for query in (f"rv={parameter_of(3, marks)}", marked(parameter_of(3, marks))):
         assert isinstance(function(request_of(query), "GET", {}), ViewerRequest)
     assert store.asked == 2 * marks
+
+
+def test_only_what_was_revoked_is_called_so() -> None:
+    function = EdgeFunction(revocation_function(failure="refuse"), Store({FILE: "1", bundle_mark(BUNDLE): "1"}))
+
+    def code_of(query: str) -> str:
+        outcome = function(request_of(query), "GET", {})
+        assert isinstance(outcome, FunctionResponse)
+        return outcome.body.decode().partition("<Code>")[2].partition("</Code>")[0]
+
+    for path in (*MALFORMED_PATHS.values(), *OTHER_FORMS.values(), "/b/x/index.m3u8"):
+        assert code_of(path) == "NoSuchEntry"
+    for query in (INDEX, marked(f"0.{FILE}"), f"rv=0.{FILE}", "rv=7"):
+        assert code_of(query) == "LinkRevoked"
+
+
+def test_every_escaped_character_that_need_not_be_is_another_form() -> None:
+    """RFC 3986, section 2.3."""
+    function = EdgeFunction(revocation_function(failure="refuse"), Store({}))
+    unreserved = {*string.ascii_letters, *string.digits, *"-._~"}
+    for form in ("%{:02x}", "%{:02X}"):
+        passed = {
+            chr(number)
+            for number in range(256)
+            if isinstance(function(request_of("/o/" + form.format(number)), "GET", {}), ViewerRequest)
+        }
+        assert passed == {chr(number) for number in range(256)} - unreserved
 
 
 def test_it_is_small_enough() -> None:

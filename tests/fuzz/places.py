@@ -93,4 +93,5 @@ def _literal(type_: Any, levels: int) -> str:
         names = [name for name in is_needed if is_needed[name] or levels > 0]
         names = names[:1] if type_.is_one_of else names
         return f"{{{', '.join(f'{name}: {_literal(type_.fields[name].type, levels - 1)}' for name in names)}}}"
-    return {"Int": "1", "Boolean": "true"}.get(type_.name, '"x"')
+    literals = {"Int": "1", "Boolean": "true"}
+    return literals.get(type_.name, '"x"')

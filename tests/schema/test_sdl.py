@@ -1,5 +1,6 @@
 """``schema.graphql`` is the export, and it explains itself."""
 
+import re
 from pathlib import Path
 
 from graphql import (
@@ -99,3 +100,12 @@ def test_what_has_an_id_can_be_fetched_by_it() -> None:
         assert is_node is ("id" in kind.fields), kind.name
         if kind.name.endswith("Edge") and kind.name != "BundleEntryEdge":  # entries have a path in their bundle
             assert "id" in get_named_type(kind.fields["node"].type).fields, kind.name
+
+
+def test_nobody_can_have_us_fetch_an_address() -> None:
+    """No input takes one: addresses are what we give out. ``ipAddress`` and the like are compared with, not called."""
+    kinds = committed().type_map.values()
+    inputs = [name for kind in kinds if isinstance(kind, GraphQLInputObjectType) for name in kind.fields]
+    arguments = [name for kind in objects() for field in kind.fields.values() for name in field.args]
+    assert len(inputs) > 100
+    assert [name for name in inputs + arguments if re.search("url|uri|href|host|endpoint|webhook", name.lower())] == []

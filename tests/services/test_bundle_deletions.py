@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import event, insert, select, update
+from sqlalchemy import delete, event, insert, select, update
 
 from graphql_api.db import recorded_objects
-from graphql_api.db.tables import BundleEntryRow, BundleRow
+from graphql_api.db.tables import BundleEntryRow, BundleRow, ObjectDeletionRow
 from graphql_api.model.bundle import bundle_of, entry_key
 from graphql_api.model.file import File
 from graphql_api.model.stored_object import PromisedObject
-from graphql_api.services.upkeep import AT_ONCE, BATCH
+from graphql_api.services.upkeep import AT_ONCE, BATCH, Upkeep
 from tests.services.bundled import bundled
 from tests.services.stock import require_exact
 from tests.services.stories import foldered
@@ -81,6 +82,26 @@ async def test_many_bundles_go_in_pieces(world: World, with_folder: bool) -> Non
     async with world.database.autocommit() as connection:
         assert list(await connection.scalars(select(BundleRow.id))) == []
         assert list(await connection.scalars(select(BundleEntryRow.path))) == []
+
+
+async def test_a_sweep_removes_what_it_has_taken_apart_while_time_goes_on(world: World) -> None:
+    alice = await world.principal("alice")
+    films = [await bundled(world, alice, name=name) for name in ("one", "two")]
+    world.store.is_up = False
+    await world.services.files.delete(alice, [film.id for film in films])
+    world.store.is_up = True
+    async with world.database.transaction() as connection:  # nothing is due but what is taken apart now
+        await connection.execute(delete(ObjectDeletionRow))
+
+    def ticking() -> datetime:
+        world.clock.advance(seconds=1)
+        return world.clock.now
+
+    upkeep = Upkeep(
+        world.database, world.store, ticking, longest_target=timedelta(days=1), transfer_grace=timedelta(hours=1)
+    )
+    assert await upkeep.sweep() == 6
+    assert world.store.objects == {}
 
 
 async def test_what_the_store_does_not_remove_now_it_removes_later(world: World) -> None:

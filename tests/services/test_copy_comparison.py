@@ -1,7 +1,10 @@
 """Published addresses that lead to nothing are told, and their copies made again."""
 
 import pytest
+from sqlalchemy import update
 
+from graphql_api.db.tables import PublicationRow
+from graphql_api.model.audit import AuditAction
 from graphql_api.model.file import File
 from graphql_api.model.finding import FindingKind
 from graphql_api.model.ids import PUBLISHED_PREFIX
@@ -9,7 +12,8 @@ from graphql_api.model.principal import Principal
 from graphql_api.model.publication import PublicationState
 from graphql_api.services.copy_comparison import CopyCheck
 from tests.services.comparing import everything, fixed, kinds, steps_of, told
-from tests.services.publishing import delete_rule, published, states, url_of, work
+from tests.services.publishing import delete_rule, published, states, unpublish, url_of, work
+from tests.services.rulings import events
 from tests.world import World
 
 
@@ -32,6 +36,19 @@ async def test_a_copy_that_is_gone_is_made_again_at_the_same_address(world: Worl
     assert key in world.store.objects
     assert told(await steps_of(everything(world, prefix=PUBLISHED_PREFIX), fix=False)) == []
     assert await states(world) == [PublicationState.LIVE] * 3
+    admin = await world.principal("root", is_admin=True)
+    newest, *_ = await events(world, admin, actions=(AuditAction.FILE_PUBLISHED,))
+    assert (newest.target, newest.actor_id) == (file.id, None)
+    assert newest.before == newest.after == {"objectKey": key}
+
+
+async def test_they_are_compared_with_all_that_begins_alike(sqlite_world: World) -> None:
+    world = sqlite_world
+    _, [(_, key), *_] = await three(world)
+    del world.store.objects[key]
+    assert kinds(told(await steps_of(everything(world, prefix=PUBLISHED_PREFIX[:1]), fix=False))) == [
+        (FindingKind.LOST, key)
+    ]
 
 
 async def test_a_copy_that_nobody_may_read_any_more_is_not_made_again(world: World) -> None:
@@ -43,6 +60,23 @@ async def test_a_copy_that_nobody_may_read_any_more_is_not_made_again(world: Wor
     await work(world)
     assert key not in world.store.objects
     assert (await states(world))[0] == PublicationState.REMOVED
+
+
+async def test_a_copy_that_was_made_again_and_withdrawn_again_leaves_the_cdn_once_more(world: World) -> None:
+    """As after a restore of the database to when it was published: the address and the key are the same."""
+    alice = await world.principal("alice")
+    file, key = await published(world, alice)
+    await unpublish(world, alice, file)
+    await work(world)
+    assert world.edge_cache.dropped == [f"/{key}"]
+    async with world.database.transaction() as connection:
+        await connection.execute(update(PublicationRow).values(state=PublicationState.LIVE))
+    await steps_of(everything(world, prefix=PUBLISHED_PREFIX), fix=True)
+    await work(world)
+    assert await url_of(world, file, alice) is not None
+    await unpublish(world, alice, file)
+    await work(world)
+    assert world.edge_cache.dropped == [f"/{key}"] * 2
 
 
 @pytest.mark.parametrize("page_size", [1, 2, 3, 4])

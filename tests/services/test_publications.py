@@ -21,7 +21,7 @@ from graphql_api.model.publication import PublicationState
 from graphql_api.model.rule import ANYONE
 from graphql_api.services.object_comparison import ObjectCheck
 from graphql_api.services.publications import Publications
-from graphql_api.services.publishing import STUCK_AFTER, Publishing
+from graphql_api.services.publishing import KEPT, STUCK_AFTER, Publishing
 from tests.services.publishing import (
     HOUR,
     SlowStore,
@@ -297,7 +297,7 @@ async def test_an_edge_that_does_not_answer_is_told_later(world: World) -> None:
     world.clock.now += STUCK_AFTER
     await work(world)
     assert await states(world) == [PublicationState.REMOVED]
-    assert world.edge_cache.dropped == [f"/{key}"]
+    assert set(world.edge_cache.dropped) == {f"/{key}"}
 
 
 async def test_bytes_that_are_missing_end_the_wish(world: World) -> None:
@@ -347,6 +347,19 @@ async def test_a_copy_is_no_orphan_and_its_downloads_are_the_files(world: World)
     await work(world)
     async with world.database.autocommit() as connection:
         assert await traffic.find_files_of_keys(connection, [key]) == {key: file.id}  # logs come late
+
+
+async def test_a_removed_copy_is_forgotten_though_none_is_left(world: World) -> None:
+    alice = await world.principal("alice")
+    file, _ = await published(world, alice)
+    await world.services.publications.unpublish(alice, file.id)
+    await work(world)
+    assert await states(world) == [PublicationState.REMOVED]
+    world.clock.now += KEPT
+    await work(world)  # its last look for a late copy
+    world.clock.now += KEPT
+    await work(world)
+    assert await states(world) == []
 
 
 async def test_a_copy_that_no_row_knows_is_an_orphan(world: World) -> None:

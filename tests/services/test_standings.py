@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from graphql_api.db import rules
 from graphql_api.db.engine import Database
+from graphql_api.errors import NotFound
 from graphql_api.model.principal import ANONYMOUS, Permission, Principal
 from graphql_api.model.rule import ANYONE, ROOT, AccessRule, Effect
 from graphql_api.services.standings import Standings
@@ -115,6 +116,26 @@ async def test_what_was_read_before_a_change_in_its_own_transaction_is_not_remem
         assert not (await asking.standings.of(connection, ANONYMOUS)).may(Permission.READ, EVERYTHING)
         await rules.insert_rules(connection, [rule(ANYONE, ROOT)])
     assert await asking.reads()
+
+
+async def test_what_a_transaction_has_so_far_is_neither_recalled_nor_remembered(
+    database: Database, clock: Clock
+) -> None:
+    asking = Asking(database, clock)
+    denial = rule(ANYONE, ROOT, effect=Effect.DENY)
+    await insert_all(database, rule(ANYONE, ROOT), denial)
+
+    async def undo() -> None:
+        async with database.transaction() as connection:
+            await rules.delete_rules(connection, [denial.id])
+            standing = await asking.standings.of_anonymous_here(connection)
+            assert standing.may(Permission.READ, EVERYTHING)
+            raise NotFound("undone")
+
+    for _ in range(2):  # nothing is remembered at first, then what was asked in between
+        with pytest.raises(NotFound):
+            await undo()
+        assert not await asking.reads()
 
 
 async def test_the_same_person_with_other_groups_is_somebody_else(database: Database, clock: Clock) -> None:

@@ -7,13 +7,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.db import jobs
+from graphql_api.db import jobs, usage
 from graphql_api.db.engine import Database
+from graphql_api.errors import Unavailable
 from graphql_api.model.audit import AuditAction
 from graphql_api.model.file import File
 from graphql_api.model.ids import PUBLISHED_PREFIX, FolderId
 from graphql_api.model.page import PageRequest
-from graphql_api.model.principal import Principal
+from graphql_api.model.principal import ANONYMOUS, Principal
 from graphql_api.model.publication import PublicationState
 from graphql_api.model.rule import ANYONE, label_scope
 from graphql_api.model.store_event import ScanResult, ScanVerdict
@@ -23,7 +24,8 @@ from graphql_api.services.admission import Admission
 from graphql_api.services.folders import Folders
 from graphql_api.services.outbox import Outbox
 from graphql_api.services.published_copies import COPY_JOB, LATE_AFTER, PublishedCopies
-from graphql_api.services.publishing import Publishing
+from graphql_api.services.publishing import STUCK_AFTER, Publishing
+from tests.memory_edge import MemoryEdgeCache
 from tests.services.counted_last import counted_last
 from tests.services.publishing import HOUR, delete_rule, public, published, states, unpublish, url_of, work
 from tests.services.rulings import events, ruled, wish
@@ -120,6 +122,26 @@ async def test_what_takes_a_file_from_the_public_takes_its_copy_at_once(world: W
     assert len(world.edge_cache.dropped) == 1
 
 
+async def test_a_deletion_that_is_undone_leaves_no_memory_of_rules_that_were_gone_in_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules go with their files, and the version of the policy does not tell."""
+    alice, root = await world.principal("alice"), await world.principal("root", is_admin=True)
+    published_one, folder_id = await in_open_folder(world, alice)
+    denied = await filed(world, alice, "denied.txt", folder_id=folder_id)
+    await ruled(world, alice, wish(ANYONE, denied.id, deny=True))  # what everybody may do is read anew
+
+    async def fails(*_: object) -> None:
+        raise Unavailable("database")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(usage, "count_all", fails)
+        with pytest.raises(Unavailable):
+            await world.services.files.delete(root, [published_one.id, denied.id])
+    ids = [published_one.id, denied.id]
+    assert list(await world.services.files.find(ANONYMOUS, ids)) == [published_one.id]
+
+
 async def test_other_bytes_take_the_place_of_the_published_ones_at_once(world: World) -> None:
     alice = await world.principal("alice")
     file, first = await published(world, alice)
@@ -165,6 +187,18 @@ async def test_a_folder_of_many_copies_is_looked_at_in_part_and_a_worker_hurries
     assert sorted(await states(world)) == [PublicationState.LIVE] + [PublicationState.WITHDRAWN] * 3
     await work(world)
     assert set(await states(world)) == {PublicationState.REMOVED}
+
+
+class SlowEdgeCache(MemoryEdgeCache):
+    """Much happens before it has dropped anything."""
+
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def invalidate(self, path: str, *, reference: str) -> None:
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
+        await super().invalidate(path, reference=reference)
 
 
 class BusyDatabase(Database):
@@ -242,6 +276,67 @@ async def test_a_copy_that_a_dying_worker_left_behind_is_removed_by_whoever_take
     await work(world)
     assert key not in world.store.objects
     assert world.edge_cache.dropped == [f"/{key}"] * 2
+
+
+async def test_a_copy_that_came_late_and_went_unseen_is_told_to_the_cdn(world: World) -> None:
+    """Upkeep may remove it first, which knows of no CDN."""
+    alice = await world.principal("alice")
+    file, key = await published(world, alice)
+    old, _ = await published(world, alice, "old.txt")
+    await unpublish(world, alice, file)
+    await work(world)
+    assert await states(world) == [PublicationState.REMOVED, PublicationState.LIVE]
+    world.clock.now += LATE_AFTER  # whoever read it meanwhile had the CDN keep it
+    await work(world)
+    assert world.edge_cache.dropped == [f"/{key}"] * 2
+    assert await states(world) == [PublicationState.REMOVED, PublicationState.LIVE]
+    await unpublish(world, alice, old)  # this one has been there for so long that none is under way
+    await work(world)
+    world.clock.now += LATE_AFTER
+    await work(world)
+    assert len(world.edge_cache.dropped) == 3
+
+
+async def test_the_cdn_is_told_of_a_late_copy_even_if_it_refuses_for_days(world: World) -> None:
+    alice = await world.principal("alice")
+    file, key = await published(world, alice)
+    world.clock.now += LATE_AFTER
+    await unpublish(world, alice, file)
+    await work(world)
+    await world.store.copy(file.object_key, key, **HEADERS)
+    world.edge_cache.is_up = False
+    world.clock.now += LATE_AFTER
+    for _ in range(30):  # until the job is given up
+        await work(world)
+        world.clock.advance(hours=1)
+    assert await states(world) == [PublicationState.WITHDRAWN]
+    world.edge_cache.is_up = True
+    world.clock.now += STUCK_AFTER
+    await work(world)
+    assert world.edge_cache.dropped == [f"/{key}"] * 2
+    assert await states(world) == [PublicationState.REMOVED]
+
+
+async def test_a_late_copy_that_is_found_during_a_removal_is_removed_after_it(database: Database) -> None:
+    world = World(database, edge_cache=SlowEdgeCache())
+    cache = world.edge_cache
+    assert isinstance(cache, SlowEdgeCache)
+    alice = await world.principal("alice")
+    file, key = await published(world, alice)
+    await unpublish(world, alice, file)
+
+    async def meanwhile() -> None:
+        world.clock.advance(seconds=1)
+        await world.store.copy(file.object_key, key, **HEADERS)
+        await world.publishing.look_for_late(key, {})
+
+    cache.meanwhile = meanwhile
+    await world.publishing.remove(key, {})
+    assert await states(world) == [PublicationState.WITHDRAWN]
+    await work(world)
+    assert key not in world.store.objects
+    assert cache.dropped == [f"/{key}"] * 2
+    assert await states(world) == [PublicationState.REMOVED]
 
 
 async def test_a_copy_that_lands_when_all_is_done_is_found_a_quarter_of_an_hour_later(world: World) -> None:

@@ -121,6 +121,16 @@ async def test_a_page_that_may_runs_what_it_asks_for(browser: Browser, pages: st
     assert (answer, executed) == (200, ["read"])
 
 
+async def test_a_link_from_another_site_opens_the_console_and_runs_nothing(client: httpx.AsyncClient) -> None:
+    executed.clear()
+    navigation = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "accept": "text/html,*/*;q=0.8"}
+    answer = await client.get("/graphql", headers=navigation)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    query = {"query": '{ echo(text: "read") }'}
+    assert (await client.get("/graphql", params=query, headers=navigation)).status_code == 403
+    assert executed == []
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

@@ -19,6 +19,11 @@ from tests.web.small_app import FewServices, app_around, client_of, running, wat
 from tests.web.tokens import Clock, bearer
 
 EVENTS = {"accept": "text/event-stream"}
+NAMES_NO_OPERATION = [
+    {"query": "query A { viewer } query B { viewer }"},
+    {"query": "query A { viewer }", "operationName": "B"},
+    {"query": "fragment A on Query { viewer }"},
+]
 URQL = {
     "accept": "application/graphql-response+json, application/graphql+json, application/json, text/event-stream,"
     " multipart/mixed"
@@ -157,6 +162,17 @@ def test_what_is_wrong_with_an_operation_is_an_event(address: str, query: str) -
     for error in first[1]["errors"]:
         assert error["extensions"]["code"]
         assert error["extensions"]["requestId"] == stream.answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("request_", NAMES_NO_OPERATION, ids=["several", "another", "none"])
+def test_who_names_no_operation_is_told_so(
+    address: str, request_: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with streaming(address, **request_) as stream:
+        (name, result), last = stream.rest()
+    assert (name, last) == ("next", ("complete", None))
+    assert [error["extensions"]["code"] for error in result["errors"]] == ["BAD_REQUEST"]
+    assert [record for record in caplog.records if record.name.startswith("graphql_api.schema")] == []
 
 
 @pytest.mark.parametrize("query", ["query", "subscription"])

@@ -1,9 +1,11 @@
 """Statuses and media types of GraphQL over HTTP, in both of its editions."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
+import anyio
 import httpx
 import pytest
 
@@ -97,3 +99,13 @@ async def test_an_operation_that_takes_too_long_is_given_up(services: FewService
         assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (503, "OPERATION_TIMEOUT")
         assert int(answer.headers["retry-after"]) > 0
         assert (await client.post("/graphql", json={"query": "{ viewer }"})).status_code == 200
+
+
+async def test_a_body_that_does_not_come_is_given_up(services: FewServices, clock: Clock) -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"query": '
+        await anyio.sleep_forever()
+
+    async with client_of(app_around(services, clock, time_limit=timedelta(milliseconds=50))) as client:
+        answer = await client.post("/graphql", content=slowly(), headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (503, "OPERATION_TIMEOUT")

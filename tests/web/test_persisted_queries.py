@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from graphql_api.web.documents import Documents
 from graphql_api.web.graphql_view import Edition
 from graphql_api.web.media_types import JSON, RESULT
 from graphql_api.web.persisted_queries import PersistedQueries, UnknownHash, hash_in, sha256_of
@@ -104,24 +105,38 @@ def is_kept(queries: PersistedQueries, query: str) -> bool:
 def test_the_longest_unused_leave_first() -> None:
     queries = PersistedQueries(documents=2)
     for query in ("{ a }", "{ b }"):
-        queries.document(query, sha256_of(query))
+        queries.keep(sha256_of(query), query)
     assert is_kept(queries, "{ a }")  # and used last
-    queries.document("{ c }", sha256_of("{ c }"))
+    queries.keep(sha256_of("{ c }"), "{ c }")
     assert [is_kept(queries, query) for query in ("{ a }", "{ b }", "{ c }")] == [True, False, True]
 
 
 def test_few_long_ones_are_as_many_as_many_short_ones() -> None:
     queries = PersistedQueries(characters=100)
-    queries.document("{ a }", sha256_of("{ a }"))
+    queries.keep(sha256_of("{ a }"), "{ a }")
     for query in ("#" * 60, "#" * 60, "#" * 61):  # the first one twice: it is kept once
-        queries.document(query, sha256_of(query))
+        queries.keep(sha256_of(query), query)
     assert [is_kept(queries, query) for query in ("{ a }", "#" * 60, "#" * 61)] == [False, False, True]
-    queries.document("#" * 101, sha256_of("#" * 101))
+    queries.keep(sha256_of("#" * 101), "#" * 101)
     assert not is_kept(queries, "#" * 101)
 
 
 def test_what_is_not_named_is_not_kept() -> None:
-    queries = PersistedQueries()
-    assert queries.document("{ a }", None) == "{ a }"
-    assert hash_in({"other": 1}) is hash_in(None) is None
-    assert not is_kept(queries, "{ a }")
+    documents = Documents()
+    for extensions in ({"other": 1}, None):
+        assert hash_in(extensions) is None
+        documents.remember("{ a }", extensions)
+    with pytest.raises(UnknownHash):
+        documents.wanted(None, None, named("{ a }"))
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["{", "{ nothing }", 'query ($a: Int!) { echo(text: "x") }', "{ a " * 20 + "}" * 20],
+    ids=["no GraphQL", "no such field", "no such variable", "too deep"],
+)
+async def test_what_would_not_do_is_not_kept(client: httpx.AsyncClient, query: str) -> None:
+    """Else whoever is refused could push out what others have sent."""
+    answer = await client.post("/graphql", json={"query": query, "extensions": named(query)})
+    assert answer.json()["errors"]
+    assert code(await client.get("/graphql", params=in_address(query)))[1] == "PERSISTED_QUERY_NOT_FOUND"

@@ -14,6 +14,7 @@ import pytest
 from graphql_api.limits.memory import MemoryRates
 from graphql_api.model.rate import Allowance
 from graphql_api.services.rates import BASE_COST, RateLimits, Rates
+from graphql_api.web.socket import SocketLimits
 from tests.web.small_app import FewServices, app_around, client_of, executed, running
 from tests.web.test_event_stream import EVENTS, streaming
 from tests.web.test_socket import PAGE, socket_at
@@ -177,6 +178,19 @@ def test_a_stream_that_is_admitted_begins_before_its_first_event(fresh: str, sta
     with streaming(fresh, "subscription { never }") as stream:
         assert stream.answer.headers["content-type"].startswith("text/event-stream")
         standing.advance(timedelta(hours=2))
+
+
+def test_what_has_no_place_is_not_free(clock: Clock) -> None:
+    limits = SocketLimits(1000, operations=1)
+    with running(app_around(services_of(clock), clock, socket_limits=limits)) as address, socket_at(address) as socket:
+        socket.begin()
+        socket.subscribe("subscription { forever }", "lasting")
+        assert socket.hear()["type"] == "next"
+        codes = []
+        for _ in range(3):
+            socket.subscribe(QUERY["query"])
+            codes.append(socket.hear()["payload"][0]["extensions"]["code"])
+    assert codes == ["TOO_MANY_OPERATIONS", "TOO_MANY_OPERATIONS", "RATE_LIMITED"]
 
 
 def test_over_a_socket_each_operation_is_counted(fresh: str, standing: Clock) -> None:

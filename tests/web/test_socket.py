@@ -149,7 +149,28 @@ def test_a_faulty_document_ends_its_operation_only(begun: Socket, query: str) ->
 
 def test_a_variable_that_does_not_fit_ends_its_operation_only(begun: Socket) -> None:
     begun.subscribe("subscription ($to: Int!) { count(to: $to) }", variables={"to": "x"})
-    assert begun.hear()["type"] == "error"
+    said = begun.hear()
+    assert said["type"] == "error"
+    assert [error["extensions"]["code"] for error in said["payload"]] == ["BAD_USER_INPUT"]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"query": "query A { viewer } query B { viewer }"},
+        {"query": "query A { viewer }", "operationName": "B"},
+        {"query": "fragment A on Query { viewer }"},
+    ],
+    ids=["several", "another", "none"],
+)
+def test_who_names_no_operation_is_told_so(
+    begun: Socket, payload: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    begun.subscribe(**payload)
+    said = begun.hear()
+    assert (said["type"], said["id"]) == ("error", "1")
+    assert [error["extensions"]["code"] for error in said["payload"]] == ["BAD_REQUEST"]
+    assert [record for record in caplog.records if record.name.startswith("graphql_api.schema")] == []
 
 
 def test_what_is_hidden_is_an_error_with_its_code(begun: Socket) -> None:
@@ -427,6 +448,16 @@ def test_sockets_of_a_viewer_are_limited(address: str, clock: Clock) -> None:
             assert one_more.close_code() == 1013
         with socket_at(address) as of_another:
             of_another.begin(authorization=bearer(clock, sub="bob"))
+
+
+def test_sockets_on_which_nobody_said_who_they_are_are_limited(clock: Clock) -> None:
+    with running(app_around(FewServices(), clock)) as address, ExitStack() as stack:
+        opened = [stack.enter_context(socket_at(address)) for _ in range(30)]
+        with socket_at(address) as one_more:
+            assert one_more.close_code() == 1013
+        opened[0].begin()
+        with socket_at(address) as instead:
+            instead.begin()
 
 
 def test_a_database_that_does_not_answer_asks_to_come_later(clock: Clock) -> None:

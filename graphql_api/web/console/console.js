@@ -23,19 +23,17 @@ const storage = {
   },
 };
 
-const url = window.location.pathname;
-const ask = GraphiQL.createFetcher({ url });
-
-// The results of a subscription come as server-sent events: graphql-sse PROTOCOL.md, "Distinct connections mode".
+// One result of a query or mutation; those of a subscription come as server-sent events: graphql-sse PROTOCOL.md,
+// "Distinct connections mode".
 async function* results(request, headers, signal) {
-  const answer = await fetch(url, {
+  const answer = await fetch(window.location.pathname, {
     method: "POST",
-    headers: { ...headers, "content-type": "application/json", accept: "text/event-stream" },
+    headers: { ...headers, "content-type": "application/json", accept: "application/json, text/event-stream" },
     body: JSON.stringify(request),
     signal,
   });
   if (!answer.headers.get("content-type").startsWith("text/event-stream")) {
-    yield await answer.json(); // a refusal
+    yield await answer.json();
     return;
   }
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -51,25 +49,19 @@ async function* results(request, headers, signal) {
 }
 
 // Whoever stops listening closes the connection; a generator alone would first wait for the next event.
-function listen(request, headers) {
+function fetcher(request, options) {
   const connection = new AbortController();
-  const events = results(request, headers, connection.signal);
+  const found = results(request, options?.headers, connection.signal);
   return {
     [Symbol.asyncIterator]() {
       return this;
     },
-    next: () => events.next().catch((fault) => (connection.signal.aborted ? { done: true } : Promise.reject(fault))),
+    next: () => found.next().catch((fault) => (connection.signal.aborted ? { done: true } : Promise.reject(fault))),
     return() {
       connection.abort();
       return Promise.resolve({ done: true });
     },
   };
-}
-
-function fetcher(request, options) {
-  const operations = options.documentAST?.definitions.filter((each) => each.kind === "OperationDefinition") ?? [];
-  const chosen = operations.find((each) => !request.operationName || each.name?.value === request.operationName);
-  return chosen?.operation === "subscription" ? listen(request, options.headers) : ask(request, options);
 }
 
 ReactDOM.createRoot(document.getElementById("console")).render(
