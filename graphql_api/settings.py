@@ -266,8 +266,7 @@ class Settings(GivenSettings):
     operation_time_limit: Annotated[timedelta, seconds(1, 600)] = Field(
         default=timedelta(seconds=30), alias=f"{PREFIX}OPERATION_SECONDS"
     )
-    """After how long a query, a mutation or the answer to one event is given up and answered with 503, or an error over
-    a socket; 1 to 600."""
+    """After how long a query, mutation or event is given up: 503, or an error over a socket or stream; 1 to 600."""
     graphql_http_edition: Literal["2025", "2026"] = "2025"
     """Which statuses GraphQL over HTTP has: those that clients know, or those of its first edition (September 2026)."""
     introspection: Literal["everybody", "signed-in", "administrators", "nobody"] = "signed-in"

@@ -202,7 +202,7 @@ def test_what_is_executed_is_no_more_than_what_was_counted(text: str) -> None:
 def executed(document: DocumentNode) -> float:
     """How many points that takes, at least."""
     world = World()
-    around = MiddlewareManager(world.count)
+    around = MiddlewareManager(lambda *where, **given: world.count(*where, **given))  # it overlooks methods
     result = execute_sync(SCHEMA, document, field_resolver=world.resolve, middleware=around)
     assert not result.errors
     return world.things + world.told / FIELDS_IN_A_POINT
