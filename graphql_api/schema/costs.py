@@ -67,8 +67,9 @@ LIST_SIZES: Final[Mapping[str, int]] = {
     "PostUploadTarget.fields": 15,
     "AccessDecision.consideredRules": 20,  # one or two in each folder above
     "AccessPreview.lines": 200,  # as many people are looked at
-    # A page of the store's list. An upload may have ten times as many, once somebody has sent all of these.
-    "Upload.parts": 1_000,
+    # More than most uploads have. One may have 10,000, once somebody has sent all of these; a page of uploads with
+    # their parts is what clients that go on with uploads ask for.
+    "Upload.parts": 200,
 }
 """How many objects a list has at the most, or where that is far from the usual, as said."""
 

@@ -113,7 +113,7 @@ MANY: Final[Mapping[str, int]] = {
     "AccessPreviewLine.sample": MAX_SAMPLE,
     "File.metadata": MAX_METADATA,
     "MultipartUploadTarget.firstParts": FIRST_PARTS,
-    "Upload.parts": 1_000,  # a page of the store; more only for those who have sent so many
+    "Upload.parts": 200,  # more only for those who have sent so many
 }
 """As many as the services give. Nothing here is taken from what the guard goes by."""
 FEW: Final = 8  # headers, errors, keys, rules above a file

@@ -1,7 +1,7 @@
 """What should be true of bundles and of the links to them: a naive account, which shares no code with the product."""
 
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Self
 
@@ -48,6 +48,7 @@ class Model:
     links: dict[int, Link] = field(default_factory=dict)
     age: int = 0
     revoked: dict[int | str, int] = field(default_factory=dict)  # at what age
+    made: int = 0  # folders, one after the other
 
     def copy(self) -> Self:
         return deepcopy(self)
@@ -131,7 +132,17 @@ class Model:
         if handle in self.folders:
             raise Refused("Conflict")
         self.folders.add(handle)
+        self._tell_apart(handle)
         return "made"
+
+    def _tell_apart(self, handle: str) -> None:
+        """Older links name the folder that had the handle before, which nobody can revoke any more."""
+        self.made += 1
+        before = f"{handle} before {self.made}"
+        self.revoked[before] = self.revoked.pop(handle, 0)
+        for name, link in self.links.items():
+            names = frozenset(before if each == handle else each for each in link.names)
+            self.links[name] = replace(link, names=names)
 
     def delete_folder(self, handle: str) -> str:
         if handle not in self.folders:
