@@ -338,11 +338,18 @@ class BundleLives(RuleBasedStateMachine):
         return isinstance(passed, ViewerRequest) and may_be_entry_key(passed.path.removeprefix("/"))
 
     def _let_all_end(self) -> None:
-        """Everything is deleted, time passes, and what runs by itself runs: nothing is left."""
+        """Everything is deleted, time passes, and what runs by itself runs: nothing is left. What had come in without
+        anybody saying so becomes a file first.
+        """
         for number, bundle in self.model.bundles.items():
             if bundle.is_file:
                 self._act(self._delete(number, store_is_up=True))
         self._is_whole = False
+        self.world.clock.advance(days=8)
+        self._run(self.world.sweep())
+        for number in self.model.look():
+            deletion = self._delete(number, store_is_up=True)
+            assert self._run(outcome_of(deletion.do())) == deletion.foretold(self.model)
         for _ in range(4):
             self.world.clock.advance(days=8)
             self._run(self.world.sweep())
