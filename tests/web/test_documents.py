@@ -12,8 +12,8 @@ from graphql_api.web.documents import Documents
 from graphql_api.web.graphql_view import Edition
 from graphql_api.web.media_types import EVENTS, JSON, RESULT
 from tests.web.small_app import FewServices, app_around, client_of, running
+from tests.web.socket_client import Socket, socket_at
 from tests.web.test_persisted_queries import code, named
-from tests.web.test_socket import Socket, socket_at
 from tests.web.tokens import Clock
 
 ECHO = "query Echo($text: String!) { echo(text: $text) }"

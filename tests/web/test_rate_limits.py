@@ -16,8 +16,8 @@ from graphql_api.model.rate import Allowance
 from graphql_api.services.rates import BASE_COST, RateLimits, Rates
 from graphql_api.web.socket import SocketLimits
 from tests.web.small_app import FewServices, app_around, client_of, executed, running
+from tests.web.socket_client import PAGE, socket_at
 from tests.web.test_event_stream import EVENTS, streaming
-from tests.web.test_socket import PAGE, socket_at
 from tests.web.tokens import Clock, bearer
 
 MINUTE = timedelta(minutes=1)

@@ -6,53 +6,20 @@ Source: graphql-ws PROTOCOL.md.
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Origin, Subprotocol
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from graphql_api.web.graphql_view import MAX_BODY_SIZE
-from graphql_api.web.socket import SocketLimits
 from tests.cli.program import wait_for
 from tests.web.small_app import FewServices, app_around, running, watching
+from tests.web.socket_client import PAGE, PATIENCE, Socket, socket_at
 from tests.web.tokens import Clock, bearer
-
-PATIENCE = 60.0  # seconds
-PAGE = "https://app.example.com"
-
-
-class Socket:
-    """Speaks JSON, and tells how the other side closed."""
-
-    def __init__(self, connection: ClientConnection) -> None:
-        self.connection = connection
-
-    def say(self, type_: str, **more: Any) -> None:
-        self.connection.send(json.dumps({"type": type_, **more}))
-
-    def hear(self) -> dict[str, Any]:
-        heard: dict[str, Any] = json.loads(self.connection.recv(PATIENCE))
-        return heard
-
-    def begin(self, **payload: Any) -> None:
-        self.say("connection_init", payload=payload)
-        assert self.hear() == {"type": "connection_ack"}
-
-    def subscribe(self, query: str, id_: str = "1", **more: Any) -> None:
-        self.say("subscribe", id=id_, payload={"query": query, **more})
-
-    def close_code(self) -> int:
-        """Reads to the end."""
-        while True:
-            try:
-                self.connection.recv(PATIENCE)
-            except ConnectionClosed as closed:
-                return closed.rcvd.code if closed.rcvd else 1006  # it was not closed, but cut
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +31,6 @@ def clock() -> Clock:
 def address(clock: Clock) -> Iterator[str]:
     with running(app_around(FewServices(), clock, cors_origins=[PAGE])) as address:
         yield address
-
-
-@contextmanager
-def socket_at(address: str, protocol: str | None = "graphql-transport-ws", **options: Any) -> Iterator[Socket]:
-    url = address.replace("http", "ws", 1) + "/graphql"
-    protocols = [Subprotocol(protocol)] if protocol else None
-    with connect(url, subprotocols=protocols, proxy=None, compression=None, **options) as connection:
-        yield Socket(connection)
 
 
 @pytest.fixture
@@ -250,19 +209,6 @@ def test_a_message_that_is_too_long_closes_the_socket(begun: Socket) -> None:
     assert begun.close_code() == 1009  # RFC 6455 section 7.4.1
 
 
-def test_the_size_of_a_message_is_counted_in_bytes() -> None:
-    limits = SocketLimits(frame_size=200)  # smaller than what the server itself lets through
-    with running(app_around(FewServices(), Clock(), socket_limits=limits)) as address:
-        for letter, is_answered in (("e", True), ("é", False)):
-            with socket_at(address) as socket:
-                message = {"type": "connection_init", "payload": {"of": letter * 100}}
-                socket.connection.send(json.dumps(message, ensure_ascii=False))
-                if is_answered:
-                    assert socket.hear() == {"type": "connection_ack"}
-                else:
-                    assert socket.close_code() == 4400
-
-
 def test_a_second_beginning_closes_the_socket(begun: Socket) -> None:
     begun.connection.send(INIT)
     assert begun.close_code() == 4429
@@ -372,92 +318,6 @@ def test_a_bad_token_is_forbidden(socket: Socket, payload: dict[str, Any]) -> No
 def test_a_payload_that_is_no_object_is_malformed(socket: Socket) -> None:
     socket.say("connection_init", payload="Bearer x")
     assert socket.close_code() == 4400
-
-
-def test_the_socket_closes_when_the_token_ends() -> None:
-    clock = Clock()
-    with running(app_around(FewServices(), clock)) as address, socket_at(address) as opened:
-        now = clock().timestamp()
-        opened.begin(authorization=bearer(clock, exp=now - 29.5))  # 30 seconds are granted to clocks that differ
-        opened.subscribe("subscription { forever }")
-        assert opened.hear()["type"] == "next"
-        clock.advance(timedelta(seconds=1))
-        assert opened.close_code() == 4403
-        wait_for(lambda: watching.now == 0)
-
-
-def test_who_never_begins_is_sent_away_and_so_is_who_does_nothing() -> None:
-    limits = SocketLimits(1000, init=timedelta(seconds=0.1), idle=timedelta(seconds=0.2))
-    with running(app_around(FewServices(), Clock(), socket_limits=limits)) as address:
-        with socket_at(address) as opened:
-            assert opened.close_code() == 4408
-        with socket_at(address) as opened:
-            opened.say("connection_init")
-            assert opened.close_code() == 1000
-
-
-def test_a_socket_has_a_lifetime_however_busy_it_is() -> None:
-    limits = SocketLimits(1000, init=timedelta(seconds=0.1), lifetime=timedelta(seconds=0.5))
-    with running(app_around(FewServices(), Clock(), socket_limits=limits)) as address, socket_at(address) as opened:
-        opened.begin()
-        opened.subscribe("subscription { forever }")
-        assert opened.close_code() == 1001
-
-
-def test_what_is_answered_once_is_given_up_and_a_subscription_goes_on(clock: Clock) -> None:
-    app = app_around(FewServices(), clock, time_limit=timedelta(milliseconds=100))
-    with running(app) as address, socket_at(address) as socket:
-        socket.begin()
-        socket.subscribe("subscription { forever }", "lasting")
-        assert socket.hear()["type"] == "next"
-        socket.subscribe("{ slow }", "slow")
-        said = socket.hear()
-        assert (said["type"], said["id"]) == ("error", "slow")
-        assert said["payload"][0]["extensions"]["code"] == "OPERATION_TIMEOUT"
-        assert watching.now == 1
-
-
-def test_operations_of_a_socket_and_of_a_viewer_are_limited(clock: Clock) -> None:
-    with running(app_around(FewServices(), clock)) as address:
-        with socket_at(address) as first, socket_at(address) as second, socket_at(address) as third:
-            for socket in (first, second):
-                socket.begin(authorization=bearer(clock))
-                for number in range(50):
-                    socket.subscribe("subscription { forever }", str(number))
-                    assert socket.hear()["type"] == "next"
-            first.subscribe("{ viewer }", "51st")
-            assert first.hear()["payload"][0]["extensions"]["code"] == "TOO_MANY_OPERATIONS"
-            third.begin(authorization=bearer(clock))
-            third.subscribe("{ viewer }", "101st")
-            said = third.hear()
-            assert (said["type"], said["id"]) == ("error", "101st")
-            assert said["payload"][0]["extensions"]["code"] == "TOO_MANY_OPERATIONS"
-            first.say("complete", id="0")
-            wait_for(lambda: watching.now == 99)
-            third.subscribe("{ viewer }", "101st")
-            assert third.hear()["type"] == "next"
-        wait_for(lambda: watching.now == 0)
-
-
-def test_sockets_of_a_viewer_are_limited(address: str, clock: Clock) -> None:
-    with ExitStack() as stack:
-        for _ in range(30):
-            stack.enter_context(socket_at(address)).begin(authorization=bearer(clock, sub="eve"))
-        with socket_at(address) as one_more:
-            one_more.say("connection_init", payload={"authorization": bearer(clock, sub="eve")})
-            assert one_more.close_code() == 1013
-        with socket_at(address) as of_another:
-            of_another.begin(authorization=bearer(clock, sub="bob"))
-
-
-def test_sockets_on_which_nobody_said_who_they_are_are_limited(clock: Clock) -> None:
-    with running(app_around(FewServices(), clock)) as address, ExitStack() as stack:
-        opened = [stack.enter_context(socket_at(address)) for _ in range(30)]
-        with socket_at(address) as one_more:
-            assert one_more.close_code() == 1013
-        opened[0].begin()
-        with socket_at(address) as instead:
-            instead.begin()
 
 
 def test_a_database_that_does_not_answer_asks_to_come_later(clock: Clock) -> None:
