@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shlex
 import signal
 import sys
 import time
@@ -17,6 +18,7 @@ import httpx
 import pytest
 
 from tests.cli.warm import MODULE, start
+from tests.store import free_port
 
 PATIENCE = 60.0  # seconds until a test gives up on what must come
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -195,6 +197,26 @@ def refusal(arguments: Sequence[str | Path], folder: Path, **how: Any) -> str:
     return lines[0].removeprefix("graphql-api: ")
 
 
+@contextmanager
+def serving(
+    program: Sequence[str | Path], folder: Path, environ: Mapping[str, str], *arguments: str
+) -> Iterator[tuple[Program, str]]:
+    """``serve`` in ``folder``, once it answers, and its address."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    with Program([*program, "serve", "--port", str(port), *arguments], folder, cwd=folder, environ=environ) as running:
+
+        def is_live() -> bool:
+            assert running.process.poll() is None, running.err
+            try:
+                return httpx.get(f"{address}/healthz", trust_env=False).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        wait_for(is_live)
+        yield running, address
+
+
 class DevStack:
     """A ``graphql-api dev`` that is ready."""
 
@@ -227,6 +249,11 @@ class DevStack:
     @property
     def data(self) -> Path:
         return Path(self.line["data"])
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        """Of another process of this stack, with some settings changed."""
+        lines = shlex.split((self.data / "settings.env").read_text())
+        return clean_environment(**dict(line.split("=", 1) for line in lines) | changes)
 
     def token(self, user: str) -> str:
         return str(self.line["tokens"][user])

@@ -3,7 +3,6 @@ builds have written down.
 """
 
 import json
-import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,11 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.program import DevStack, Program, clean_environment, refusal, wait_for
+from tests.cli.program import DevStack, refusal, serving
 from tests.cli.warm import MODULE
 from tests.docs.markdown import ROOT
 from tests.e2e.client import Client
-from tests.store import free_port
 from tests.web.conftest import CLIENTS, node_with_packages
 
 
@@ -60,9 +58,7 @@ MANIFESTS = ("relay/documents.json", "codegen/src/gql/persisted-documents.json")
 @pytest.fixture(scope="module")
 def environ(dev_stack: DevStack) -> dict[str, str]:
     """Of another process of the running stack, which runs only what it trusts."""
-    lines = shlex.split((dev_stack.data / "settings.env").read_text())
-    settings = dict(line.split("=", 1) for line in lines)
-    return clean_environment(**settings, GRAPHQL_API_DOCUMENTS="trusted", GRAPHQL_API_LOG_LEVEL="WARNING")
+    return dev_stack.environment(GRAPHQL_API_DOCUMENTS="trusted", GRAPHQL_API_LOG_LEVEL="WARNING")
 
 
 @pytest.fixture(scope="module")
@@ -70,20 +66,7 @@ def strict(built: Path, environ: dict[str, str]) -> Iterator[str]:
     """Where that process answers. It trusts the documents of both clients."""
     manifest = built / "documents.json"
     manifest.write_text(json.dumps({id_: text for name in MANIFESTS for id_, text in documents(built / name).items()}))
-    port = free_port()
-    command = [*MODULE, "serve", "--port", str(port)]
-    environ = environ | {"GRAPHQL_API_TRUSTED_DOCUMENTS_FILE": str(manifest)}
-    with Program(command, built, cwd=built, environ=environ) as running:
-        address = f"http://127.0.0.1:{port}"
-
-        def is_live() -> bool:
-            assert running.process.poll() is None, running.err
-            try:
-                return httpx.get(f"{address}/healthz", trust_env=False).status_code == 200
-            except httpx.TransportError:
-                return False
-
-        wait_for(is_live)
+    with serving(MODULE, built, environ | {"GRAPHQL_API_TRUSTED_DOCUMENTS_FILE": str(manifest)}) as (_, address):
         yield f"{address}/graphql"
 
 

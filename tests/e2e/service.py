@@ -13,7 +13,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,7 +21,8 @@ from jwt.algorithms import ECAlgorithm
 
 from graphql_api.localcloud.store import SeaweedStore
 from graphql_api.storage.bucket import lifecycle_rules, upload_cors_rule
-from tests.cli.program import REPOSITORY, Program, clean_environment, wait_for
+from tests.cli import program as programs
+from tests.cli.program import REPOSITORY, Program, clean_environment
 from tests.e2e.client import Client
 from tests.postgres import PostgresCluster
 from tests.store import free_port
@@ -166,18 +166,7 @@ def serving(
     program: Path, folder: Path, around: Surroundings, environ: Mapping[str, str], *arguments: str
 ) -> Iterator[Service]:
     """``serve`` in ``folder``, once it answers."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    with Program([program, "serve", "--port", str(port), *arguments], folder, cwd=folder, environ=environ) as running:
-
-        def is_live() -> bool:
-            assert running.process.poll() is None, running.err
-            try:
-                return httpx.get(f"{address}/healthz", trust_env=False).status_code == 200
-            except httpx.TransportError:
-                return False
-
-        wait_for(is_live)
+    with programs.serving([program], folder, environ, *arguments) as (running, address):
         yield Service(running, address, around)
 
 

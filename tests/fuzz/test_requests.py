@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +16,7 @@ from hypothesis import strategies as st
 from schemathesis import Case
 from schemathesis.generation import GenerationMode
 
-from graphql_api.settings import PREFIX
-from tests.cli.program import DevStack, Program, clean_environment, running_dev, wait_for
+from tests.cli.program import DevStack, running_dev, serving
 from tests.cli.warm import MODULE
 from tests.e2e.client import Client
 from tests.fuzz.documents import bodies, mangled, valid_documents
@@ -26,7 +24,6 @@ from tests.fuzz.operations import Operation, faults, is_limited, operations
 from tests.fuzz.stock import Stock, stocked
 from tests.fuzz.values import SCALARS
 from tests.schema.test_sdl import COMMITTED, committed
-from tests.store import free_port
 
 SCHEMA = committed()
 ROOTS = (SCHEMA.query_type, SCHEMA.mutation_type)
@@ -51,21 +48,8 @@ def made_up() -> Mapping[str, Operation]:
 @contextmanager
 def unlimited(stack: DevStack, folder: Path) -> Iterator[str]:
     """Where a second API of the stack answers everybody as often as they like."""
-    settings = dict(line.split("=", 1) for line in shlex.split((stack.data / "settings.env").read_text()))
-    settings |= {f"{PREFIX}RATE_POINTS_PER_VIEWER": "0", f"{PREFIX}LOG_LEVEL": "ERROR"}
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-
-    def is_live() -> bool:
-        assert program.process.poll() is None, program.err
-        try:
-            return httpx.get(f"{address}/healthz", trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    command = [*MODULE, "serve", "--port", str(port)]
-    with Program(command, folder, cwd=folder, environ=clean_environment(**settings)) as program:
-        wait_for(is_live)
+    environ = stack.environment(GRAPHQL_API_RATE_POINTS_PER_VIEWER="0", GRAPHQL_API_LOG_LEVEL="ERROR")
+    with serving(MODULE, folder, environ) as (program, address):
         yield f"{address}/graphql"
         assert program.err == ""  # where bugs are logged
 
