@@ -13,7 +13,7 @@ from graphql_api.web.graphql_view import Edition
 from graphql_api.web.media_types import EVENTS, JSON, RESULT
 from tests.web.small_app import FewServices, app_around, client_of, running
 from tests.web.socket_client import Socket, socket_at
-from tests.web.test_persisted_queries import code, named
+from tests.web.test_persisted_queries import code, each_status_of_a_document_that_will_not_do, named
 from tests.web.tokens import Clock
 
 ECHO = "query Echo($text: String!) { echo(text: $text) }"
@@ -134,11 +134,7 @@ async def test_an_unknown_id_names_nothing(
     assert code(await strict.post("/graphql", json=sent)) == NOT_TRUSTED
 
 
-@pytest.mark.parametrize(
-    ("accept", "edition", "status"),
-    [(JSON, Edition.WIDESPREAD, 200), (RESULT, Edition.WIDESPREAD, 400), (JSON, Edition.SEPTEMBER_2026, 422)],
-    ids=["json", "result", "first edition"],
-)
+@each_status_of_a_document_that_will_not_do
 async def test_an_unknown_id_has_the_status_of_a_document_that_will_not_do(
     services: FewServices, clock: Clock, accept: str, edition: Edition, status: int
 ) -> None:

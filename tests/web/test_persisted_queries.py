@@ -18,6 +18,13 @@ QUERY = 'query ($text: String!) { echo(text: $text) whence: __typename unused: e
 ANSWER = {"data": {"echo": "a", "whence": "Query", "unused": "Zürich"}}
 
 
+each_status_of_a_document_that_will_not_do = pytest.mark.parametrize(
+    ("accept", "edition", "status"),
+    [(JSON, Edition.WIDESPREAD, 200), (RESULT, Edition.WIDESPREAD, 400), (JSON, Edition.SEPTEMBER_2026, 422)],
+    ids=["json", "result", "first edition"],
+)
+
+
 def named(query: str) -> dict[str, Any]:
     return {"persistedQuery": {"version": 1, "sha256Hash": hashlib.sha256(query.encode()).hexdigest()}}
 
@@ -44,11 +51,7 @@ async def test_a_document_is_sent_once_and_then_named(client: httpx.AsyncClient)
     assert (await client.post("/graphql", json=sent)).json() == ANSWER
 
 
-@pytest.mark.parametrize(
-    ("accept", "edition", "status"),
-    [(JSON, Edition.WIDESPREAD, 200), (RESULT, Edition.WIDESPREAD, 400), (JSON, Edition.SEPTEMBER_2026, 422)],
-    ids=["json", "result", "first edition"],
-)
+@each_status_of_a_document_that_will_not_do
 async def test_an_unknown_hash_has_the_status_of_a_document_that_will_not_do(
     services: FewServices, clock: Clock, accept: str, edition: Edition, status: int
 ) -> None:
