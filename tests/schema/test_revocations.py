@@ -148,6 +148,20 @@ async def test_after_a_mutation_the_same_operation_gives_the_new_link(world: Wor
     assert numbers == ["1", "2"]
 
 
+async def test_what_was_read_with_a_page_before_a_mutation_names_no_link_after_it(world: World) -> None:
+    alice = await world.principal("alice")
+    folder = await foldered(world, alice, "trips")
+    file = await filed(world, alice, folder_id=folder.id)
+    operation = """mutation ($file: ID!, $folder: ID!) {
+      first: revokeLinks(input: {folderId: $folder}) { folder { files(first: 9) { nodes { signedUrl { url } } } } }
+      second: revokeLinks(input: {fileId: $file}) { file { signedUrl { url } } }
+    }"""
+    found = await world.data(operation, {"file": file.id, "folder": folder.id}, as_=alice)
+    [listed] = found["first"]["folder"]["files"]["nodes"]
+    urls = [listed["signedUrl"]["url"], found["second"]["file"]["signedUrl"]["url"]]
+    assert [rv(url).partition(".")[0] for url in urls] == ["1", "2"]
+
+
 async def test_links_to_versions_are_revoked_with_the_file(world: World) -> None:
     alice = await world.principal("alice")
     await filed(world, alice)
