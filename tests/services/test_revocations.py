@@ -19,10 +19,11 @@ from graphql_api.model.rule import ANYONE, Obligations
 from graphql_api.model.signal import FolderChange
 from graphql_api.services.revocations import Revocations
 from graphql_api.services.turns import Turn
+from tests.services.publishing import published, url_of, work
 from tests.services.revoking import DAY, Edge, link, nested, outcome
 from tests.services.stories import filed, foldered, home_of, ruled, statements
 from tests.watching import listening, watching_folder
-from tests.world import World
+from tests.world import CDN, World
 
 READ, SHARE, WRITE = Permission.READ, Permission.SHARE, Permission.WRITE
 
@@ -320,6 +321,16 @@ async def test_so_much_is_revoked_at_a_time_and_no_more(world: World) -> None:
     with pytest.raises(Conflict, match="some have ended"):
         await few.revoke_file(alice, files[2].id)
     await few.revoke_file(alice, files[0].id)  # it has its place already
+
+
+async def test_a_published_copy_outlives_a_revocation(world: World, edge: Edge) -> None:
+    alice = await world.principal("alice")
+    file, key = await published(world, alice)
+    await world.services.revocations.revoke_file(alice, file.id)
+    await edge.told()
+    await work(world)
+    assert await url_of(world, file, alice) == f"{CDN}/{key}"
+    assert key in world.store.objects
 
 
 async def test_a_refusal_leaves_nothing_behind(world: World, edge: Edge) -> None:
