@@ -3,11 +3,21 @@
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from graphql_api.access.standing import is_bound_to_address
+from graphql_api.db import signing_keys
 from graphql_api.model.principal import Permission
 from graphql_api.model.rule import ROOT, AccessRule, Effect, RuleTerms
 
 _READING = (Permission.READ, Permission.ADMINISTER)  # who administers reads everything, and by nothing else
+
+
+async def longest_life(connection: AsyncConnection, link_max_lifetime: timedelta) -> timedelta:
+    """Of any link that is alive. ``link_max_lifetime``: what the settings let this process sign; they may have let
+    others sign for longer, and be lower since.
+    """
+    return max(link_max_lifetime, await signing_keys.longest_lifetime(connection))
 
 
 def old_links_expire_by(

@@ -39,7 +39,7 @@ from graphql_api.services.comparison import (
     permissions_to_compare,
     situations_of,
 )
-from graphql_api.services.old_links import old_links_expire_by, takes_links
+from graphql_api.services.old_links import longest_life, old_links_expire_by, takes_links
 from graphql_api.services.people import sees_everybody
 from graphql_api.services.rule_draft import RuleDraft, Step
 
@@ -90,6 +90,7 @@ async def collect(draft: RuleDraft, link_max_lifetime: timedelta) -> Rehearsal:
     people = await (list_people if tells_all else list_subjects)(draft, evenly(users, max_users), things)
     examined, fewer = bearable(people, evenly(situations, max_situations), MAX_DECISIONS)
     is_whole = (len(examined), len(things), len(fewer)) == (users_total, things_total, len(situations))
+    link_max_lifetime = await longest_life(draft.connection, link_max_lifetime)
     ends = [
         old_links_expire_by(
             step.before,

@@ -1,8 +1,8 @@
 """Links can be revoked: each names what it can be revoked by, and the edge is told what has been since."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,9 +30,12 @@ from graphql_api.model.revocation import (
 from graphql_api.model.rule import ANYONE, ReadTerms
 from graphql_api.services.announcements import file_updated, folder_renamed
 from graphql_api.services.clock import Clock
+from graphql_api.services.old_links import longest_life
 from graphql_api.services.requirements import no_file, require
 from graphql_api.services.standings import Standings
 from graphql_api.services.turns import Turn
+
+T = TypeVar("T")
 
 JOB: Final = "tell_revocations"
 SUBJECT: Final = "edge"  # one job tells all that is to be told
@@ -64,9 +67,13 @@ class Revocations:
         self._link_max_lifetime = link_max_lifetime
         self._max_in_force = max_in_force
 
-    def links_end_by(self) -> datetime:
-        """When the last of the links has ended by itself that were signed until now."""
-        return self._clock() + self._link_max_lifetime
+    async def and_links_end(self, change: Callable[[], Awaitable[T]]) -> tuple[T, datetime]:
+        """What comes of ``change``, and when the last of the links has ended by itself that were signed until it was
+        made. Raises: what ``change`` does. Unavailable: before it was made.
+        """
+        async with self._database.autocommit() as connection:
+            longest = await longest_life(connection, self._link_max_lifetime)
+        return await change(), self._clock() + longest
 
     def is_named(self, terms: ReadTerms) -> bool:
         """Whether a link on these terms has to say by what it can be revoked: whoever signs it asks ``parameters``."""
@@ -174,8 +181,8 @@ class Revocations:
 
     async def turn(self) -> Turn:
         """Forget what was moved so long ago that no link from before lives. Raises: Unavailable."""
-        before = self._clock() - self._link_max_lifetime - SKEW
         async with self._database.autocommit() as connection:
+            before = self._clock() - await longest_life(connection, self._link_max_lifetime) - SKEW
             gone = await revocations.forget_moves(connection, before=before, limit=MOVES)
         return Turn(gone, is_more=gone == MOVES)
 
@@ -184,7 +191,7 @@ class Revocations:
     ) -> LinkRevocation:
         now = self._clock()
         number = await revocations.next_number(connection)
-        end = now + self._link_max_lifetime + SKEW
+        end = now + await longest_life(connection, self._link_max_lifetime) + SKEW
         await revocations.put_revocations(connection, target, relays or (), number=number, now=now, links_end_by=end)
         in_force = await revocations.count_in_force(connection, most=self._max_in_force + 1)
         if in_force > self._max_in_force:  # what was written goes with the transaction

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -17,14 +19,16 @@ from graphql_api.model.principal import ANONYMOUS, Permission, Principal
 from graphql_api.model.revocation import FOLDERS_NAMED, MAX_MARKS, Markable, mark_of
 from graphql_api.model.rule import ANYONE, Obligations
 from graphql_api.model.signal import FolderChange
-from graphql_api.services.revocations import Revocations
+from graphql_api.model.signing_key import KeyStatus
+from graphql_api.services.revocations import SKEW, Revocations
 from graphql_api.services.turns import Turn
 from tests.services.publishing import published, url_of, work
-from tests.services.revoking import DAY, Edge, link, nested, outcome
+from tests.services.revoking import DAY, Edge, link, nested, outcome, signed_for
 from tests.services.stories import filed, foldered, home_of, ruled, statements
 from tests.watching import listening, watching_folder
-from tests.world import CDN, World
+from tests.world import CDN, START, World
 
+HOUR: Final = timedelta(hours=1)
 READ, SHARE, WRITE = Permission.READ, Permission.SHARE, Permission.WRITE
 
 
@@ -173,6 +177,35 @@ async def test_moves_are_forgotten_when_no_link_from_before_lives(database: Data
     world.clock.advance(minutes=11)
     assert await world.services.revocations.turn() == Turn(1, is_more=False)
     assert await world.services.revocations.turn() == Turn(0, is_more=False)
+
+
+@pytest.mark.parametrize("status", [KeyStatus.ACTIVE, KeyStatus.RETIRING])
+async def test_links_from_before_the_setting_was_lowered_stay_revoked(
+    database: Database, world: World, edge: Edge, status: KeyStatus
+) -> None:
+    """The world's own is a day; what another process is let sign since is an hour."""
+    await signed_for(world, DAY, status)
+    lowered = Revocations(world.database, world.standings, world.clock, is_on=True, link_max_lifetime=HOUR)
+    alice = await world.principal("alice")
+    file, target = await filed(world, alice), await foldered(world, alice, "target")
+    url = await link(world, alice, file, LinkWish(DAY))
+    await world.services.files.move(alice, file.id, target.id)
+    (_, revoked), end = await lowered.and_links_end(partial(lowered.revoke_folder, alice, target.id))
+    assert revoked is not None
+    assert (end, revoked.links_end_by) == (START + DAY, START + DAY + SKEW)
+    world.clock.advance(hours=23)
+    await edge.told()
+    assert await edge.swept() == 0
+    assert edge.store.refuses(url)
+    assert await lowered.turn() == Turn(0, is_more=False)
+
+
+async def test_links_of_a_key_that_is_retired_need_not_be_revoked(world: World) -> None:
+    await signed_for(world, 7 * DAY, KeyStatus.RETIRED)
+    alice = await world.principal("alice")
+    _, revoked = await world.services.revocations.revoke_file(alice, (await filed(world, alice)).id)
+    assert revoked is not None
+    assert revoked.links_end_by == START + DAY + SKEW
 
 
 async def test_a_page_asks_once(world: World) -> None:
