@@ -179,6 +179,14 @@ class Revocations:
             found = await revocations.find_revocations(connection, mine)
         return {FolderId(id_): each for id_, each in found.items()}
 
+    async def of_users(self, principal: Principal, ids: Sequence[UserId]) -> Mapping[UserId, LinkRevocation]:
+        """The same of those of ``ids`` that are the principal; of all for administrators. Raises: Unavailable."""
+        async with self._database.autocommit() as connection:
+            standing = await self._standings.of(connection, principal)
+            mine = [id_ for id_ in ids if standing.is_admin or id_ == principal.user_id]
+            found = await revocations.find_revocations(connection, mine)
+        return {UserId(id_): each for id_, each in found.items()}
+
     async def turn(self) -> Turn:
         """Forget what was moved so long ago that no link from before lives. Raises: Unavailable."""
         async with self._database.autocommit() as connection:
