@@ -80,6 +80,8 @@ class RevocationMutations:
             below, errors = await attempt(revocations.and_links_end(of_folder))
             if below is not None:
                 (top, revocation), end = below
+                if revocation is not None:
+                    await context.meter.charge_afterwards(revocation.relays)  # a row each
                 return RevokeLinksPayload(folder=top, revocation=revocation, old_links_expire_by=end)
         else:
             of_user = partial(revocations.revoke_user, context.principal, user_id(given(input.user_id) or ""))
