@@ -80,7 +80,7 @@ def test_keys_come_from_files_and_variables_and_go(desk: Desk) -> None:
 def test_what_goes_wrong_is_said_in_a_line(desk: Desk) -> None:
     desk.must("add", "K2", "--file", "second.pem")
     assert "K2 has been added before" in desk.refusal("add", "K2", "--file", "second.pem")
-    assert "no file yet" in desk.refusal("activate", "K2")
+    assert "no file to try the key on" in desk.refusal("activate", "K2")
     assert "there is no key K9" in desk.refusal("retire", "K9")
     assert "let another take over first" in desk.refusal("retire", "K1", "--now")
     assert "it is not set" in desk.refusal("add", "K4", "--env", "ABSENT")

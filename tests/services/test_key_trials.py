@@ -5,14 +5,23 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from graphql_api.db.engine import Database
 from graphql_api.edge import EdgeAnswer
+from graphql_api.edge.function import revocation_function
 from graphql_api.errors import Conflict, EdgeRefused, Unavailable
+from graphql_api.localcloud.function import EdgeFunction, FunctionResponse
+from graphql_api.localcloud.key_value_store import KeyValueStore
+from graphql_api.localcloud.signature import ViewerRequest
+from graphql_api.model.file import File
+from graphql_api.model.revocation import mark_of
 from graphql_api.model.signing_key import KeyStatus
+from graphql_api.services.bundle_wishes import EntryWish
 from graphql_api.services.canary import Canary
 from graphql_api.services.signing_keys import SigningKeys
 from tests.memory_keys import MemoryEdge
+from tests.services.bundled import PLAYLIST, bundled, wish
 from tests.services.rotating import WHY, House, fault
-from tests.services.stories import filed, promised, send
+from tests.services.stories import CONTENT, filed, promised, send
 from tests.world import World
 
 PENDING, ACTIVE, RETIRING, _ = KeyStatus
@@ -68,6 +77,70 @@ async def test_an_empty_file_is_not_what_a_key_is_tried_on(house: House) -> None
     await house.add()
     await house.rotate()
     assert urlsplit(house.world.edge.opened[-1]).path == f"/{full.object_key}"
+
+
+class WithFunction(MemoryEdge):
+    """An edge whose function reads ``store``."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.clock, world.edge.group)
+        self.store = KeyValueStore()
+        self.function = EdgeFunction(revocation_function(failure="refuse"), self.store)
+
+    async def open(self, url: str) -> EdgeAnswer:
+        answer = await super().open(url)
+        parts = urlsplit(url)
+        request = ViewerRequest(parts.scheme, parts.netloc, parts.path, parts.query, cookie="", address="192.0.2.1")
+        outcome = self.function(request, "GET", {})
+        return EdgeAnswer(outcome.status) if isinstance(outcome, FunctionResponse) else answer
+
+    def revoke(self, file: File) -> None:
+        self.store.items[mark_of(file.id)] = "1"
+
+
+async def test_where_there_are_only_bundles_a_key_is_tried_on_one_that_the_function_lets_through(
+    database: Database,
+) -> None:
+    world = World(database, revokes=True)
+    house, edge = await House.build(world), WithFunction(world)
+    house.trust("K2", "/K2.pem")
+    alice = await world.principal("alice")
+    usable = await bundled(world, alice, name="usable")
+    world.clock.advance(seconds=1)  # so that it is clear which is the newest
+    entries = [EntryWish("index.m3u8", 0, PLAYLIST), EntryWish("0.ts", len(CONTENT), "video/mp2t")]
+    _, uploads = await world.services.bundles.create(alice, wish(name="begins empty", entries=entries))
+    for upload in uploads:
+        send(world, upload, CONTENT[: upload.size])
+        await world.services.completion.complete(alice, upload.id)
+    world.clock.advance(seconds=1)
+    revoked = await bundled(world, alice, name="revoked")
+    await world.services.revocations.revoke_file(alice, revoked.id)
+    edge.revoke(revoked)
+    await house.add()
+    await keys_at(house, edge).rotate(None, "K2", reason=WHY)
+    assert [urlsplit(url).path for url in edge.opened] == [f"/{usable.object_key}"]
+    assert await house.statuses() == {"K1": RETIRING, "K2": ACTIVE}
+
+
+async def test_a_key_that_the_edge_refuses_for_a_bundle_stays_pending(world: World) -> None:
+    house = await House.build(world)
+    await bundled(world, await world.principal("alice"))
+    await house.add()
+    with pytest.raises(EdgeRefused):
+        await house.rotate()
+    assert await house.statuses() == {"K1": ACTIVE, "K2": PENDING}
+
+
+async def test_a_revoked_bundle_alone_is_nothing_to_try_a_key_on(database: Database) -> None:
+    world = World(database, revokes=True)
+    house = await House.build(world)
+    alice = await world.principal("alice")
+    await world.services.revocations.revoke_file(alice, (await bundled(world, alice)).id)
+    await house.add()
+    message = await fault(house.rotate(), Conflict)
+    assert "no file" in message
+    assert "bundle" in message
+    assert world.edge.opened == []
 
 
 class Overtaken(MemoryEdge):
