@@ -162,6 +162,17 @@ async def test_a_hash_that_is_changed_in_the_settings_is_said_not_to_count(
     assert "signing_key_hash_kept key=K1 hash=SHA256" in caplog.messages
 
 
+async def test_a_leak_that_is_noticed_after_the_rotation_is_not_passed_over(house: House) -> None:
+    await house.add()
+    await house.rotate()
+    message = await fault(house.rotate("K2", is_immediate=True), Conflict)
+    assert "`graphql-api keys retire K1 --now`" in message
+    assert (await house.rotate("K2")).active.key_pair_id == "K2", "asking again for what is done is no fault"
+    await house.world.services.signing_keys.retire(None, "K1", reason="it leaked", is_immediate=True)
+    again = await house.rotate("K2", is_immediate=True)
+    assert (again.active.key_pair_id, again.retiring) == ("K2", None)
+
+
 async def test_concurrent_rotations_leave_one_active_key(house: House) -> None:
     names = [f"K{number}" for number in range(2, 8)]
     for name in names:
