@@ -173,6 +173,44 @@ async def test_a_leak_that_is_noticed_after_the_rotation_is_not_passed_over(hous
     assert (again.active.key_pair_id, again.retiring) == ("K2", None)
 
 
+async def test_a_key_of_the_settings_that_was_retired_before_its_time_is_trusted_no_longer(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.add()
+    assert house.keyring.trusts_configured
+    await house.rotate(is_immediate=True)
+    await house.keyring.refresh()
+    assert not house.keyring.trusts_configured
+    await house.keyring.refresh()
+    assert caplog.messages.count("signing_key_distrusted key=K1") == 1
+    restarted, changed = house.process(SignerInUse()), house.process(SignerInUse(), "K2")
+    for keyring in (restarted, changed):
+        await keyring.start()
+    assert (restarted.trusts_configured, changed.trusts_configured) == (False, True)
+
+
+async def test_a_rotation_without_haste_leaves_the_old_key_trusted_unless_it_is_broken_off(house: House) -> None:
+    keys = house.world.services.signing_keys
+    await house.add()
+    await house.rotate()
+    await house.keyring.refresh()
+    assert house.keyring.trusts_configured
+    house.world.key_places.put("/K3.pem")
+    house.trust("K3", "/K3.pem")
+    await house.add("K3", "/K3.pem")
+    await house.rotate("K3")
+    await keys.retire(None, "K2", reason="it leaked", is_immediate=True)
+    house.world.clock.now += DAY + HOUR
+    await keys.turn()
+    assert await house.statuses() == {"K1": RETIRED, "K2": RETIRED, "K3": ACTIVE}
+    by_configured = {}
+    for configured in ("K1", "K2", "K3"):
+        keyring = house.process(SignerInUse(), configured)
+        await keyring.start()
+        by_configured[configured] = keyring.trusts_configured
+    assert by_configured == {"K1": True, "K2": False, "K3": True}
+
+
 async def test_concurrent_rotations_leave_one_active_key(house: House) -> None:
     names = [f"K{number}" for number in range(2, 8)]
     for name in names:

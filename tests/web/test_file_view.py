@@ -34,10 +34,10 @@ def world(sqlite_world: World) -> World:
 
 
 @asynccontextmanager
-async def client_for(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def client_for(world: World, passes: Passes = PASSES) -> AsyncIterator[httpx.AsyncClient]:
     services = world.services
     authenticator = Authenticator(secret_policy(admin_role="admin"), clock=world.clock)
-    view = FileView(services, authenticator, PASSES, world.clock, session_lifetime=LIFETIME)
+    view = FileView(services, authenticator, passes, world.clock, session_lifetime=LIFETIME)
     app = create_app(services, SCHEMA, authenticator, doors=view.routes(), cors_origins=[PAGES])
     async with client_of(app) as client:
         yield client
@@ -242,6 +242,25 @@ async def test_a_cookie_cannot_be_made_up(world: World, client: httpx.AsyncClien
         answer = await client.get(f"/f/{file.id}", headers={"cookie": f'file_session="{text}"'})
         assert answer.status_code == 401, text
     check_sent_on(await client.get(f"/f/{file.id}", headers={"cookie": f"file_session={value}"}), file)
+
+
+async def test_when_the_secret_is_one_no_longer_cookies_end_and_none_are_given_but_tokens_count(world: World) -> None:
+    ada = await ada_of(world)
+    file = await filed(world, ada)
+    is_secret = True
+    async with client_for(world, Passes(b"what leaks", is_secret=lambda: is_secret)) as client:
+        cookie = await cookie_of(client, token(world.clock))
+        forged = Passes(b"what leaks").issue("files", str(ada.user_id), expires_at=START + timedelta(days=3650))
+        headers = (cookie, {"cookie": f"file_session={forged}"})
+        for each in headers:
+            check_sent_on(await client.get(f"/f/{file.id}", headers=each), file)
+        is_secret = False
+        for each in headers:
+            assert (await client.get(f"/f/{file.id}", headers=each)).status_code == 401
+        check_sent_on(await client.get(f"/f/{file.id}", headers=token(world.clock)), file)
+        answer = await client.post("/f/session", headers=token(world.clock))
+        assert (answer.status_code, "set-cookie" in answer.headers) == (503, False)
+        assert answer.json()["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
 
 
 @pytest.mark.parametrize("origin", [PAGES, "https://evil.example"])
