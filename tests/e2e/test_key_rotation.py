@@ -19,6 +19,7 @@ from graphql_api.web.passes import Passes
 from tests.cli.program import Outcome, outcome, wait_for
 from tests.e2e.client import Client
 from tests.e2e.service import CDN_KEY_ID, Service, Surroundings, serving
+from tests.e2e.test_bundles import bundled
 from tests.localcloud.server import EdgeServer
 from tests.postgres import PostgresCluster
 from tests.signing.conftest import pem_of
@@ -160,6 +161,16 @@ def test_who_has_a_leaked_key_is_nobody_once_another_has_taken_over_at_once(site
         with serving(PROGRAM, site.folder, site.services[0].around, environ) as changed:
             assert visit(changed).status_code == 401
             assert begin(changed).status_code == 200
+
+
+def test_where_there_are_only_bundles_a_key_is_tried_on_one(site: Site) -> None:
+    bundled(site.users[0], "film")
+    key = site.new_key("KNEW")
+    refused = site.keys("activate", "KNEW")
+    assert (refused.status, "403 InvalidKey" in refused.err) == (1, True)
+    site.trust("KNEW", key)
+    activated = site.keys("activate", "KNEW")
+    assert activated.status == 0, activated.err
 
 
 def test_a_key_that_is_nowhere_keeps_a_process_from_starting(site: Site) -> None:
