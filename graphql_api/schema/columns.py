@@ -32,6 +32,7 @@ from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
 
 from graphql_api.schema.context import Context
+from graphql_api.schema.scalars import instant_text, instant_texts
 from graphql_api.schema.shortcuts import PAGE_RESOLVERS, attribute_of
 
 Values = Sequence[Any]
@@ -105,15 +106,24 @@ _UNCHANGED: Final[Mapping[Callable[[Any], object], type]] = {
 """What scalars write their values with, and exactly which values it leaves as they are."""
 
 
+_TOGETHER: Final[Mapping[Callable[[Any], object], tuple[type, Callable[[Values], Values]]]] = {
+    instant_text: (datetime, instant_texts),
+}
+"""What writes the same for many at once, if they are exactly these."""
+
+
 def _leaves(leaf: GraphQLLeafType) -> Column:
     write = leaf.coerce_output_value
     unchanged = {_UNCHANGED.get(write)}
+    of_many, write_many = _TOGETHER.get(write, (None, None))
     known = {leaf.wrapped_cls} if isinstance(leaf, CustomGraphQLEnumType) else _VALUES
 
     def complete(values: Values, _asked: Asked) -> Values:
         kinds = set(map(type, values))
         if kinds <= unchanged:
             return values
+        if write_many is not None and kinds == {of_many}:
+            return write_many(values)
         if not kinds <= known:
             raise Surprise
         written = [write(value) for value in values]

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 import strawberry
 from graphql import Undefined
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from strawberry.extensions import ParserCache, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 
-from graphql_api.schema.scalars import SCALARS, ByteSize, Json, Url
+from graphql_api.schema.scalars import SCALARS, ByteSize, Json, Url, instant_text, instant_texts
 from tests.schema.both_ways import Answer, Watched, answer_of, same_answer
 
 
@@ -203,6 +205,7 @@ STRANGE: list[Callable[[], dict[str, Any]]] = [
     lambda: {"maybe": later(None)},
     lambda: {"maybe": Undefined},
     lambda: {"when": "2026-01-02"},
+    lambda: {"when": datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))},  # before the first that UTC has
     lambda: {"when": later(datetime(2026, 1, 2, tzinfo=UTC))},
     lambda: {"kind": "first"},
     lambda: {"kind": "third"},
@@ -290,3 +293,16 @@ async def test_whatever_wants_to_be_around_each_field_is() -> None:
     data, _ = await answer("{ things { name } }", lambda: [thing()], stock, fast)
     assert "A" in data
     assert WATCHED.counted() == (0, 0)
+
+
+@settings(deadline=None, database=None, derandomize=True)
+@given(st.lists(st.datetimes(timezones=st.timezones() | st.just(UTC)), max_size=5))
+@example([datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)])
+def test_instants_are_written_alike_one_by_one_and_together(values: list[datetime]) -> None:
+    try:
+        expected = [instant_text(value) for value in values]
+    except OverflowError:
+        with pytest.raises(OverflowError):
+            instant_texts(values)
+    else:
+        assert instant_texts(values) == expected
