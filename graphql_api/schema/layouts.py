@@ -32,7 +32,9 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from graphql_api.schema.columns import Asked, Column, Surprise, Values, column_of
 
 MAX_SIZE: Final = 20_000
-"""Of all that is remembered: a list in a document counts as one, and so does each of its columns."""
+"""Of all that is remembered: a list in a document counts as one, and so does each of its columns. They take some 25 MB,
+and are a thousand pages of everything that a file has.
+"""
 
 _Key = tuple[int, tuple[object, ...]]
 """Which operation; and which type, which nodes, and what is selected of them."""
