@@ -68,7 +68,7 @@ def graphql_face(settings: Settings) -> tuple[strawberry.Schema, Documents]:
     rules = GuardRules(introspection=Introspection(settings.introspection))
     path = settings.trusted_documents_file
     trusted = {} if path is None else read_manifest(path)
-    schema = build_schema(rules, trusted=len(trusted))
+    schema = build_schema(rules, trusted=len(trusted), has_fast_lists=settings.fast_lists)
     faults = [
         f"trusted document {id_!r}: {fault}"
         for id_, text in trusted.items()

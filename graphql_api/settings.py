@@ -275,6 +275,8 @@ class Settings(GivenSettings):
     """Which GraphQL documents are run: `any`, or none but those in the file below."""
     trusted_documents_file: Path | None = None
     """File with documents that clients name by id, as graphql-codegen, Relay or Apollo write it."""
+    fast_lists: bool = True
+    """Whether lists of objects are completed by column where that can be; it changes nothing but the time they take."""
     graphiql: bool = True
     """Whether a browser that opens the GraphQL address is shown GraphiQL."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)] = "INFO"
