@@ -39,8 +39,7 @@ class Canary:
         path, expires_at = "/" + object_key, self._clock() + LIFETIME
         if isinstance(key.signer, RemoteSigner):
             unsigned = key.signer.writer.write(path, expires_at=expires_at)
-            [signature] = await key.signer.signatures([unsigned])
-            signed = unsigned.signed(signature)
+            signed = unsigned.signed(await key.signer.signature(unsigned))
         else:
             signed = key.signer.sign(path, expires_at=expires_at)
         answer = await self._edge.open(signed.url)

@@ -1,5 +1,6 @@
 """From grants to signed addresses: arithmetic only, so that a page of a hundred costs no database and no network."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
@@ -17,7 +18,7 @@ from graphql_api.model.rule import ReadTerms
 from graphql_api.services.clock import Clock
 from graphql_api.services.content_disposition import content_disposition
 from graphql_api.services.link_memo import Kept, LinkKey, LinkMemo
-from graphql_api.services.link_signing import SignerInUse
+from graphql_api.services.link_signing import RemoteSigner, SignerInUse
 from graphql_api.services.windows import LinkTimes, Windows
 from graphql_api.signing import UnsignedUrl
 
@@ -141,19 +142,20 @@ class Delivery:
             (link,) = self.sign([brief], wish)
             return link
         (result,) = await self.sign_page([(brief, wish)])
-        if isinstance(result, InvalidInput):
+        if isinstance(result, BaseException):
             raise result
         return result
 
-    async def sign_page(self, wanted: Sequence[tuple[ReadGrant, LinkWish]]) -> list[Link | InvalidInput]:
+    async def sign_page(self, wanted: Sequence[tuple[ReadGrant, LinkWish]]) -> list[Link | BaseException]:
         """The same with a key that is elsewhere, for a whole page at once: what is not remembered is signed side by
-        side. What ``sign`` raises about one of them stands in its place.
+        side. What ``sign`` raises about one of them stands in its place, and so does Unavailable where a signature was
+        not to be had: the others are as good, and remembered.
 
-        Raises: Unavailable: the key cannot be asked, or not any more.
+        Raises: Unavailable: no key of this process may sign, or not any more.
         """
         now = int(self._clock().timestamp())
         remote = self._in_use.elsewhere
-        found: dict[LinkKey, Kept | InvalidInput] = {}
+        found: dict[LinkKey, Kept | BaseException] = {}
         drafts: dict[LinkKey, tuple[_Draft, UnsignedUrl]] = {}
         keys = []
         for grant, wish in wanted:
@@ -180,13 +182,19 @@ class Delivery:
                     drafts[key] = draft, unsigned
             except InvalidInput as fault:
                 found[key] = fault
-        if remote is not None and drafts:
-            signatures = await remote.signatures([unsigned for _, unsigned in drafts.values()])
-            for (key, (draft, unsigned)), signature in zip(drafts.items(), signatures, strict=True):
-                found[key] = made = _kept(draft, unsigned.signed(signature), now)
-                self._memo.remember(key, made)
+        if remote is not None:
+            made = (self._made_elsewhere(remote, key, *drafts[key], now) for key in drafts)
+            found |= zip(drafts, await asyncio.gather(*made, return_exceptions=True), strict=True)
         results = [found[key] for key in keys]
         return [result.link if isinstance(result, Kept) else result for result in results]
+
+    async def _made_elsewhere(
+        self, remote: RemoteSigner, key: LinkKey, draft: _Draft, unsigned: UnsignedUrl, now: int
+    ) -> Kept:
+        """It is remembered at once: whoever waits for the whole page may give up."""
+        kept = _kept(draft, unsigned.signed(await remote.signature(unsigned)), now)
+        self._memo.remember(key, kept)
+        return kept
 
     def _key(self, grant: ReadGrant, wish: LinkWish) -> LinkKey:
         """As ``sign`` has it, which makes no call for each of a hundred links."""

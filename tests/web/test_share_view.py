@@ -12,8 +12,10 @@ from urllib.parse import quote, urljoin
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from graphql_api.db.engine import Database
+from graphql_api.db.tables import FileRow
 from graphql_api.model.file import File
 from graphql_api.model.ids import new_file_id
 from graphql_api.model.principal import Permission, Principal
@@ -457,6 +459,25 @@ async def test_a_long_list_comes_in_pages(world: World, client: httpx.AsyncClien
         answer = await client.get(f"/s/{made.token}?after={cursor}", headers=DATA)
         check_manners(answer)
         assert answer.status_code == 400
+
+
+async def test_a_folders_list_goes_on_behind_a_page_of_what_it_does_not_offer(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    ada = await world.principal("ada")
+    folder = await foldered(world, ada, "photos")
+    *altered, good = [await filed(world, ada, f"{number:03}.txt", folder_id=folder.id) for number in range(101)]
+    async with world.database.transaction() as connection:
+        of_these = update(FileRow).where(FileRow.id.in_([file.id for file in altered]))
+        await connection.execute(of_these.values(altered_at=world.clock()))
+    made = await shared(world, ada, folder)
+    first = (await client.get(f"/s/{made.token}", headers=DATA)).json()
+    assert first["files"] == []
+    rest = (await client.get(f"/s/{made.token}{first['next']}", headers=DATA)).json()
+    assert ([entry["name"] for entry in rest["files"]], rest["next"]) == (["100.txt"], None)
+    for method in ("HEAD", "GET"):
+        assert (await client.request(method, f"/s/{made.token}/{altered[0].id}")).status_code == 404
+    check_sent_on(await client.get(f"/s/{made.token}/{good.id}"), good)
 
 
 async def test_an_empty_folder_says_so(world: World, client: httpx.AsyncClient) -> None:
