@@ -11,7 +11,7 @@ from graphql_api.model.bundle import bundle_of, is_bundle_key, marked_prefix
 from graphql_api.model.delivery import ContentDisposition, Link, LinkWish, ReadGrant, SignedUrl
 from graphql_api.model.file import File
 from graphql_api.model.ids import bundle_prefix
-from graphql_api.model.media_type import is_active
+from graphql_api.model.media_type import is_inert
 from graphql_api.model.revocation import PARAMETER
 from graphql_api.model.rule import ReadTerms
 from graphql_api.services.clock import Clock
@@ -240,7 +240,7 @@ class Delivery:
             below = marked_prefix(bundle_id, grant.revocable_by)
             main = below + file.object_key.removeprefix(bundle_prefix(bundle_id))
             return _Draft(main, below, [], times, ip_range, cache_key)
-        saves = terms.forces_download or is_active(file.content_type)  # scripts of a file run nowhere
+        saves = terms.forces_download or not is_inert(file.content_type)  # scripts of a file run nowhere
         disposition = ContentDisposition.ATTACHMENT if saves else wish.disposition
         query = [("response-content-disposition", content_disposition(disposition, wish.filename or file.name))]
         if file.content_type != file.stored_content_type:

@@ -262,7 +262,18 @@ def test_the_header_says_how_to_present_and_what_to_call_it(wish: LinkWish, head
     assert parameters(signed(wish))["response-content-disposition"] == header
 
 
-@pytest.mark.parametrize("content_type", ["text/html", "text/html; charset=utf-8", "image/svg+xml", "application/xml"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/html",
+        "text/html; charset=utf-8",
+        "image/svg+xml",
+        "application/xml",
+        "text/xsl",
+        "*/*",
+        "text/of-tomorrow",
+    ],
+)
 def test_what_a_browser_would_run_is_saved(content_type: str) -> None:
     stored = grant(content_type=content_type, stored_content_type=content_type)
     called = grant(content_type=content_type, stored_content_type="text/plain")
