@@ -147,6 +147,19 @@ def whole(unit: Literal["seconds", "days"], least: int, most: int) -> BeforeVali
     return BeforeValidator(parse)
 
 
+def window(span: timedelta) -> timedelta:
+    """Short lifetimes are rounded to divisors of it (``services/windows.py``): of any size there has to be one."""
+    rest = span // timedelta(seconds=1)
+    for factor in (2, 3, 5, 7):
+        while rest % factor == 0:
+            rest //= factor
+    if rest > 1:
+        raise ValueError(
+            "should have no prime factor above 7, as 1800 and 86400 have none: links would not stay the same"
+        )
+    return span
+
+
 def fault_of_delivery(name: str, value: object, delivery: str | None) -> str | None:
     """What is wrong with the setting ``name`` where links lead to ``delivery``; None of that is known to be wrong."""
     if delivery == "cdn":

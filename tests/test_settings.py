@@ -116,6 +116,10 @@ def test_faults_of_every_kind_are_reported_at_once() -> None:
         ("S3_ENDPOINT_URL", "https://store.example/prefix"),
         ("S3_ENDPOINT_URL", "https://store.example:99999"),
         ("S3_ADDRESSING_STYLE", "auto"),
+        ("LINK_WINDOW_SECONDS", "1801"),
+        ("LINK_WINDOW_SECONDS", "3607"),
+        ("LINK_WINDOW_SECONDS", "3960"),  # 360 times 11
+        ("LINK_WINDOW_SECONDS", "0"),
         ("CDN_BASE_URL", "http://cdn.example.com"),
         ("CDN_BASE_URL", "https://cdn.example.com/files"),
         ("CDN_BASE_URL", "https://cdn.example.com?a=b"),

@@ -3,11 +3,13 @@
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import prod
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from graphql_api import setting_values
 from graphql_api.model.ids import new_file_id
 from graphql_api.services.windows import LinkTimes, Windows
 from tests.world import START
@@ -138,6 +140,18 @@ def test_wishes_end_together_if_and_only_if_they_end_in_the_same_window(
     first, second = (Asked(window, each, NO_BOUND, None, now, FILE).times() for each in (one, two))
     assert (second.expires_at - first.expires_at) % window == 0
     assert (first.expires_at == second.expires_at) == (now + two < first.expires_at)
+
+
+@given(st.lists(st.sampled_from([2, 3, 5, 7])).map(prod).filter(lambda window: window <= DAY), spans, moments)
+def test_a_window_that_may_be_set_is_divided_in_steps_that_keep_links_for_a_fourteenth_of_their_lifetime(
+    window: int, lifetime: int, now: int
+) -> None:
+    first = Asked(window, lifetime, NO_BOUND, None, now, FILE)
+    changes_at = first.times().changes_at
+    second = Asked(window, lifetime, NO_BOUND, None, changes_at, FILE)
+    kept = second.times().changes_at - changes_at
+    assert kept == window or kept > lifetime // 2 // 7
+    assert setting_values.window(timedelta(seconds=window)) == timedelta(seconds=window)
 
 
 def test_the_files_of_a_page_end_all_over_the_window() -> None:
