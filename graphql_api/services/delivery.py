@@ -229,7 +229,8 @@ class Delivery:
             now,
             lifetime=lifetime,
             longest=longest,
-            until=self._until(_second(terms.until), now),
+            until=_second(terms.until),
+            signer_until=self._signer_until(now),
             file_id=file.id,
         )
         ip_range = wish.ip_range if terms.ip_range is None else _within(terms.ip_range, wish.ip_range)
@@ -249,14 +250,12 @@ class Delivery:
             query.append((PARAMETER, grant.revocable_by))
         return _Draft(path, None, query, times, ip_range, cache_key)
 
-    def _until(self, of_terms: int | None, now: int) -> int | None:
-        """When the terms end, or the key may be taken away. Raises: Unavailable: it may have been."""
-        of_key = self._in_use.until
-        if of_key is None:
-            return of_terms
-        if of_key <= now:
+    def _signer_until(self, now: int) -> int | None:
+        """When the key may be taken away, or ends. Raises: Unavailable: it may have been."""
+        until = self._in_use.until
+        if until is not None and until <= now:
             raise Unavailable("signing key")
-        return of_key if of_terms is None or of_key < of_terms else of_terms
+        return until
 
 
 def _kept(draft: _Draft, signed: SignedUrl, now: int) -> Kept:
