@@ -359,6 +359,11 @@ class Settings(GivenSettings):
             raise ValueError(fault)
         return value
 
+    @field_validator("cookie_domain")
+    @classmethod
+    def _cookies_reach_the_cdn(cls, domain: str | None, info: ValidationInfo) -> str | None:
+        return setting_values.cookie_domain(domain, info.data.get("cdn_base_url"))
+
     @field_validator("cdn_private_key_file")
     @classmethod
     def _key_stands_in_one_place(cls, path: Path | None, info: ValidationInfo) -> Path | None:

@@ -270,6 +270,26 @@ def test_a_cdn_on_this_machine_may_speak_plain_http(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("domain", "cdn"),
+    [
+        ("other.org", "https://files.example.net"),
+        ("example.net", "https://files.badexample.net"),
+        ("files.example.net", "https://example.net"),
+        ("cloudfront.net", "https://d111111abcdef8.cloudfront.net"),
+        ("d111111abcdef8.cloudfront.net", "https://d111111abcdef8.cloudfront.net"),
+    ],
+)
+def test_a_domain_whose_cookies_do_not_reach_the_cdn_is_a_fault(domain: str, cdn: str) -> None:
+    (line,) = faults({"COOKIE_DOMAIN": domain, "CDN_BASE_URL": cdn})
+    assert line.startswith("GRAPHQL_API_COOKIE_DOMAIN: should be ")
+
+
+@pytest.mark.parametrize("cdn", ["https://files.example.net", "https://a.b.example.net:8443", "https://EXAMPLE.net"])
+def test_cookies_are_set_for_a_domain_that_holds_the_cdn(cdn: str) -> None:
+    assert read({"CDN_BASE_URL": cdn, "COOKIE_DOMAIN": "example.net"}).cookie_domain == "example.net"
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "sqlite:///files.db",
