@@ -2,7 +2,7 @@
 signature in each address, or by cookies. The address says what it can be revoked by, and the function takes that out.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -13,10 +13,10 @@ from tests.cli.program import DevStack
 from tests.docs.markdown import ROOT, blocks_in
 from tests.e2e.bundling import bundled
 from tests.e2e.client import Client
-from tests.e2e.silence import SECONDS, stream
+from tests.e2e.silence import SECONDS, stream, stream_in_one
 from tests.web.conftest import CLIENTS, node_with_packages
 
-SEGMENTS = 200
+SEGMENTS, SEGMENTS_IN_ONE = 200, 20
 REFUSED = {"how": "manifestLoadError", "segments": 0, "seconds": 0}
 RECIPES = [block.text for block in blocks_in(ROOT / "docs" / "clients.md", "Bundles", "js")]
 PREFIX = "query ($id: ID!) { file(by: {id: $id}) { bundle { mainPath signedPrefix { baseUrl query } } } }"
@@ -73,19 +73,19 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
 
 @pytest.fixture(scope="module")
 def film(dev_stack: DevStack) -> str:
-    return sent(dev_stack, "film", SEGMENTS)
+    return sent(dev_stack, "film", stream(SEGMENTS))
 
 
 @pytest.fixture(scope="module")
 def clip(dev_stack: DevStack) -> str:
-    return sent(dev_stack, "clip", 3)
+    return sent(dev_stack, "clip", stream_in_one(SEGMENTS_IN_ONE))
 
 
-def sent(stack: DevStack, name: str, segments: int) -> str:
+def sent(stack: DevStack, name: str, entries: Iterable[tuple[str, str, bytes]]) -> str:
     """The bundle that came of it."""
     client = Client(stack.graphql, stack.token("alice"))
     try:
-        return bundled(client, name, {path: (kind, content) for path, kind, content in stream(segments)})
+        return bundled(client, name, {path: (kind, content) for path, kind, content in entries})
     finally:
         client.close()
 
@@ -135,7 +135,8 @@ async def test_cookies_of_another_bundle_play_nothing(
 
 async def test_a_page_that_was_not_named_plays_nothing(page: Page, pages: str, dev_stack: DevStack, clip: str) -> None:
     main = await opened(page, dev_stack, clip)
-    assert (await play(page, main))["how"] == "played"
+    seen = await play(page, main)
+    assert (seen["how"], seen["segments"]) == ("played", SEGMENTS_IN_ONE)
     await page.goto(pages.replace("127.0.0.1", "localhost"))
     await prepare(page)
     assert await play(page, main) == REFUSED
