@@ -124,7 +124,7 @@ def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
 
 
 def _doors(assembly: Assembly, settings: Settings, authenticator: Authenticator, clock: Clock) -> list[Route]:
-    passes = Passes(settings.process_secret)
+    passes = Passes(settings.process_secret, is_secret=assembly.keys.is_secret)
     services = assembly.services
     shares = ShareView(services.visits, passes, clock, link_origin=assembly.keys.link_origin)
     files = FileView(services, authenticator, passes, clock, session_lifetime=settings.file_session_lifetime)

@@ -15,7 +15,7 @@ from graphql_api.db.migration import migrate
 from tests.world import World
 
 if TYPE_CHECKING:  # pytest imports the plugin itself, to rewrite its assertions
-    from tests.postgres import PostgresCluster
+    from tests.postgres import MigratedDatabases, PostgresCluster
 
 PATIENCE = 60.0  # seconds: what a service would call no answer is, in a run of all tests, a busy machine
 
@@ -76,10 +76,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
     else:
-        cluster: PostgresCluster = request.getfixturevalue("postgres")
-        url = cluster.create_database(template=request.getfixturevalue("postgres_template"))
+        databases: MigratedDatabases = request.getfixturevalue("migrated_databases")
+        url = databases.make()
         yield url
-        cluster.drop_database(url)
+        databases.remove(url)
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ from graphql_api.signing import UnsignedUrl
 
 
 class _Draft(NamedTuple):
-    """A link before its key: what is to be signed, and what is said of the result. ``below``: of a bundle."""
+    """A link before its key: what is to be signed, and what is said of the result. ``below``: of a bundle. ``cut_at``:
+    as of ``Kept``.
+    """
 
     path: str
     below: str | None
@@ -31,6 +33,7 @@ class _Draft(NamedTuple):
     times: LinkTimes
     ip_range: str | None
     cache_key: str
+    cut_at: int | None
 
 
 class Delivery:
@@ -118,7 +121,11 @@ class Delivery:
             if grant.revocable_by is not None:
                 key = (*key, grant.revocable_by)
             kept = self._memo.young.get(key)
-            if kept is None or not kept.since <= now < kept.until:
+            if (
+                kept is None
+                or not kept.since <= now < kept.until
+                or (kept.cut_at is not None and kept.cut_at != self._in_use.until)
+            ):
                 kept = self._kept(key, grant, wish, now)
             links.append(kept.link)
         return links
@@ -154,9 +161,9 @@ class Delivery:
             keys.append(key)
             if key in found or key in drafts:
                 continue
-            kept = self._memo.recall(key)
+            kept = self._recalled(key, now)
             try:
-                if kept is not None and kept.since <= now < kept.until:
+                if kept is not None:
                     found[key] = kept
                 elif remote is None:  # another key has taken over, which is here
                     found[key] = self._kept(key, grant, wish, now)
@@ -198,11 +205,18 @@ class Delivery:
         )
 
     def _kept(self, key: LinkKey, grant: ReadGrant, wish: LinkWish, now: int) -> Kept:
-        kept = self._memo.recall(key)
-        if kept is None or not kept.since <= now < kept.until:
+        kept = self._recalled(key, now)
+        if kept is None:
             kept = self._made(grant, wish, now)
             self._memo.remember(key, kept)
         return kept
+
+    def _recalled(self, key: LinkKey, now: int) -> Kept | None:
+        """What is remembered and still the right answer: what the key's time has cut is not when that has moved."""
+        kept = self._memo.recall(key)
+        if kept is None or not kept.since <= now < kept.until:
+            return None
+        return kept if kept.cut_at is None or kept.cut_at == self._in_use.until else None
 
     def _made(self, grant: ReadGrant, wish: LinkWish, now: int) -> Kept:
         signer = self._in_use.signer()
@@ -225,14 +239,16 @@ class Delivery:
         if starts_at is not None and starts_at >= now + lifetime:
             # Rounding would let it open, or not, as it happens.
             raise InvalidInput(InputFault("The link would not open before it ends.", ("startsAt",)))
+        of_key = self._key_until(now)
         times = self._windows.times(
             now,
             lifetime=lifetime,
             longest=longest,
             until=_second(terms.until),
-            signer_until=self._signer_until(now),
+            signer_until=of_key,
             file_id=file.id,
         )
+        cut_at = of_key if times.expires_at == of_key else None
         ip_range = wish.ip_range if terms.ip_range is None else _within(terms.ip_range, wish.ip_range)
         path, cache_key = "/" + file.object_key, f"{file.id}/{file.object_key}"
         if is_bundle_key(file.object_key):
@@ -240,7 +256,7 @@ class Delivery:
             bundle_id = bundle_of(file.id)
             below = marked_prefix(bundle_id, grant.revocable_by)
             main = below + file.object_key.removeprefix(bundle_prefix(bundle_id))
-            return _Draft(main, below, [], times, ip_range, cache_key)
+            return _Draft(main, below, [], times, ip_range, cache_key, cut_at)
         saves = terms.forces_download or not is_inert(file.content_type)  # scripts of a file run nowhere
         disposition = ContentDisposition.ATTACHMENT if saves else wish.disposition
         query = [("response-content-disposition", content_disposition(disposition, wish.filename or file.name))]
@@ -248,9 +264,9 @@ class Delivery:
             query.append(("response-content-type", file.content_type))
         if grant.revocable_by is not None:
             query.append((PARAMETER, grant.revocable_by))
-        return _Draft(path, None, query, times, ip_range, cache_key)
+        return _Draft(path, None, query, times, ip_range, cache_key, cut_at)
 
-    def _signer_until(self, now: int) -> int | None:
+    def _key_until(self, now: int) -> int | None:
         """When the key may be taken away, or ends. Raises: Unavailable: it may have been."""
         until = self._in_use.until
         if until is not None and until <= now:
@@ -268,7 +284,7 @@ def _kept(draft: _Draft, signed: SignedUrl, now: int) -> Kept:
         signed.key_pair_id,
         signed.has_custom_policy,
     )
-    return Kept(link, since=now, until=times.changes_at)
+    return Kept(link, since=now, until=times.changes_at, cut_at=draft.cut_at)
 
 
 def _seconds(span: timedelta) -> int:

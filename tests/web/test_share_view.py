@@ -38,10 +38,13 @@ def world(sqlite_world: World) -> World:
     return sqlite_world
 
 
-def app_of(world: World, **limits: Any) -> Any:
+PASSES = Passes(b"a secret of this service")
+
+
+def app_of(world: World, passes: Passes = PASSES, **limits: Any) -> Any:
     view = ShareView(
         world.services.visits,
-        Passes(b"a secret of this service"),
+        passes,
         world.clock,
         link_origin="https://cdn.test",
         **limits,
@@ -395,6 +398,21 @@ async def test_a_pass_is_good_for_its_own_link_only(world: World, client: httpx.
             assert (await client.get(f"/s/{made.token}", headers=headers)).json() == {"asksFor": "PASSWORD"}
     await world.services.share_links.revoke(ada, one.link.id)
     check_nothing(await client.get(f"/s/{one.token}", headers=DATA | {"cookie": cookie}))
+
+
+async def test_when_the_secret_is_one_no_longer_no_pass_opens_a_folder_and_none_is_given(world: World) -> None:
+    ada = await world.principal("ada")
+    folder = await foldered(world, ada, "photos")
+    made = await shared(world, ada, folder, password="correct horse")
+    forged = Passes(b"what leaks").issue("share", made.link.id, expires_at=START + timedelta(days=1))
+    carried = DATA | {"cookie": f"share_pass={forged}"}
+    is_secret = True
+    async with client_of(app_of(world, Passes(b"what leaks", is_secret=lambda: is_secret))) as client:
+        assert (await client.get(f"/s/{made.token}", headers=carried)).json()["folder"] == {"name": "photos"}
+        is_secret = False
+        assert (await client.get(f"/s/{made.token}", headers=carried)).json() == {"asksFor": "PASSWORD"}
+        answer = await client.post(f"/s/{made.token}", data={"password": "correct horse"}, headers=DATA)
+        assert (answer.status_code, "set-cookie" in answer.headers) == (503, False)
 
 
 # Folders
