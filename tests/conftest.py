@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from graphql_api.db.engine import Database
 from graphql_api.db.migration import migrate
@@ -18,6 +19,10 @@ if TYPE_CHECKING:  # pytest imports the plugin itself, to rewrite its assertions
     from tests.postgres import MigratedDatabases, PostgresCluster
 
 PATIENCE = 60.0  # seconds: what a service would call no answer is, in a run of all tests, a busy machine
+
+# No test is about time. What else holds, such as what hypothesis does under CI, stays as it is.
+settings.register_profile("untimed", settings(), deadline=None)
+settings.load_profile("untimed")
 
 # A run that was started in the background ignores Ctrl-C, and so would every program that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -38,7 +38,7 @@ class SignedUrl:
     expires_at: datetime = strawberry.field(description="When it stops working.")
     refresh_after: datetime = strawberry.field(
         description="When to ask for the next one: between then and `expiresAt`, at a random moment. It is `expiresAt` "
-        "where no link can live longer."
+        "where no link can live longer, because the right to the file ends then."
     )
     cache_key: str = strawberry.field(
         description="What a client's own cache should key on: the same for the same bytes, however addressed; opaque."

@@ -12,7 +12,7 @@ from graphql_api.model.bundle import bundle_of, is_bundle_key, marked_prefix
 from graphql_api.model.delivery import ContentDisposition, Link, LinkWish, ReadGrant, SignedUrl
 from graphql_api.model.file import File
 from graphql_api.model.ids import bundle_prefix
-from graphql_api.model.media_type import is_active
+from graphql_api.model.media_type import is_inert
 from graphql_api.model.revocation import PARAMETER
 from graphql_api.model.rule import ReadTerms
 from graphql_api.services.clock import Clock
@@ -247,9 +247,15 @@ class Delivery:
         if starts_at is not None and starts_at >= now + lifetime:
             # Rounding would let it open, or not, as it happens.
             raise InvalidInput(InputFault("The link would not open before it ends.", ("startsAt",)))
-        of_terms, of_key = _second(terms.until), self._key_until(now)
-        until = of_terms if of_key is None or (of_terms is not None and of_terms <= of_key) else of_key
-        times = self._windows.times(now, lifetime=lifetime, longest=longest, until=until, file_id=file.id)
+        of_key = self._key_until(now)
+        times = self._windows.times(
+            now,
+            lifetime=lifetime,
+            longest=longest,
+            until=_second(terms.until),
+            signer_until=of_key,
+            file_id=file.id,
+        )
         cut_at = of_key if times.expires_at == of_key else None
         ip_range = wish.ip_range if terms.ip_range is None else _within(terms.ip_range, wish.ip_range)
         path, cache_key = "/" + file.object_key, f"{file.id}/{file.object_key}"
@@ -259,7 +265,7 @@ class Delivery:
             below = marked_prefix(bundle_id, grant.revocable_by)
             main = below + file.object_key.removeprefix(bundle_prefix(bundle_id))
             return _Draft(main, below, [], times, ip_range, cache_key, cut_at)
-        saves = terms.forces_download or is_active(file.content_type)  # scripts of a file run nowhere
+        saves = terms.forces_download or not is_inert(file.content_type)  # scripts of a file run nowhere
         disposition = ContentDisposition.ATTACHMENT if saves else wish.disposition
         query = [("response-content-disposition", content_disposition(disposition, wish.filename or file.name))]
         if file.content_type != file.stored_content_type:
@@ -269,7 +275,7 @@ class Delivery:
         return _Draft(path, None, query, times, ip_range, cache_key, cut_at)
 
     def _key_until(self, now: int) -> int | None:
-        """When the key may be taken away. Raises: Unavailable: it may have been."""
+        """When the key may be taken away, or ends. Raises: Unavailable: it may have been."""
         until = self._in_use.until
         if until is not None and until <= now:
             raise Unavailable("signing key")

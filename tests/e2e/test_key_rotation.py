@@ -17,9 +17,9 @@ from graphql_api.localcloud.origin import S3Origin
 from graphql_api.signing.keyring import SigningKey
 from graphql_api.web.passes import Passes
 from tests.cli.program import Outcome, outcome, wait_for
+from tests.e2e.bundling import ENTRIES, bundled
 from tests.e2e.client import Client
 from tests.e2e.service import CDN_KEY_ID, Service, Surroundings, serving
-from tests.e2e.test_bundles import bundled
 from tests.localcloud.server import EdgeServer
 from tests.postgres import PostgresCluster
 from tests.signing.conftest import pem_of
@@ -164,7 +164,7 @@ def test_who_has_a_leaked_key_is_nobody_once_another_has_taken_over_at_once(site
 
 
 def test_where_there_are_only_bundles_a_key_is_tried_on_one(site: Site) -> None:
-    bundled(site.users[0], "film")
+    bundled(site.users[0], "film", ENTRIES)
     key = site.new_key("KNEW")
     refused = site.keys("activate", "KNEW")
     assert (refused.status, "403 InvalidKey" in refused.err) == (1, True)

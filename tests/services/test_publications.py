@@ -64,7 +64,7 @@ async def test_what_anyone_may_read_is_copied_to_a_lasting_address(world: World)
 
 async def test_pages_with_scripts_are_only_saved(world: World) -> None:
     alice = await world.principal("alice")
-    for number, kind in enumerate(("text/html", "image/svg+xml", "application/xhtml+xml")):
+    for number, kind in enumerate(("text/html", "image/svg+xml", "application/xhtml+xml", "text/xsl")):
         _, key = await published(world, alice, f"page {number}", content_type=kind)
         assert world.store.headers[key][0].startswith("attachment;")
 

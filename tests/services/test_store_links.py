@@ -112,7 +112,11 @@ async def test_a_link_ends_with_the_credentials_and_new_ones_sign_the_next() -> 
     await links.start()
     here = delivery(in_use, clock)
     (first,) = here.sign([grant(1)], LinkWish(HOUR))
-    assert first.expires_at == first.refresh_after == START + 20 * MINUTE
+    assert first.expires_at == START + 20 * MINUTE
+    assert first.refresh_after == START + 10 * MINUTE  # others are held 15 minutes before the end
+    clock.advance(minutes=10)
+    (late,) = here.sign([grant(1)], LinkWish(HOUR))  # they are not: the same link, to be asked for again soon
+    assert (late.url, late.refresh_after) == (first.url, START + 15 * MINUTE)
     await links.start()
     (second,) = here.sign([grant(1)], LinkWish(HOUR))
     assert second.expires_at > first.expires_at
