@@ -3,6 +3,7 @@ that there is none.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,12 +35,13 @@ NO_CDN: Final = "without a CDN links are signed with the store's credentials, an
 @dataclass(frozen=True)
 class KeyParts:
     """``keyring`` has to be started before the first link. ``access`` is to be closed. ``link_origin``: scheme and host
-    of every link.
+    of every link. ``is_secret``: whether what cookies are sealed with is known to nobody else.
     """
 
     in_use: SignerInUse
     keyring: Keyring | StoreLinks
     link_origin: str
+    is_secret: Callable[[], bool]
     signing_keys: SigningKeys
     access: AwsAccess
 
@@ -55,10 +57,12 @@ def wire_keys(settings: Settings, database: Database, standings: Standings, stor
     access = _key_access(settings)
     loader = KeyLoader(_key_sources(pem, access), signer_of)
     in_use = SignerInUse()
+    keyring = Keyring(database, clock, loader, in_use, configured, longest_lifetime=settings.link_max_lifetime)
     return KeyParts(
         in_use,
-        Keyring(database, clock, loader, in_use, configured, longest_lifetime=settings.link_max_lifetime),
+        keyring,
         settings.cdn_base_url,
+        _is_secret if settings.shared_secret is not None else lambda: keyring.trusts_configured,
         SigningKeys(database, standings, clock, loader, Canary(database, CloudFrontEdge(), clock)),
         access,
     )
@@ -73,9 +77,15 @@ def _without_cdn(
         in_use,
         StoreLinks(links, in_use, clock),
         links.origin,
+        _is_secret,
         SigningKeys(database, standings, clock, loader, Canary(database, CloudFrontEdge(), clock)),
         access,
     )
+
+
+def _is_secret() -> bool:
+    """What the settings have for that purpose is changed there."""
+    return True
 
 
 def _nothing_to_sign_for(key_pair_id: str, hash_algorithm: HashAlgorithm, held: PrivatePem | RemoteKey) -> LoadedKey:

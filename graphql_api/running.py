@@ -68,7 +68,7 @@ def graphql_face(settings: Settings) -> tuple[strawberry.Schema, Documents]:
     rules = GuardRules(introspection=Introspection(settings.introspection))
     path = settings.trusted_documents_file
     trusted = {} if path is None else read_manifest(path)
-    schema = build_schema(rules, trusted=len(trusted))
+    schema = build_schema(rules, trusted=len(trusted), has_fast_lists=settings.fast_lists)
     faults = [
         f"trusted document {id_!r}: {fault}"
         for id_, text in trusted.items()
@@ -124,7 +124,7 @@ def application(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
 
 
 def _doors(assembly: Assembly, settings: Settings, authenticator: Authenticator, clock: Clock) -> list[Route]:
-    passes = Passes(settings.process_secret)
+    passes = Passes(settings.process_secret, is_secret=assembly.keys.is_secret)
     services = assembly.services
     shares = ShareView(services.visits, passes, clock, link_origin=assembly.keys.link_origin)
     files = FileView(services, authenticator, passes, clock, session_lifetime=settings.file_session_lifetime)

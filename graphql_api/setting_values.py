@@ -147,6 +147,31 @@ def whole(unit: Literal["seconds", "days"], least: int, most: int) -> BeforeVali
     return BeforeValidator(parse)
 
 
+def window(span: timedelta) -> timedelta:
+    """Short lifetimes are rounded to divisors of it (``services/windows.py``): of any size there has to be one."""
+    rest = span // timedelta(seconds=1)
+    for factor in (2, 3, 5, 7):
+        while rest % factor == 0:
+            rest //= factor
+    if rest > 1:
+        raise ValueError(
+            "should have no prime factor above 7, as 1800 and 86400 have none: links would not stay the same"
+        )
+    return span
+
+
+def cookie_domain(domain: str | None, cdn_base_url: str | None) -> str | None:
+    """Browsers send a cookie to hosts below its domain, and keep none for a domain in which anybody gets hosts.
+
+    Source: RFC 6265, sections 5.1.3 and 5.3; CloudFront developer guide, "Use signed cookies".
+    """
+    if domain is not None and f".{domain}".endswith(".cloudfront.net"):
+        raise ValueError("should be a domain of your own: browsers keep no cookies for cloudfront.net")
+    if domain is not None and cdn_base_url and not f".{urlsplit(cdn_base_url).hostname}".endswith(f".{domain}"):
+        raise ValueError("should be what the host of the CDN ends with, or browsers send it no cookies")
+    return domain
+
+
 def fault_of_delivery(name: str, value: object, delivery: str | None) -> str | None:
     """What is wrong with the setting ``name`` where links lead to ``delivery``; None of that is known to be wrong."""
     if delivery == "cdn":

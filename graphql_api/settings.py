@@ -191,10 +191,10 @@ class Settings(GivenSettings):
         default=timedelta(days=1), alias=f"{PREFIX}LINK_MAX_SECONDS"
     )
     """Longest lifetime of a download link; 1 to 31536000 (365 days)."""
-    link_window: Annotated[timedelta, seconds(1, 86_400)] = Field(
+    link_window: Annotated[timedelta, AfterValidator(setting_values.window), seconds(1, 86_400)] = Field(
         default=timedelta(minutes=30), alias=f"{PREFIX}LINK_WINDOW_SECONDS"
     )
-    """For how long a link can stay the same, byte for byte; 1 to 86400 (a day). The same in all processes."""
+    """For how long a link can stay the same; 1 to 86400 (a day), a product of 2, 3, 5 and 7. Equal in all processes."""
     link_memo_bytes: int = Field(default=32 * MIB, ge=0, le=MAX_BYTES)
     """Memory of each process for links to be given again, about 1200 bytes each; 0 signs every link anew."""
 
@@ -275,6 +275,8 @@ class Settings(GivenSettings):
     """Which GraphQL documents are run: `any`, or none but those in the file below."""
     trusted_documents_file: Path | None = None
     """File with documents that clients name by id, as graphql-codegen, Relay or Apollo write it."""
+    fast_lists: bool = True
+    """Whether lists of objects are completed by column where that can be; it changes nothing but the time they take."""
     graphiql: bool = True
     """Whether a browser that opens the GraphQL address is shown GraphiQL."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)] = "INFO"
@@ -358,6 +360,11 @@ class Settings(GivenSettings):
         if fault is not None:
             raise ValueError(fault)
         return value
+
+    @field_validator("cookie_domain")
+    @classmethod
+    def _cookies_reach_the_cdn(cls, domain: str | None, info: ValidationInfo) -> str | None:
+        return setting_values.cookie_domain(domain, info.data.get("cdn_base_url"))
 
     @field_validator("cdn_private_key_file")
     @classmethod

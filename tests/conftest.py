@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from graphql_api.db.engine import Database
 from graphql_api.db.migration import migrate
 from tests.world import World
 
 if TYPE_CHECKING:  # pytest imports the plugin itself, to rewrite its assertions
-    from tests.postgres import PostgresCluster
+    from tests.postgres import MigratedDatabases, PostgresCluster
 
 PATIENCE = 60.0  # seconds: what a service would call no answer is, in a run of all tests, a busy machine
+
+# No test is about time. What else holds, such as what hypothesis does under CI, stays as it is.
+settings.register_profile("untimed", settings(), deadline=None)
+settings.load_profile("untimed")
 
 # A run that was started in the background ignores Ctrl-C, and so would every program that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -76,10 +81,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
     else:
-        cluster: PostgresCluster = request.getfixturevalue("postgres")
-        url = cluster.create_database(template=request.getfixturevalue("postgres_template"))
+        databases: MigratedDatabases = request.getfixturevalue("migrated_databases")
+        url = databases.make()
         yield url
-        cluster.drop_database(url)
+        databases.remove(url)
 
 
 @pytest.fixture

@@ -14,7 +14,14 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.postgres import PostgresCluster, database_name, system_binaries, unprivileged_user, wheel_binaries
+from tests.postgres import (
+    MigratedDatabases,
+    PostgresCluster,
+    database_name,
+    system_binaries,
+    unprivileged_user,
+    wheel_binaries,
+)
 
 ROOT = Path(__file__).parent.parent
 
@@ -60,6 +67,36 @@ async def test_a_dropped_database_is_gone(cluster: PostgresCluster) -> None:
     names = await run(kept, "SELECT datname FROM pg_database")
     assert database_name(kept) in names
     assert database_name(dropped) not in names
+
+
+async def test_a_database_that_is_lent_again_is_as_its_template(cluster: PostgresCluster) -> None:
+    template = cluster.create_database()
+    await run(template, "CREATE TABLE owner AS SELECT 'é' AS name")
+    await run(template, "ALTER TABLE owner ADD PRIMARY KEY (name)")
+    await run(template, "CREATE TABLE thing (id SERIAL PRIMARY KEY, owner TEXT REFERENCES owner)")
+    databases = MigratedDatabases(cluster, template)
+    first = databases.make()
+    for added in (3, 30_000):  # what DELETE takes, and what is cut off
+        await run(first, "UPDATE owner SET name = 'z'")
+        await run(first, f"INSERT INTO thing (owner) SELECT 'z' FROM generate_series(1, {added})")
+        databases.remove(first)
+        assert databases.make() == first
+        assert await run(first, "SELECT name FROM owner") == ["é"]
+        assert await run(first, "SELECT id FROM thing") == []
+        assert await run(first, "SELECT pg_relation_size('thing') <= 65536") == [True]
+        assert await run(first, "SELECT nextval('thing_id_seq')") == [1]
+
+
+async def test_a_database_with_somebody_in_it_is_not_lent_again(cluster: PostgresCluster) -> None:
+    databases = MigratedDatabases(cluster, cluster.create_database())
+    url = databases.make()
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
+    async with engine.connect():
+        databases.remove(url)
+        other = databases.make()
+        assert other != url
+        assert database_name(url) not in await run(other, "SELECT datname FROM pg_database")
+    await engine.dispose()
 
 
 def test_stopping_leaves_no_folder() -> None:

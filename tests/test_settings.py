@@ -116,6 +116,10 @@ def test_faults_of_every_kind_are_reported_at_once() -> None:
         ("S3_ENDPOINT_URL", "https://store.example/prefix"),
         ("S3_ENDPOINT_URL", "https://store.example:99999"),
         ("S3_ADDRESSING_STYLE", "auto"),
+        ("LINK_WINDOW_SECONDS", "1801"),
+        ("LINK_WINDOW_SECONDS", "3607"),
+        ("LINK_WINDOW_SECONDS", "3960"),  # 360 times 11
+        ("LINK_WINDOW_SECONDS", "0"),
         ("CDN_BASE_URL", "http://cdn.example.com"),
         ("CDN_BASE_URL", "https://cdn.example.com/files"),
         ("CDN_BASE_URL", "https://cdn.example.com?a=b"),
@@ -263,6 +267,26 @@ def test_published_keys_can_stand_in_for_a_shared_secret() -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"])
 def test_a_cdn_on_this_machine_may_speak_plain_http(url: str) -> None:
     assert read({"CDN_BASE_URL": url + "/"}).cdn_base_url == url
+
+
+@pytest.mark.parametrize(
+    ("domain", "cdn"),
+    [
+        ("other.org", "https://files.example.net"),
+        ("example.net", "https://files.badexample.net"),
+        ("files.example.net", "https://example.net"),
+        ("cloudfront.net", "https://d111111abcdef8.cloudfront.net"),
+        ("d111111abcdef8.cloudfront.net", "https://d111111abcdef8.cloudfront.net"),
+    ],
+)
+def test_a_domain_whose_cookies_do_not_reach_the_cdn_is_a_fault(domain: str, cdn: str) -> None:
+    (line,) = faults({"COOKIE_DOMAIN": domain, "CDN_BASE_URL": cdn})
+    assert line.startswith("GRAPHQL_API_COOKIE_DOMAIN: should be ")
+
+
+@pytest.mark.parametrize("cdn", ["https://files.example.net", "https://a.b.example.net:8443", "https://EXAMPLE.net"])
+def test_cookies_are_set_for_a_domain_that_holds_the_cdn(cdn: str) -> None:
+    assert read({"CDN_BASE_URL": cdn, "COOKIE_DOMAIN": "example.net"}).cookie_domain == "example.net"
 
 
 @pytest.mark.parametrize(

@@ -164,15 +164,16 @@ class _Question:
                 return "a rule allows it, and none denies it." if self.is_allowed else "a rule denies it."
 
 
+NEEDS_CDN: Final = (
+    "The link would have to be bound to the caller's address or name them, and without a CDN links cannot be."
+)
 _NEEDS_IPV4: Final = "The link would have to work from the caller's address only,"
 
 
 def _link_fault(address: Address | None, *, binds_links: bool) -> str:
     """Why what may be read cannot be downloaded: ``Standing.read_terms`` says when."""
     if not binds_links:
-        return (
-            "The link would have to be bound to the caller's address or name them, and without a CDN links cannot be."
-        )
+        return NEEDS_CDN
     if isinstance(address, IPv6Address):
         return f"{_NEEDS_IPV4} and links can be bound to IPv4 addresses but not to IPv6 ones."
     return f"{_NEEDS_IPV4} and that address is not known."

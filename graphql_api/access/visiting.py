@@ -5,10 +5,12 @@ denied to visitors: that binds nearly all makers too, but administrators, whom n
 it leaves.
 """
 
+from collections.abc import Set
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from graphql_api.access.explain import NEEDS_CDN
 from graphql_api.access.standing import Standing
 from graphql_api.model.ids import RULE_PREFIX, RuleId
 from graphql_api.model.principal import Permission
@@ -32,3 +34,12 @@ def visitor_standing(maker: Standing, anyone: Standing) -> Standing:
     visitor's address.
     """
     return replace(anyone, rules=(_EVERYTHING, *anyone.rules)) if maker.is_admin else maker
+
+
+def visiting_fault(visitors: Standing, scopes: Set[str]) -> str | None:
+    """Why the file with these ``scopes`` would be open to no visitor although they may read it; None if it would be to
+    some. With a CDN each link is bound to whom it is for, so that depends on where somebody comes from.
+    """
+    if visitors.binds_links or not visitors.may(Permission.READ, scopes) or visitors.read_terms(scopes) is not None:
+        return None
+    return NEEDS_CDN

@@ -17,6 +17,10 @@ if TYPE_CHECKING:  # what only these commands need is not loaded by `serve`
 T = TypeVar("T")
 
 REASON = "from the command line"
+_SEALED = (
+    "Cookies of /f/ and of shared folders were sealed with it, and open nothing from now on. New ones are given as "
+    "soon as GRAPHQL_API_SHARED_SECRET is set, or another key in the settings, and every process has been restarted."
+)
 
 
 @click.group()
@@ -104,7 +108,17 @@ def _broken(entry: KeyEntry) -> str:
             f" That breaks every link that it signed, the last of which would have lived until "
             f"{_time(entry.retires_at)} at the latest; clients that ask again get new ones."
         )
+    if entry.is_distrusted and _seals_with(entry):
+        said += f"\n{_SEALED}"
     return said
+
+
+def _seals_with(entry: KeyEntry) -> bool:
+    """Whether it is the key of the settings, and nothing is set to seal cookies with instead."""
+    from graphql_api.settings import Settings
+
+    given = Settings.read_some(os.environ, "cdn_key_id", "shared_secret")
+    return given["cdn_key_id"] == entry.key_pair_id and given["shared_secret"] is None
 
 
 def _row(entry: KeyEntry) -> tuple[str, str, str, str, str]:

@@ -15,7 +15,7 @@ from graphql_api.db.notes import insert_words, replace_words
 from graphql_api.db.pages import COLUMNS
 from graphql_api.db.rules import delete_rules_on
 from graphql_api.db.scopes import SCOPES, insert_scopes, scopes_in, scopes_of_files
-from graphql_api.db.tables import FileRow, FolderRow
+from graphql_api.db.tables import BundleEntryRow, FileRow, FolderRow, LinkRevocationRow
 from graphql_api.model.file import File, FileVersion
 from graphql_api.model.ids import BUNDLES_PREFIX, FileId, FolderId
 from graphql_api.model.names import name_key
@@ -77,12 +77,19 @@ async def find_file_in(connection: AsyncConnection, standing: Standing, folder_i
 
 
 async def newest_object_key(connection: AsyncConnection) -> str | None:
-    """Of a file with bytes, of which nobody has found that they are others than were uploaded. No bundle's: the edge
-    may let nothing of that through.
+    """Of a file with bytes, of which nobody has found that they are others than were uploaded. Where all are bundles,
+    the main entry of one to which no revoked link lives: of another the edge may let nothing through.
     """
-    is_single = ~FileRow.object_key.startswith(BUNDLES_PREFIX, autoescape=True)
-    statement = select(FileRow.object_key).where(FileRow.size > 0, FileRow.altered_at.is_(None), is_single)
-    return await connection.scalar(statement.order_by(FileRow.id.desc()).limit(1))
+    newest = select(FileRow.object_key).where(FileRow.altered_at.is_(None)).order_by(FileRow.id.desc()).limit(1)
+    is_bundle = FileRow.object_key.startswith(BUNDLES_PREFIX, autoescape=True)
+    single = await connection.scalar(newest.where(FileRow.size > 0, ~is_bundle))
+    if single is not None:
+        return single
+    main_entry = select(BundleEntryRow.path).where(
+        BundleEntryRow.object_key == FileRow.object_key, BundleEntryRow.size > 0
+    )
+    revocation = select(LinkRevocationRow.number).where(LinkRevocationRow.target == FileRow.id)
+    return await connection.scalar(newest.where(is_bundle, main_entry.exists(), ~revocation.exists()))
 
 
 def _seen(standing: Standing, rows: Any) -> list[File]:

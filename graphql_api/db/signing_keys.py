@@ -40,12 +40,6 @@ async def list_keys(connection: AsyncConnection) -> Sequence[KeyEntry]:
     return [_entry_of(row) for row in await connection.execute(_IN_ORDER)]
 
 
-async def list_unretired(connection: AsyncConnection) -> Sequence[KeyEntry]:
-    """All but the retired ones, the oldest first."""
-    unretired = _IN_ORDER.where(SigningKeyRow.status != KeyStatus.RETIRED.value)
-    return [_entry_of(row) for row in await connection.execute(unretired)]
-
-
 async def find_keys(connection: AsyncConnection, ids: Collection[SigningKeyId]) -> dict[SigningKeyId, KeyEntry]:
     """Those of ``ids`` that there are."""
     rows = await connection.execute(select(*_COLUMNS).where(SigningKeyRow.id.in_(ids)))

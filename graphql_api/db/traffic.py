@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, case, cast, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -33,18 +33,27 @@ BATCH: Final = 1_000  # rows of one statement
 
 Counts = tuple[int, int]  # downloads, bytes delivered
 
+
+class ObjectOfFile(NamedTuple):
+    """``is_main``: not one of the many entries of a bundle that follow when the first is opened."""
+
+    file_id: FileId
+    is_main: bool
+
+
 _SIZES: Final = select(AccessLogRow.name, AccessLogRow.size).where(among(AccessLogRow.name, texts("names")))
 _FILE_OF_ENTRY: Final = literal(FILE_PREFIX) + func.substr(BundleEntryRow.bundle_id, len(BUNDLE_PREFIX) + 1)
+_IS_MAIN: Final = literal(True).label("is_main")
 _FILES_OF_KEYS: Final = (
-    select(FileVersionRow.object_key, FileVersionRow.file_id)
+    select(FileVersionRow.object_key, FileVersionRow.file_id, _IS_MAIN)
     .where(among(FileVersionRow.object_key, texts("keys")))
     # A process of an earlier release writes down no version of what it makes.
     .union(
-        select(FileRow.object_key, FileRow.id).where(among(FileRow.object_key, texts("keys"))),
-        select(BundleEntryRow.object_key, FileRow.id)
+        select(FileRow.object_key, FileRow.id, _IS_MAIN).where(among(FileRow.object_key, texts("keys"))),
+        select(BundleEntryRow.object_key, FileRow.id, BundleEntryRow.object_key == FileRow.object_key)
         .join(FileRow, FileRow.id == _FILE_OF_ENTRY)
         .where(among(BundleEntryRow.object_key, texts("keys"))),
-        select(PublicationRow.object_key, PublicationRow.file_id).where(
+        select(PublicationRow.object_key, PublicationRow.file_id, _IS_MAIN).where(
             among(PublicationRow.object_key, texts("keys"))
         ),
     )
@@ -78,10 +87,10 @@ async def claim_log(connection: AsyncConnection, name: str, size: int, now: date
     return (await connection.execute(statement.returning(AccessLogRow.name))).first() is not None
 
 
-async def find_files_of_keys(connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, FileId]:
+async def find_files_of_keys(connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, ObjectOfFile]:
     """Whose object each of ``keys`` is, if it is anybody's. The keys are printable ASCII."""
     rows = await connection.execute(_FILES_OF_KEYS, {"keys": list(keys)})
-    return {row.object_key: FileId(row.file_id) for row in rows}
+    return {row.object_key: ObjectOfFile(FileId(row.file_id), bool(row.is_main)) for row in rows}
 
 
 async def add_traffic(connection: AsyncConnection, counted: Mapping[tuple[FileId, date], Counts]) -> Collection[FileId]:

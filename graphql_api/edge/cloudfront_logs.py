@@ -26,8 +26,10 @@ from graphql_api.model.traffic import MAX_BYTES, LoggedRequest
 FIELDS: Final = ("date", "cs-method", "cs-uri-stem", "sc-status", "sc-bytes", "sc-range-start", "sc-range-end")
 """What is read of each line; standard logging v2 must be told to write at least these."""
 
-PROBE_END: Final = "1"
-"""Last byte of the range 0-1, by which Apple's players ask whether ranges are answered before they ask for the film."""
+PROBE_ENDS: Final = frozenset(("0", "1"))
+"""Last bytes of ranges that try out whether there is an answer: 0-0, by which a new signing key is tried and programs
+ask how long a file is, and 0-1, by which Apple's players ask whether ranges are answered.
+"""
 
 # What ends otherwise, such as .gz.bak, .part or .1, is a copy of a log, or half of one: read as another log it would be
 # counted again. Parquet is known by its name so that it is refused and told of.
@@ -148,7 +150,7 @@ class CloudFrontLogReader:
         when = self._day(day)
         if when is None or not _STATUS.fullmatch(status) or not _SIZE.fullmatch(size) or int(size) > MAX_BYTES:
             return None
-        is_start = range_start == "0" and range_end != PROBE_END
+        is_start = range_start == "0" and range_end not in PROBE_ENDS
         begins = method == "GET" and (status == "200" or (status == "206" and is_start))
         return LoggedRequest(when, _key(stem), int(size), begins)
 

@@ -26,7 +26,11 @@ from graphql_api.localcloud.origin import Origin, OriginBody, OriginRequest, Ori
 from graphql_api.localcloud.refusal import Refusal
 from graphql_api.localcloud.signature import KeyGroup, SignatureVerifier, ViewerRequest
 
-MAX_URL_LENGTH: Final = 8192  # bytes; CloudFront's quota, which answers 413
+# CloudFront's quotas, which answer 413. Source: Amazon CloudFront Developer Guide, "Request and response behavior for
+# Amazon S3 origins", sections "Maximum length of a request and maximum length of a URL".
+MAX_URL_LENGTH: Final = 8192  # bytes
+MAX_REQUEST_LENGTH: Final = 20_480  # bytes of the request line and the headers, as HTTP/1.1 sends them
+
 CHUNK_SIZE: Final = 256 * 1024  # bytes; what one download holds in memory, give or take a socket buffer
 
 _CACHEABLE_METHODS: Final = ("GET", "HEAD")
@@ -156,7 +160,7 @@ class Edge:
             address=scope["client"][0] if scope.get("client") else None,
         )
         url_length = len(f"{request.scheme}://{request.host}{request.path}?{request.query}")
-        if url_length > MAX_URL_LENGTH:
+        if url_length > MAX_URL_LENGTH or _request_length(scope) > MAX_REQUEST_LENGTH:
             return page(413, "Bad request.")
         if request.host.lower() != self._host.lower():
             return page(403, "Bad request. We can't connect to the server for this app or website at this time.")
@@ -169,6 +173,8 @@ class Edge:
             )
         if method not in _CACHEABLE_METHODS:
             return page(405, "Bad request.")
+        if method == "GET" and _has_body(headers):  # the same page, section "GET requests that include a body"
+            return page(403, "Bad request.")
         behaviour = behaviour_of(request.path)  # which the function cannot change
         if behaviour.is_private:
             passed = self._passed(request, headers, method, page)
@@ -240,6 +246,17 @@ class Edge:
             return answer
         keep = partial(self._cache.put, cache_key, response, now=self._clock())
         return replace(answer, body=_Recorded(response.body, int(length), keep))
+
+
+def _request_length(scope: Scope) -> int:
+    """Bytes. With HTTP/1.1's spaces, colons and line ends; whether CloudFront counts them, it does not say."""
+    query = scope["query_string"]
+    line = len(scope["method"]) + len(scope["raw_path"]) + (len(query) + 1 if query else 0) + len("  HTTP/1.1\r\n")
+    return line + sum(len(name) + len(value) + len(": \r\n") for name, value in scope["headers"]) + len("\r\n")
+
+
+def _has_body(headers: Headers) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "0").strip("0") != ""
 
 
 def _key(path: str) -> str | None:

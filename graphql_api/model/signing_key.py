@@ -94,3 +94,8 @@ class KeyEntry:
     activated_at: datetime | None = None
     retires_at: datetime | None = None
     retired_at: datetime | None = None
+
+    @property
+    def is_distrusted(self) -> bool:
+        """Whether it was retired before its last link had ended, or without having signed: others may have it."""
+        return self.retired_at is not None and (self.retires_at is None or self.retired_at < self.retires_at)

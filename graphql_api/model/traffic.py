@@ -1,8 +1,9 @@
 """What the CDN delivered: single requests as its logs tell of them, and their sums by day or month.
 
 A **download** is an answer that begins at the first byte of a file, whether or not the viewer takes all of it: one
-that is broken off and resumed is one download, and so is a film that a player fetches in a thousand ranges. **Bytes**
-are all that the edge sent for a file: headers, errors and broken-off answers included. Days and months are UTC's.
+that is broken off and resumed is one download, and so is a film that a player fetches in a thousand ranges. Of a
+bundle only its main entry begins one: with it a player begins, and the others follow. **Bytes** are all that the edge
+sent for a file, every entry of a bundle, headers, errors and broken-off answers included. Days and months are UTC's.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ class LoggedRequest:
     day: date  # on which the answer ended
     key: str
     size: int  # bytes sent
-    begins_download: bool
+    begins_download: bool  # if it is no entry of a bundle but the main one
 
 
 class TrafficInterval(StrEnum):

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import strawberry
-from graphql import GraphQLError, OperationDefinitionNode, is_wrapping_type
+from graphql import Executor, GraphQLError, OperationDefinitionNode, is_wrapping_type
 from strawberry.extensions import MaxTokensLimiter, ParserCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
@@ -14,6 +14,7 @@ from graphql_api.schema.context import Context
 from graphql_api.schema.deadline import LastingSubscriptions
 from graphql_api.schema.errors import USER_ERRORS, ErrorPolicy
 from graphql_api.schema.guarding import GuardedValidation, GuardRules, Introspection
+from graphql_api.schema.layouts import Layouts, column_executor
 from graphql_api.schema.mutation import Mutation
 from graphql_api.schema.query import Query
 from graphql_api.schema.scalars import SCALARS
@@ -68,11 +69,15 @@ class DocumentCache(ParserCache):
         yield
 
 
-def build_schema(rules: GuardRules | None = None, *, trusted: int = 0) -> strawberry.Schema:
+def build_schema(
+    rules: GuardRules | None = None, *, trusted: int = 0, has_fast_lists: bool = True
+) -> strawberry.Schema:
     """The schema, with what its guard goes by; it is built once in a process. ``trusted``: how many documents are
-    known to come, and are therefore to be remembered besides the usual number.
+    known to come, and are therefore to be remembered besides the usual number. ``has_fast_lists``: lists of objects are
+    completed by column where that can be.
     """
-    return take_shortcuts(build_stock_schema(rules=rules, documents=CACHED_DOCUMENTS + trusted))
+    executor = column_executor(Layouts()) if has_fast_lists else None
+    return take_shortcuts(build_stock_schema(rules=rules, documents=CACHED_DOCUMENTS + trusted, executor=executor))
 
 
 def build_stock_schema(
@@ -81,8 +86,11 @@ def build_stock_schema(
     subscription: type = Subscription,
     rules: GuardRules | None = None,
     documents: int = CACHED_DOCUMENTS,
+    executor: type[Executor[Any]] | None = None,
 ) -> strawberry.Schema:
-    """The schema as strawberry resolves it: what the shortcuts must agree with."""
+    """The schema as strawberry resolves it: what the shortcuts must agree with. ``executor``: strawberry's own if None,
+    which is what a ``column_executor`` must agree with; such a one is for the schema with shortcuts.
+    """
     guard_rules = rules or GuardRules()
     return DeliverySchema(
         query=query,
@@ -90,6 +98,7 @@ def build_stock_schema(
         subscription=subscription,
         types=[*USER_ERRORS, MultipartUploadTarget, PostUploadTarget, PutUploadTarget, Upload],
         config=StrawberryConfig(scalar_map=SCALARS),
+        execution_context_class=executor,
         extensions=[
             ErrorPolicy,
             lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),

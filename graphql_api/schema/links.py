@@ -38,7 +38,7 @@ class SignedUrl:
     expires_at: datetime = strawberry.field(description="When it stops working.")
     refresh_after: datetime = strawberry.field(
         description="When to ask for the next one: between then and `expiresAt`, at a random moment. It is `expiresAt` "
-        "where no link can live longer."
+        "where no link can live longer, because the right to the file ends then."
     )
     cache_key: str = strawberry.field(
         description="What a client's own cache should key on: the same for the same bytes, however addressed; opaque."
@@ -64,6 +64,60 @@ def link_to(
     grant = delivery.grant(file)
     if grant is None:
         return None
+    wish = _wish(context, expires_in, starts_at, disposition, filename, ip_address)
+    if context.services.revocations.is_named(grant.terms):
+        key = markable(grant)
+        by = context.named.get(key)
+        if by is None:
+            return _revocable_link(grant, wish, context, key)
+        grant = delivery.revocable(grant, by)
+    return _signed(grant, wish, context)
+
+
+def links_to(
+    files: Sequence[nouns.File],
+    context: Context,
+    expires_in: int,
+    starts_at: datetime | None,
+    disposition: str,
+    filename: str | None,
+    ip_address: str | None,
+) -> Sequence[Link | None] | None:
+    """What ``link_to`` gives for each of them, in one step; None if any has to be awaited.
+
+    Raises: InvalidInput, Unavailable: as the first of them would.
+    """
+    delivery, revocations = context.services.delivery, context.services.revocations
+    if not delivery.signs_here:
+        return None
+    grants = [delivery.grant(file) for file in files]
+    allowed = []
+    for grant in grants:
+        if grant is None:
+            continue
+        if revocations.is_named(grant.terms):
+            by = context.named.get(markable(grant))
+            if by is None:
+                return None
+            grant = delivery.revocable(grant, by)
+        allowed.append(grant)
+    if not allowed:
+        return [None] * len(files)
+    links = delivery.sign(allowed, _wish(context, expires_in, starts_at, disposition, filename, ip_address))
+    if len(links) == len(files):
+        return links
+    signed = iter(links)
+    return [None if grant is None else next(signed) for grant in grants]
+
+
+def _wish(
+    context: Context,
+    expires_in: int,
+    starts_at: datetime | None,
+    disposition: str,
+    filename: str | None,
+    ip_address: str | None,
+) -> LinkWish:
     asked = (expires_in, starts_at, disposition, filename, ip_address)
     wish = context.wishes.get(asked)
     if wish is None:  # a page asks a hundred times for the same
@@ -74,13 +128,7 @@ def link_to(
             given(filename),
             given(ip_address),
         )
-    if context.services.revocations.is_named(grant.terms):
-        key = markable(grant)
-        by = context.named.get(key)
-        if by is None:
-            return _revocable_link(grant, wish, context, key)
-        grant = delivery.revocable(grant, by)
-    return _signed(grant, wish, context)
+    return wish
 
 
 def _signed(grant: ReadGrant, wish: LinkWish, context: Context) -> Link | Awaitable[Link]:

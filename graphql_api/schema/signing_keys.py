@@ -40,7 +40,8 @@ class RotateSigningKeyInput:
     )
     is_immediate: bool = strawberry.field(
         description="Retire the old key at once, so that it can be taken from the CDN. That breaks every link that it "
-        "signed; `retiringKey.retiresAt` says until when these would have lived.",
+        "signed; `retiringKey.retiresAt` says until when these would have lived. A key that is RETIRING already is "
+        "retired with `graphql-api keys retire`.",
         default=False,
     )
     idempotency_key: str | None = strawberry.field(description=REPLAY, default=ABSENT)

@@ -23,7 +23,7 @@ class UsageBucket:
     )
     downloads: int = strawberry.field(
         description="Answers that began at the first byte; a broken-off and resumed one is one, and so is a film that "
-        "is fetched in ranges."
+        "is fetched in ranges. Of a bundle those of its main entry."
     )
     delivered_bytes: ByteSize = strawberry.field(description="All bytes sent, headers and errors included.")
 

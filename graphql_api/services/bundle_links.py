@@ -46,7 +46,7 @@ class BundleLinks:
         if self._delivery.signs_here:
             return bundle_link(grant.file, self._delivery.sign([grant], wish)[0])
         [result] = await self._delivery.sign_page([(grant, wish)])
-        if isinstance(result, InvalidInput):
+        if isinstance(result, BaseException):
             raise result
         return bundle_link(grant.file, result)
 

@@ -15,7 +15,9 @@ LIFETIME: Final = timedelta(minutes=5)  # long enough for an edge whose clock is
 
 
 class Canary:
-    """Opens the newest file, one byte of it."""
+    """Opens the newest file, one byte of it; where there are only bundles, the main entry of one of them. Its link
+    says nothing by which it could be revoked.
+    """
 
     def __init__(self, database: Database, edge: Edge, clock: Clock) -> None:
         self._database = database
@@ -25,18 +27,19 @@ class Canary:
     async def try_key(self, key_pair_id: str, key: LoadedKey) -> None:
         """Return if the CDN lets through what ``key`` signs. In no transaction: it asks the network.
 
-        Raises: EdgeRefused: it does not. Conflict: there is no file to try it on. Unavailable: the CDN, the key's place
+        Raises: EdgeRefused: it does not. Conflict: there is nothing to try it on. Unavailable: the CDN, the key's place
         or the database does not answer.
         """
         async with self._database.autocommit() as connection:
             object_key = await files.newest_object_key(connection)
         if object_key is None:
-            raise Conflict("there is no file yet to try the key on: upload one first")
+            raise Conflict(
+                "there is no file to try the key on, nor a bundle without revoked links: upload a file first"
+            )
         path, expires_at = "/" + object_key, self._clock() + LIFETIME
         if isinstance(key.signer, RemoteSigner):
             unsigned = key.signer.writer.write(path, expires_at=expires_at)
-            [signature] = await key.signer.signatures([unsigned])
-            signed = unsigned.signed(signature)
+            signed = unsigned.signed(await key.signer.signature(unsigned))
         else:
             signed = key.signer.sign(path, expires_at=expires_at)
         answer = await self._edge.open(signed.url)

@@ -13,9 +13,12 @@ from urllib.parse import quote
 from graphql_api.model.delivery import ContentDisposition
 from graphql_api.model.names import MAX_NAME_LENGTH
 
-# The value is percent-encoded again inside the URL, and a custom policy repeats it in base64: this keeps the longest
-# link below the 8,192 bytes that CloudFront accepts.
-MAX_ENCODED_NAME: Final = 1_200  # characters of ``filename*`` after percent-encoding
+MAX_ENCODED_NAME: Final = 1_800
+"""Characters of a URL that both spellings of the name take together. A custom policy repeats it all in base64: this
+keeps the longest link, with a corrected type, 16 marks, a host of 253 characters and a signature of RSA, below the
+8,192 bytes that CloudFront accepts.
+"""
+_MOST_OF_A_CHARACTER: Final = 23  # four times "%25XX", and for what NFC makes of it "___"
 _PLAIN_NAME: Final = re.compile(r"[ !#$&-\[\]-~]{0,255}")  # ASCII without control characters, `"`, `%` and backslash
 _ATTR_CHAR: Final = "!#$&+-.^_`|~"  # RFC 8187, attr-char besides letters and digits
 
@@ -25,12 +28,16 @@ def content_disposition(disposition: ContentDisposition, name: str) -> str:
     if _PLAIN_NAME.fullmatch(name):  # nearly all are; a page has a hundred
         return f'{disposition.lower()}; filename="{name}"'
     name = _shortened(name)
-    fallback = "".join(
+    fallback = _fallback(name)
+    value = f'{disposition.lower()}; filename="{fallback}"'
+    return value if fallback == name else f"{value}; filename*=UTF-8''{_encoded(name)}"
+
+
+def _fallback(name: str) -> str:
+    return "".join(
         character if " " <= character <= "~" and character not in '"\\%' else "_"
         for character in unicodedata.normalize("NFC", name)
     )
-    value = f'{disposition.lower()}; filename="{fallback}"'
-    return value if fallback == name else f"{value}; filename*=UTF-8''{_encoded(name)}"
 
 
 def _encoded(name: str) -> str:
@@ -39,12 +46,16 @@ def _encoded(name: str) -> str:
 
 def _shortened(name: str) -> str:
     """Cut before the extension so that the encoded name fits."""
-    if len(name) * 12 <= MAX_ENCODED_NAME:  # no character takes more than four times "%XX"
+    if len(name) * _MOST_OF_A_CHARACTER <= MAX_ENCODED_NAME:
         return name
     stem, dot, extension = name.rpartition(".")
     if not stem or len(extension) > 16:
         stem, dot, extension = name, "", ""
     stem = stem[:MAX_NAME_LENGTH]  # a caller may have sent a megabyte
-    lengths = accumulate(len(_encoded(character)) for character in stem)
-    room = MAX_ENCODED_NAME - len(_encoded(dot + extension))
+    lengths = accumulate(map(_length, stem))
+    room = MAX_ENCODED_NAME - sum(map(_length, dot + extension))
     return stem[: sum(length <= room for length in lengths)] + dot + extension
+
+
+def _length(character: str) -> int:
+    return len(quote(_fallback(character), "")) + len(quote(_encoded(character), ""))

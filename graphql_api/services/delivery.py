@@ -1,5 +1,6 @@
 """From grants to signed addresses: arithmetic only, so that a page of a hundred costs no database and no network."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
@@ -11,19 +12,21 @@ from graphql_api.model.bundle import bundle_of, is_bundle_key, marked_prefix
 from graphql_api.model.delivery import ContentDisposition, Link, LinkWish, ReadGrant, SignedUrl
 from graphql_api.model.file import File
 from graphql_api.model.ids import bundle_prefix
-from graphql_api.model.media_type import is_active
+from graphql_api.model.media_type import is_inert
 from graphql_api.model.revocation import PARAMETER
 from graphql_api.model.rule import ReadTerms
 from graphql_api.services.clock import Clock
 from graphql_api.services.content_disposition import content_disposition
 from graphql_api.services.link_memo import Kept, LinkKey, LinkMemo
-from graphql_api.services.link_signing import SignerInUse
+from graphql_api.services.link_signing import RemoteSigner, SignerInUse
 from graphql_api.services.windows import LinkTimes, Windows
 from graphql_api.signing import UnsignedUrl
 
 
 class _Draft(NamedTuple):
-    """A link before its key: what is to be signed, and what is said of the result. ``below``: of a bundle."""
+    """A link before its key: what is to be signed, and what is said of the result. ``below``: of a bundle. ``cut_at``:
+    as of ``Kept``.
+    """
 
     path: str
     below: str | None
@@ -31,6 +34,7 @@ class _Draft(NamedTuple):
     times: LinkTimes
     ip_range: str | None
     cache_key: str
+    cut_at: int | None
 
 
 class Delivery:
@@ -118,7 +122,11 @@ class Delivery:
             if grant.revocable_by is not None:
                 key = (*key, grant.revocable_by)
             kept = self._memo.young.get(key)
-            if kept is None or not kept.since <= now < kept.until:
+            if (
+                kept is None
+                or not kept.since <= now < kept.until
+                or (kept.cut_at is not None and kept.cut_at != self._in_use.until)
+            ):
                 kept = self._kept(key, grant, wish, now)
             links.append(kept.link)
         return links
@@ -134,19 +142,20 @@ class Delivery:
             (link,) = self.sign([brief], wish)
             return link
         (result,) = await self.sign_page([(brief, wish)])
-        if isinstance(result, InvalidInput):
+        if isinstance(result, BaseException):
             raise result
         return result
 
-    async def sign_page(self, wanted: Sequence[tuple[ReadGrant, LinkWish]]) -> list[Link | InvalidInput]:
+    async def sign_page(self, wanted: Sequence[tuple[ReadGrant, LinkWish]]) -> list[Link | BaseException]:
         """The same with a key that is elsewhere, for a whole page at once: what is not remembered is signed side by
-        side. What ``sign`` raises about one of them stands in its place.
+        side. What ``sign`` raises about one of them stands in its place, and so does Unavailable where a signature was
+        not to be had: the others are as good, and remembered.
 
-        Raises: Unavailable: the key cannot be asked, or not any more.
+        Raises: Unavailable: no key of this process may sign, or not any more.
         """
         now = int(self._clock().timestamp())
         remote = self._in_use.elsewhere
-        found: dict[LinkKey, Kept | InvalidInput] = {}
+        found: dict[LinkKey, Kept | BaseException] = {}
         drafts: dict[LinkKey, tuple[_Draft, UnsignedUrl]] = {}
         keys = []
         for grant, wish in wanted:
@@ -154,9 +163,9 @@ class Delivery:
             keys.append(key)
             if key in found or key in drafts:
                 continue
-            kept = self._memo.recall(key)
+            kept = self._recalled(key, now)
             try:
-                if kept is not None and kept.since <= now < kept.until:
+                if kept is not None:
                     found[key] = kept
                 elif remote is None:  # another key has taken over, which is here
                     found[key] = self._kept(key, grant, wish, now)
@@ -173,13 +182,19 @@ class Delivery:
                     drafts[key] = draft, unsigned
             except InvalidInput as fault:
                 found[key] = fault
-        if remote is not None and drafts:
-            signatures = await remote.signatures([unsigned for _, unsigned in drafts.values()])
-            for (key, (draft, unsigned)), signature in zip(drafts.items(), signatures, strict=True):
-                found[key] = made = _kept(draft, unsigned.signed(signature), now)
-                self._memo.remember(key, made)
+        if remote is not None:
+            made = (self._made_elsewhere(remote, key, *drafts[key], now) for key in drafts)
+            found |= zip(drafts, await asyncio.gather(*made, return_exceptions=True), strict=True)
         results = [found[key] for key in keys]
         return [result.link if isinstance(result, Kept) else result for result in results]
+
+    async def _made_elsewhere(
+        self, remote: RemoteSigner, key: LinkKey, draft: _Draft, unsigned: UnsignedUrl, now: int
+    ) -> Kept:
+        """It is remembered at once: whoever waits for the whole page may give up."""
+        kept = _kept(draft, unsigned.signed(await remote.signature(unsigned)), now)
+        self._memo.remember(key, kept)
+        return kept
 
     def _key(self, grant: ReadGrant, wish: LinkWish) -> LinkKey:
         """As ``sign`` has it, which makes no call for each of a hundred links."""
@@ -198,11 +213,18 @@ class Delivery:
         )
 
     def _kept(self, key: LinkKey, grant: ReadGrant, wish: LinkWish, now: int) -> Kept:
-        kept = self._memo.recall(key)
-        if kept is None or not kept.since <= now < kept.until:
+        kept = self._recalled(key, now)
+        if kept is None:
             kept = self._made(grant, wish, now)
             self._memo.remember(key, kept)
         return kept
+
+    def _recalled(self, key: LinkKey, now: int) -> Kept | None:
+        """What is remembered and still the right answer: what the key's time has cut is not when that has moved."""
+        kept = self._memo.recall(key)
+        if kept is None or not kept.since <= now < kept.until:
+            return None
+        return kept if kept.cut_at is None or kept.cut_at == self._in_use.until else None
 
     def _made(self, grant: ReadGrant, wish: LinkWish, now: int) -> Kept:
         signer = self._in_use.signer()
@@ -225,13 +247,16 @@ class Delivery:
         if starts_at is not None and starts_at >= now + lifetime:
             # Rounding would let it open, or not, as it happens.
             raise InvalidInput(InputFault("The link would not open before it ends.", ("startsAt",)))
+        of_key = self._key_until(now)
         times = self._windows.times(
             now,
             lifetime=lifetime,
             longest=longest,
-            until=self._until(_second(terms.until), now),
+            until=_second(terms.until),
+            signer_until=of_key,
             file_id=file.id,
         )
+        cut_at = of_key if times.expires_at == of_key else None
         ip_range = wish.ip_range if terms.ip_range is None else _within(terms.ip_range, wish.ip_range)
         path, cache_key = "/" + file.object_key, f"{file.id}/{file.object_key}"
         if is_bundle_key(file.object_key):
@@ -239,24 +264,22 @@ class Delivery:
             bundle_id = bundle_of(file.id)
             below = marked_prefix(bundle_id, grant.revocable_by)
             main = below + file.object_key.removeprefix(bundle_prefix(bundle_id))
-            return _Draft(main, below, [], times, ip_range, cache_key)
-        saves = terms.forces_download or is_active(file.content_type)  # scripts of a file run nowhere
+            return _Draft(main, below, [], times, ip_range, cache_key, cut_at)
+        saves = terms.forces_download or not is_inert(file.content_type)  # scripts of a file run nowhere
         disposition = ContentDisposition.ATTACHMENT if saves else wish.disposition
         query = [("response-content-disposition", content_disposition(disposition, wish.filename or file.name))]
         if file.content_type != file.stored_content_type:
             query.append(("response-content-type", file.content_type))
         if grant.revocable_by is not None:
             query.append((PARAMETER, grant.revocable_by))
-        return _Draft(path, None, query, times, ip_range, cache_key)
+        return _Draft(path, None, query, times, ip_range, cache_key, cut_at)
 
-    def _until(self, of_terms: int | None, now: int) -> int | None:
-        """When the terms end, or the key may be taken away. Raises: Unavailable: it may have been."""
-        of_key = self._in_use.until
-        if of_key is None:
-            return of_terms
-        if of_key <= now:
+    def _key_until(self, now: int) -> int | None:
+        """When the key may be taken away, or ends. Raises: Unavailable: it may have been."""
+        until = self._in_use.until
+        if until is not None and until <= now:
             raise Unavailable("signing key")
-        return of_key if of_terms is None or of_key < of_terms else of_terms
+        return until
 
 
 def _kept(draft: _Draft, signed: SignedUrl, now: int) -> Kept:
@@ -269,7 +292,7 @@ def _kept(draft: _Draft, signed: SignedUrl, now: int) -> Kept:
         signed.key_pair_id,
         signed.has_custom_policy,
     )
-    return Kept(link, since=now, until=times.changes_at)
+    return Kept(link, since=now, until=times.changes_at, cut_at=draft.cut_at)
 
 
 def _seconds(span: timedelta) -> int:

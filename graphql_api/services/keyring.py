@@ -70,6 +70,8 @@ class Keyring:
         self._longest = -(-longest_lifetime // timedelta(seconds=1))
         self._loaded: dict[SigningKeyId, LoadedKey] = {}
         self._load_at: dict[SigningKeyId, datetime] = {}
+        self.trusts_configured = True
+        """Whether the key of the settings is in no other hands, as far as the keyring knows."""
 
     async def start(self) -> None:
         """To be done before the first link: from here on there is a key that signs.
@@ -137,13 +139,15 @@ class Keyring:
     async def _read(self, *, is_first: bool) -> None:
         read_at = self._clock()
         async with self._database.autocommit() as connection:
-            entries = await signing_keys.list_unretired(connection)
+            known = await signing_keys.list_keys(connection)
+            entries = [entry for entry in known if entry.status is not KeyStatus.RETIRED]
             active = next((entry for entry in entries if entry.status is KeyStatus.ACTIVE), None)
             is_true = True
             if active is not None and active.longest_lifetime < self._longest:
                 is_true = await signing_keys.lengthen(connection, active.id, self._longest)
         if not is_true:  # another has taken over meanwhile
             return await self._read(is_first=is_first)
+        self._judge_configured(known)
         self._forget_all_but(entries)
         if active is not None and (loaded := await self._load(active, read_at, is_first=is_first)) is not None:
             if self._in_use.key_pair_id != active.key_pair_id:
@@ -156,6 +160,13 @@ class Keyring:
             if entry.status is KeyStatus.PENDING:  # so that the log tells before it has to sign
                 await self._load(entry, read_at, is_first=False)
         return None
+
+    def _judge_configured(self, known: Sequence[KeyEntry]) -> None:
+        configured = next((entry for entry in known if entry.key_pair_id == self._configured.key_pair_id), None)
+        is_trusted = configured is None or not configured.is_distrusted
+        if self.trusts_configured and not is_trusted:
+            log.error("signing_key_distrusted key=%s", self._configured.key_pair_id)
+        self.trusts_configured = is_trusted
 
     async def _load(self, entry: KeyEntry, now: datetime, *, is_first: bool) -> LoadedKey | None:
         """From memory, or from its place; None if it cannot be had. Raises, if ``is_first``, why not."""

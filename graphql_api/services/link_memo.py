@@ -14,11 +14,14 @@ _BYTES_OF_A_LINK: Final = 440  # without its texts: the objects around them, and
 
 @dataclass(slots=True)
 class Kept:
-    """A link that is the right answer from ``since`` until before ``until``, in seconds since 1970."""
+    """A link that is the right answer from ``since`` until before ``until``, in seconds since 1970. ``cut_at``: when
+    the key may be taken away, if the link ends with that; it is the answer only while that stays so.
+    """
 
     link: Link
     since: int
     until: int
+    cut_at: int | None = None
 
 
 class LinkMemo:

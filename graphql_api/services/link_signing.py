@@ -1,8 +1,6 @@
 """Which key signs links in this process now. ``Keyring`` says it, ``Delivery`` asks for each link."""
 
-import asyncio
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphql_api.errors import ConfigurationError, Unavailable
@@ -19,18 +17,13 @@ class RemoteSigner:
     writer: UrlWriter
     key: RemoteKey
 
-    async def signatures(self, unsigned: Sequence[UnsignedUrl]) -> list[bytes]:
-        """Of all of them, asked for side by side. Raises: Unavailable: one of them is not to be had."""
-        asked = await asyncio.gather(*(self.key.sign(each.message) for each in unsigned), return_exceptions=True)
-        signatures = []
-        for signature in asked:  # the others have come to their end before one failure is told
-            if isinstance(signature, ConfigurationError):  # a right or the key was taken away
-                log.error("signing_key_refused key=%s error=%s", self.writer.key_pair_id, signature.message)
-                raise Unavailable("signing key")
-            if isinstance(signature, BaseException):
-                raise signature
-            signatures.append(signature)
-        return signatures
+    async def signature(self, unsigned: UnsignedUrl) -> bytes:
+        """Any number may be asked for at once. Raises: Unavailable: it is not to be had."""
+        try:
+            return await self.key.sign(unsigned.message)
+        except ConfigurationError as error:  # a right or the key was taken away
+            log.error("signing_key_refused key=%s error=%s", self.writer.key_pair_id, error.message)
+            raise Unavailable("signing key") from None
 
 
 LinkSigner = UrlSigner | RemoteSigner

@@ -185,13 +185,14 @@ class LogCounting:
         """Bring what is ours from ``pending`` to ``counted``."""
         keys = {key for key, _ in pending}
         async with self._database.autocommit() as connection:
-            files = await traffic.find_files_of_keys(connection, keys)
+            objects = await traffic.find_files_of_keys(connection, keys)
         for (key, day), counts in pending.items():
-            file_id = files.get(key)
-            if file_id is None:
+            found = objects.get(key)
+            if found is None:
                 sums.unknown += counts.requests
             else:
-                counted.setdefault((file_id, day), _Counts()).add(counts.requests, counts.downloads, counts.size)
+                downloads = counts.downloads if found.is_main else 0
+                counted.setdefault((found.file_id, day), _Counts()).add(counts.requests, downloads, counts.size)
         if len(counted) > self._max_counted:
             raise UnreadableLog(f"it tells of more than {self._max_counted} files and days")
 

@@ -17,7 +17,7 @@ from graphql_api.edge import EdgeCache
 from graphql_api.errors import NotFound, Unavailable
 from graphql_api.model.delivery import ContentDisposition
 from graphql_api.model.file import File
-from graphql_api.model.media_type import is_active
+from graphql_api.model.media_type import is_inert
 from graphql_api.model.publication import Publication, PublicationState
 from graphql_api.services.announcements import publication_changed
 from graphql_api.services.clock import Clock
@@ -86,7 +86,7 @@ class Publishing:
                 async with self._database.autocommit() as connection:
                     await jobs.enqueue(connection, COPY_JOB, key, now=self._clock())
             return
-        disposition = ContentDisposition.ATTACHMENT if is_active(file.content_type) else ContentDisposition.INLINE
+        disposition = ContentDisposition.INLINE if is_inert(file.content_type) else ContentDisposition.ATTACHMENT
         try:
             await self._store.copy(
                 wanted.source_key,

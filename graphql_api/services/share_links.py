@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.access.standing import Standing
+from graphql_api.access.visiting import visiting_fault, visitor_standing
 from graphql_api.db import audit, bundles, rules, share_links
 from graphql_api.db.engine import Database
 from graphql_api.errors import Conflict, InputFault, InvalidInput, NotFound
@@ -80,19 +81,18 @@ class ShareLinks:
         """A link to a file, or to a folder with all below. What its visitors may read is asked anew at each visit.
 
         Raises: InvalidInput: a value that no link can have, or too many links on the thing. NotFound. Forbidden: SHARE
-        is missing. Conflict: it is a bundle. Unavailable.
+        is missing. Conflict: it is a bundle, or a file to which visitors could be given no link. Unavailable.
         """
         now = self._clock()
         wish = self._checked(wish, now)
         async with self._database.autocommit() as connection:  # before any work is done for somebody who may not
-            await _require_to_share(connection, await self._standings.of(connection, principal), wish.resource)
+            await self._require_to_share(connection, principal, wish.resource)
             await self._require_room(connection, wish.resource, now)
         password_hash = None if wish.password is None else await self._passwords.hash(wish.password)
         token = secrets.token_urlsafe(TOKEN_BYTES)
         async with self._database.transaction() as connection:
             await rules.lock_version(connection)  # what is being deleted is waited for, and one link made at a time
-            standing = await self._standings.of(connection, principal)
-            await _require_to_share(connection, standing, wish.resource)
+            await self._require_to_share(connection, principal, wish.resource)
             if is_file(wish.resource) and await bundles.find_bundles(connection, [FileId(wish.resource)]):
                 message = "a share link opens one object, and a bundle has many"
                 raise Conflict(message, conflicting_id=wish.resource, path=("resource",))
@@ -210,6 +210,19 @@ class ShareLinks:
             or (link.resource in resources and resources[link.resource].is_managed_by(standing))
         }
 
+    async def _require_to_share(self, connection: AsyncConnection, principal: Principal, thing: Scope) -> None:
+        """Raises: NotFound, Forbidden: SHARE is missing. Conflict: its visitors could not be sent on to the file."""
+        standing = await self._standings.of(connection, principal)
+        resource = (await find_resources(connection, [thing])).get(thing)
+        if resource is None or not resource.is_visible_to(standing):
+            raise NotFound("no such file" if is_file(thing) else "no such folder", path=("resource",))
+        require(standing, Permission.SHARE, resource.shared, "resource")
+        if not is_file(thing):
+            return  # what is in a folder may be open though it is not, and changes
+        visitors = visitor_standing(standing, await self._standings.of_anonymous(connection, principal.address))
+        if (fault := visiting_fault(visitors, resource.scopes)) is not None:
+            raise Conflict(fault, path=("resource",))
+
     async def _require_room(self, connection: AsyncConnection, resource: Scope, now: datetime) -> None:
         """Raises: InvalidInput: there are too many links on it."""
         if await share_links.count_living_on(connection, resource, now) >= self._max_on_resource:
@@ -251,14 +264,6 @@ def revocation(principal: Principal, link: ShareLink, now: datetime) -> AuditEve
 def links_gone(principal: Principal, gone: Iterable[ShareLink], now: datetime) -> list[AuditEvent]:
     """They went with the files and folders that they opened."""
     return [revocation(principal, link, now) for link in gone]
-
-
-async def _require_to_share(connection: AsyncConnection, standing: Standing, thing: Scope) -> None:
-    """Raises: NotFound, Forbidden: SHARE is missing."""
-    resource = (await find_resources(connection, [thing])).get(thing)
-    if resource is None or not resource.is_visible_to(standing):
-        raise NotFound("no such file" if is_file(thing) else "no such folder", path=("resource",))
-    require(standing, Permission.SHARE, resource.shared, "resource")
 
 
 def _opened_by(resource: Resource) -> frozenset[str]:

@@ -106,9 +106,11 @@ class SigningKeys:
     ) -> Rotation:
         """Let a PENDING key sign, once the edge has let it through; links of the one before live until they end, or,
         ``is_immediate``, as long as the edge knows it. ``key``: its id or key pair id; None: the only PENDING one.
+        Nothing is done for a key that signs already.
 
         Raises: NotFound, InvalidInput. EdgeRefused: the edge does not know the key. Conflict: there is no such key, or
-        more than one, or its private part cannot be had, or no file to try it on; or others have just rotated.
+        more than one, or its private part cannot be had, or there is nothing to try it on; or others have just rotated;
+        or, ``is_immediate``, it signs already while others are RETIRING, and which of these are to break is not known.
         """
         reason = _checked_reason(reason)
         asked = {"key": key, "isImmediate": is_immediate, "reason": reason}
@@ -121,6 +123,8 @@ class SigningKeys:
         wanted = _wanted(entries, key)
         before = next((entry for entry in entries if entry.status is KeyStatus.ACTIVE), None)
         if wanted.status is KeyStatus.ACTIVE:
+            if is_immediate:
+                _require_none_retiring(entries, wanted)
             return Rotation(wanted, None)
         if wanted.status is not KeyStatus.PENDING:
             raise Conflict(f"key {wanted.key_pair_id} is {wanted.status}, and does not come back")
@@ -214,6 +218,18 @@ def _wanted(entries: Sequence[KeyEntry], key: str | None) -> KeyEntry:
         how_many = "more than one key is PENDING: say which" if pending else "no key is PENDING: add one first"
         raise Conflict(how_many, path=("signingKeyId",))
     return pending[0]
+
+
+def _require_none_retiring(entries: Sequence[KeyEntry], active: KeyEntry) -> None:
+    """Raises: Conflict: the rotation is over, so what is to break has to be said."""
+    retiring = [entry.key_pair_id for entry in entries if entry.status is KeyStatus.RETIRING]
+    if retiring:
+        commands = ", ".join(f"`graphql-api keys retire {key_pair_id} --now`" for key_pair_id in retiring)
+        raise Conflict(
+            f"key {active.key_pair_id} signs already, and links of {' and '.join(retiring)} go on to open: "
+            f"they are broken by {commands}",
+            path=("isImmediate",),
+        )
 
 
 async def _take_over(

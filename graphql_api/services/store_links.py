@@ -17,10 +17,12 @@ EVERY: Final = 5.0  # seconds between two looks, which ask nobody while the cred
 class StoreLinks:
     """One for each process that signs, in the place of a ``Keyring``."""
 
-    def __init__(self, source: LinkSource, in_use: SignerInUse, clock: Clock) -> None:
+    def __init__(self, source: LinkSource, in_use: SignerInUse, clock: Clock, *, every: float = EVERY) -> None:
+        """``every``: seconds between two looks."""
         self._source = source
         self._in_use = in_use
         self._clock = clock
+        self._every = every
 
     async def start(self) -> None:
         """To be done before the first link: from here on there is something that signs. Raises: Unavailable."""
@@ -40,4 +42,4 @@ class StoreLinks:
                 pass  # the log has it; links end with the credentials that there are, and the next look is soon
             except Exception:  # it must outlive a bug, and the log must show it
                 log.exception("store_links_failed")
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(self._every)

@@ -6,7 +6,7 @@ alike. What its maker may do is asked at each visit, by what a token said of the
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
@@ -22,7 +22,7 @@ from graphql_api.db.seal import CursorSeal
 from graphql_api.errors import NotFound
 from graphql_api.limits import address_key
 from graphql_api.model.bundle import is_bundle_key
-from graphql_api.model.delivery import Link
+from graphql_api.model.delivery import Link, ReadGrant
 from graphql_api.model.file import File, Folder
 from graphql_api.model.ids import FileId, FolderId
 from graphql_api.model.listing import FileFilter, FileOrder, FileOrderField, OrderDirection
@@ -140,19 +140,25 @@ class Visits:
         return is_right
 
     async def list_files(self, visit: Visit, request: PageRequest) -> SharedFiles:
-        """The files in the shared folder and below. Raises: InvalidInput: a foreign cursor. Unavailable."""
+        """The files in the shared folder and below that this visitor would be sent on to.
+
+        Raises: InvalidInput: a foreign cursor. Unavailable.
+        """
         assert isinstance(visit.thing, Folder)
         wanted = FileFilter(folder_id=visit.thing.id, is_recursive=True)
         async with self._database.autocommit() as connection:
             page = await files.list_files(connection, visit.standing, wanted, _BY_NAME, request, self._cursor_seal)
+            if page.has_next_page and page.nodes:  # from the last that was looked at, which may be none that is shown
+                page = replace(page, resume=page.resume or page.cursor_of(page.nodes[-1]))
+            page = replace(page, nodes=tuple(file for file in page.nodes if self._grant(file) is not None))
             ancestry = await folders.list_ancestry(connection, {file.folder_id for file in page.nodes})
         return SharedFiles(page, {file.id: _path(file, ancestry, visit.thing.id) for file in page.nodes})
 
     async def get_file(self, visit: Visit, file_id: FileId) -> File:
-        """A file in the shared folder or below. Raises: NotFound: there is none that visitors may read. Unavailable."""
+        """A file in the shared folder or below. Raises: NotFound: none that this visitor may fetch. Unavailable."""
         async with self._database.autocommit() as connection:
             found = None if isinstance(visit.thing, File) else await _opened_file(connection, visit, file_id)
-        if found is None:
+        if found is None or self._grant(found) is None:
             raise NotFound("no such file")
         return found
 
@@ -168,8 +174,7 @@ class Visits:
         async with self._database.autocommit() as connection:
             now = await self._open(connection, link, visit.visitor, visit.guess_keys)
             found = None if now is None else await _opened_file(connection, now, file.id)
-            is_single = found is not None and not is_bundle_key(found.object_key)  # else it would open but the first
-            grant = self._delivery.grant(found) if found is not None and is_single else None
+            grant = None if found is None else self._grant(found)
             if grant is None:
                 raise NotFound("no such file")
         # Signed before it counts: a key that does not answer costs nobody a download.
@@ -198,10 +203,18 @@ class Visits:
         if is_file(link.resource):
             file_id = FileId(link.resource)
             thing = (await files.find_files(connection, standing, [file_id])).get(file_id)
+            if thing is not None and self._grant(thing) is None:
+                return None
         else:
             folder_id = FolderId(link.resource)
             thing = (await folders.find_folders(connection, standing, [folder_id])).get(folder_id)
         return None if thing is None else Visit(link, thing, standing, visitor, keys)
+
+    def _grant(self, file: File) -> ReadGrant | None:
+        """The proof that visitors may be sent on to what was found for them. None to a bundle: its link would open but
+        the first of its objects.
+        """
+        return None if is_bundle_key(file.object_key) else self._delivery.grant(file)
 
     def _require_room(self, keys: tuple[str, str]) -> None:
         self._of_addresses.require_room(keys[0])

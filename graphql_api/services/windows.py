@@ -10,11 +10,15 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 REFRESH_SHARE: Final = 5  # a fifth of its lifetime before a link ends, it is time to ask for the next one
+RENEWED_BEFORE: Final = 600
+"""Seconds before a signer's end at which there is another: temporary credentials are renewed 15 minutes before theirs
+(``storage/credentials.py``).
+"""
 
 
 class LinkTimes(NamedTuple):
     """``refresh_after``: asking then or later gives a link that ends later, if there can be one. ``changes_at``: asking
-    before gives the same end again; ``now`` lies before it, unless a fixed end has passed.
+    before gives the same again; ``now`` lies before it, unless a fixed end has passed.
     """
 
     expires_at: int
@@ -33,9 +37,12 @@ class Windows:
     def __init__(self, window: timedelta) -> None:
         self._widths = sorted(_widths(window // timedelta(seconds=1)))
 
-    def times(self, now: int, *, lifetime: int, longest: int, until: int | None, file_id: str) -> LinkTimes:
+    def times(
+        self, now: int, *, lifetime: int, longest: int, until: int | None, signer_until: int | None, file_id: str
+    ) -> LinkTimes:
         """``lifetime``, from 1 to ``longest``, is rounded up; ``longest`` is rounded down and wins. ``until`` is used
-        as it is: it does not move, so it is the same for everybody already.
+        as it is: it does not move, so it is the same for everybody already. So is ``signer_until``, which is to come;
+        but another signer takes over before, and whoever asks then gets a link that ends later.
         """
         phase = crc32(file_id.encode())  # the same in every process, which ``hash`` is not
         width = self._width(lifetime)
@@ -50,6 +57,11 @@ class Windows:
             changes_at, refresh_after = bound + width - longest, bound - longest // REFRESH_SHARE
         if until is not None and until <= expires_at:
             expires_at = changes_at = refresh_after = until
+        if signer_until is not None and signer_until < expires_at:
+            expires_at, early = signer_until, RENEWED_BEFORE
+            while signer_until - early <= now:  # there is no other yet: it is time to ask again in half of what is left
+                early //= 2
+            changes_at = refresh_after = signer_until - early
         return LinkTimes(expires_at, refresh_after, changes_at)
 
     def _width(self, lifetime: int) -> int:

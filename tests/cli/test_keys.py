@@ -77,10 +77,22 @@ def test_keys_come_from_files_and_variables_and_go(desk: Desk) -> None:
     assert desk.statuses()["K2"] == "RETIRED"
 
 
+def test_a_key_of_the_settings_that_goes_is_said_to_take_cookies_with_it(desk: Desk) -> None:
+    desk.must("list")
+    desk.environ["GRAPHQL_API_CDN_KEY_ID"] = "K2"
+    desk.environ["GRAPHQL_API_CDN_PRIVATE_KEY_FILE"] = str(desk.folder / "second.pem")
+    assert desk.statuses() == {"K1": "ACTIVE", "K2": "PENDING"}
+    said = desk.must("retire", "K2")
+    assert "Cookies of /f/ and of shared folders were sealed with it" in said
+    assert "GRAPHQL_API_SHARED_SECRET" in said
+    desk.environ["GRAPHQL_API_SHARED_SECRET"] = "s" * 32
+    assert desk.must("retire", "K2") == "K2 is RETIRED: take it from the edge.\n"
+
+
 def test_what_goes_wrong_is_said_in_a_line(desk: Desk) -> None:
     desk.must("add", "K2", "--file", "second.pem")
     assert "K2 has been added before" in desk.refusal("add", "K2", "--file", "second.pem")
-    assert "no file yet" in desk.refusal("activate", "K2")
+    assert "no file to try the key on" in desk.refusal("activate", "K2")
     assert "there is no key K9" in desk.refusal("retire", "K9")
     assert "let another take over first" in desk.refusal("retire", "K1", "--now")
     assert "it is not set" in desk.refusal("add", "K4", "--env", "ABSENT")

@@ -10,8 +10,8 @@ from graphql_api.client.progress import Outcome
 from graphql_api.client.protocol import RemoteFile
 from tests.cli.program import DevStack
 from tests.client.conftest import Connect, FilesOf, Remembered
+from tests.e2e.bundling import ENTRIES, bundled
 from tests.e2e.client import Client
-from tests.e2e.test_bundles import bundled
 from tests.faults import Answer, FaultyProxy, LoseAnswer, Request, is_get
 
 CONTENT = b"".join(number.to_bytes(4, "big") for number in range(500_000))  # 2 MB
@@ -219,7 +219,7 @@ def test_the_rest_of_other_bytes_goes_into_another_part_file() -> None:
 async def test_a_bundle_is_left_out_and_told(
     connect: Connect, proxy: FaultyProxy, progress: Remembered, here: Path, alice: Client, remote: str
 ) -> None:
-    file_id = bundled(alice, remote.rpartition("/")[2])
+    file_id = bundled(alice, remote.rpartition("/")[2], ENTRIES)
     async with connect() as client:
         await client.download([file_id], here)
     [told] = progress.failures.values()

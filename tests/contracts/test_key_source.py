@@ -74,7 +74,7 @@ async def signed(key: LoadedKey, clock: Clock, ip_range: str | None = None) -> s
     path, expires_at = "/o/1", clock() + timedelta(minutes=5)
     if isinstance(key.signer, RemoteSigner):
         unsigned = key.signer.writer.write(path, expires_at=expires_at, ip_range=ip_range)
-        [signature] = await key.signer.signatures([unsigned])
+        signature = await key.signer.signature(unsigned)
         return unsigned.signed(signature).url
     return key.signer.sign(path, expires_at=expires_at, ip_range=ip_range).url
 

@@ -76,6 +76,7 @@ def run(step: Block, folder: Path, url: str) -> str:
     return ran.stdout
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # on both: tests/cli/test_policies.py
 async def test_every_step_answers_what_the_document_shows(folder: Path, database_url: str) -> None:
     for step in STEPS:
         expected, printed = ANSWERS.get(step.line, ""), run(step, folder, database_url)

@@ -9,18 +9,10 @@ import httpx
 from graphql_api.model.bundle import bundle_of
 from graphql_api.model.ids import FileId, bundle_prefix
 from tests.cli.program import DevStack, wait_for
+from tests.e2e.bundling import ENTRIES, bundled
 from tests.e2e.client import Client
 from tests.e2e.inside import inside
 
-ENTRIES = {"index.m3u8": b"#EXTM3U\n#EXT-X-ENDLIST\n", "low/0.ts": b"zero", "low/1.ts": b"one"}
-CREATE = """
-mutation ($bundle: CreateBundleInput!) {
-  createUploads(input: {bundle: $bundle}) {
-    bundleFileId userErrors { code path message }
-    results { upload { id filename target { ... on PutUploadTarget { url headers { name value } } } } }
-  }
-}
-"""
 COOKIES = """
 mutation ($id: ID!) {
   createSignedCookies(input: {fileId: $id}) {
@@ -35,27 +27,6 @@ query ($id: ID!) {
 """
 REVOKE = "mutation ($id: ID!) { revokeLinks(input: {fileId: $id}) { revocation { linksEndBy } } }"
 DELETE = "mutation ($id: ID!) { deleteFiles(input: {fileIds: [$id]}) { results { deletedFileId } } }"
-
-
-def bundled(client: Client, name: str) -> str:
-    """The file that came of it."""
-    entries = [
-        {"path": path, "size": len(content), "contentType": "video/mp2t" if path.endswith("ts") else "audio/mpegurl"}
-        for path, content in ENTRIES.items()
-    ]
-    bundle = {"name": name, "mainPath": "index.m3u8", "entries": entries}
-    made = client.ask(CREATE, bundle=bundle)["createUploads"]
-    assert made["userErrors"] == []
-    file = None
-    for result in made["results"]:
-        upload = result["upload"]
-        headers = {header["name"]: header["value"] for header in upload["target"]["headers"]}
-        sent = client.plain.put(upload["target"]["url"], content=ENTRIES[upload["filename"]], headers=headers)
-        assert sent.status_code == 200, sent.text
-        file = client.complete(upload["id"])["file"]
-    assert file is not None
-    assert file["id"] == made["bundleFileId"]
-    return str(file["id"])
 
 
 def cookies_of(client: Client, file_id: str) -> tuple[str, dict[str, str]]:
@@ -74,29 +45,29 @@ def status(client: Client, url: str, cookies: dict[str, str]) -> int:
 def test_a_bundle_is_opened_by_its_own_cookies_and_leaves_nothing(
     dev_stack: DevStack, alice: Client, bob: Client
 ) -> None:
-    file_id, other_id = bundled(alice, "film"), bundled(alice, "another film")
+    file_id, other_id = bundled(alice, "film", ENTRIES), bundled(alice, "another film", ENTRIES)
     assert bob.ask(COOKIES, id=file_id)["createSignedCookies"]["userErrors"] == [
         {"code": "NOT_FOUND", "path": ["input", "fileId"]}
     ]
     base, cookies = cookies_of(alice, file_id)
     other_base, other_cookies = cookies_of(alice, other_id)
     header = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    for path, content in ENTRIES.items():
+    for path, (_, content) in ENTRIES.items():
         assert alice.get(base + path, cookie=header).content == content
         assert alice.get(base + path).status_code == 403
         assert status(alice, base + path, other_cookies) == status(alice, other_base + path, cookies) == 403
 
     file = alice.ask(SHOW, id=file_id)["file"]
-    assert (file["size"], file["bundle"]["entryCount"]) == (sum(map(len, ENTRIES.values())), 3)
+    assert (file["size"], file["bundle"]["entryCount"]) == (sum(len(content) for _, content in ENTRIES.values()), 3)
     opened = file["bundle"]["signedPrefix"]
-    assert alice.get(file["signedUrl"]["url"]).content == ENTRIES["index.m3u8"]
+    assert alice.get(file["signedUrl"]["url"]).content == ENTRIES["index.m3u8"][1]
     assert alice.get(f"{opened['baseUrl']}low/1.ts?{opened['query']}").content == b"one"
 
     # A browser that follows the lasting address has the cookies for the next request, ports do not matter to them.
     with httpx.Client(trust_env=False) as browser:
         url = dev_stack.graphql.removesuffix("graphql") + f"f/{file_id}"
         answer = browser.get(url, headers=dict(alice.api.headers), follow_redirects=True)
-        assert answer.content == ENTRIES["index.m3u8"]
+        assert answer.content == ENTRIES["index.m3u8"][1]
         assert browser.get(base + "low/0.ts").content == b"zero"
         assert browser.get(other_base + "low/0.ts").status_code == 403
 

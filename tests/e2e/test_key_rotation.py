@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from graphql_api.localcloud.key_group import KeyGroupFolder
 from graphql_api.localcloud.origin import S3Origin
 from graphql_api.signing.keyring import SigningKey
+from graphql_api.web.passes import Passes
 from tests.cli.program import Outcome, outcome, wait_for
+from tests.e2e.bundling import ENTRIES, bundled
 from tests.e2e.client import Client
 from tests.e2e.service import CDN_KEY_ID, Service, Surroundings, serving
 from tests.localcloud.server import EdgeServer
@@ -122,6 +125,52 @@ def test_who_restarts_after_a_rotation_signs_with_the_new_key(site: Site) -> Non
     assert site.keys("activate", "KNEW", "--now", "--reason", "it leaked").status == 0
     with serving(PROGRAM, site.folder, site.services[0].around, site.environ) as third, third.user("alice") as user:
         assert "Key-Pair-Id=KNEW" in user.link(file["id"])
+
+
+def test_who_has_a_leaked_key_is_nobody_once_another_has_taken_over_at_once(site: Site) -> None:
+    """Cookies are sealed with the key of the settings where no secret is set."""
+    here, _ = site.users
+    file = here.upload("d.txt", "text/plain", b"hello")
+    alice = here.ask("{ viewer { id } }")["viewer"]["id"]
+    leaked = Passes(pem_of(site.services[0].around.cdn_key).encode())
+    forged = leaked.issue("files", alice, expires_at=datetime.now(UTC) + timedelta(days=3650))
+    key = site.new_key("KNEW")
+    site.trust("KNEW", key)
+
+    def visit(service: Service) -> httpx.Response:
+        url = f"{service.address}/f/{file['id']}"
+        return httpx.get(url, headers={"cookie": f"file_session={forged}"}, trust_env=False)
+
+    def begin(service: Service) -> httpx.Response:
+        headers = {"authorization": here.api.headers["authorization"]}
+        return httpx.post(f"{service.address}/f/session", headers=headers, trust_env=False)
+
+    def is_refused(service: Service) -> bool:
+        return visit(service).status_code == 401
+
+    assert [visit(service).status_code for service in site.services] == [302, 302], "this is what a leak means"
+    said = site.keys("activate", "KNEW", "--now", "--reason", "it leaked")
+    assert "Cookies of /f/ and of shared folders were sealed with it" in said.out
+    for service in site.services:
+        assert wait_for(partial(is_refused, service))
+        assert begin(service).status_code == 503
+        assert f"signing_key_distrusted key={CDN_KEY_ID}" in service.program.err
+    private = pem_of(key).replace("\n", "\\n")
+    for change in ({"SHARED_SECRET": "s" * 32}, {"CDN_KEY_ID": "KNEW", "CDN_PRIVATE_KEY": private}):
+        environ = site.environ | {f"GRAPHQL_API_{name}": value for name, value in change.items()}
+        with serving(PROGRAM, site.folder, site.services[0].around, environ) as changed:
+            assert visit(changed).status_code == 401
+            assert begin(changed).status_code == 200
+
+
+def test_where_there_are_only_bundles_a_key_is_tried_on_one(site: Site) -> None:
+    bundled(site.users[0], "film", ENTRIES)
+    key = site.new_key("KNEW")
+    refused = site.keys("activate", "KNEW")
+    assert (refused.status, "403 InvalidKey" in refused.err) == (1, True)
+    site.trust("KNEW", key)
+    activated = site.keys("activate", "KNEW")
+    assert activated.status == 0, activated.err
 
 
 def test_a_key_that_is_nowhere_keeps_a_process_from_starting(site: Site) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, BrowserContext
+from playwright.async_api import Error as PlaywrightError
 
 from tests.browser import blank_pages, running_chromium
 from tests.cli.program import DevStack
+from tests.e2e.bundling import bundled
 from tests.e2e.client import Client
 from tests.e2e.test_page import png
 
@@ -22,6 +24,7 @@ query ($folder: ID!, $after: String) {
   }
 }
 """
+PREFIX = "query ($id: ID!) { file(by: {id: $id}) { bundle { signedPrefix { baseUrl query } } } }"
 HOME = "query ($id: ID!) { file(by: {id: $id}) { folder { id } } }"
 FOLDER = """
 mutation ($home: ID!) {
@@ -129,30 +132,41 @@ async def test_a_browser_saves_a_file_under_its_japanese_name(
     assert (tmp_path / "saved").read_bytes() == b"konnichiwa"
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "content"),
-    [
-        ("a.html", "text/html", b"<!doctype html><script>document.title = 'ran'</script>"),
-        (
-            "a.svg",
-            "image/svg+xml",
-            b"<svg xmlns='http://www.w3.org/2000/svg'><script>document.title = 'ran'</script></svg>",
-        ),
-        (
-            "a.xml",
-            "application/xml",
-            b"<a xmlns='http://www.w3.org/1999/xhtml'><script>document.title = 'ran'</script></a>",
-        ),
-    ],
-)
-def test_what_a_browser_would_run_is_saved_and_in_a_sandbox(
-    alice: Client, name: str, kind: str, content: bytes
-) -> None:
-    file = alice.upload(name, kind, content)
+PAGE = b"<a xmlns='http://www.w3.org/1999/xhtml'><script>window.ran = true</script></a>"  # as HTML and as XML
+TYPES = [
+    *("text/html", "image/svg+xml", "application/xml", "text/xsl", "text/rdf"),
+    *("*/*", "unknown/unknown", "application/unknown", "text/of-tomorrow"),
+]
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_what_a_browser_might_run_is_saved_and_in_a_sandbox(alice: Client, kind: str) -> None:
+    file = alice.upload("a", kind, PAGE)
     answer = alice.get(alice.link(file["id"], disposition="INLINE"))
+    assert answer.headers["Content-Type"] == kind
     assert answer.headers["Content-Disposition"].startswith("attachment;")
     assert answer.headers["Content-Security-Policy"].startswith("sandbox;")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_nothing_runs_of_what_a_bundle_shows(context: BrowserContext, alice: Client) -> None:
+    entries = {str(number): (kind, PAGE) for number, kind in enumerate(TYPES)}
+    bundle = bundled(alice, "pages", entries)
+    prefix = alice.ask(PREFIX, id=bundle)["file"]["bundle"]["signedPrefix"]
+    page = await context.new_page()
+    shown = []
+    for path, (kind, _) in entries.items():
+        url = f"{prefix['baseUrl']}{path}?{prefix['query']}"
+        try:
+            await page.goto(url)
+        except PlaywrightError as error:
+            if "Download is starting" not in error.message:
+                raise
+            continue  # saved
+        shown.append(kind)
+        assert page.url == url
+        assert await page.evaluate("window.ran") is None, kind
+    assert {"text/html", "image/svg+xml", "application/xml", "text/xsl"} <= set(shown)
 
 
 def test_other_files_are_shown_and_kept_but_refusals_are_not(dev_stack: DevStack, alice: Client) -> None:

@@ -83,6 +83,8 @@ def test_v2_may_be_told_to_write_what_is_needed_only() -> None:
         ({"sc_status": "206", "sc_range_start": "0", "sc_range_end": "1048575"}, True),
         ({"sc_status": "206", "sc_range_start": "1048576", "sc_range_end": "2097151"}, False),
         ({"sc_status": "206", "sc_range_start": "0", "sc_range_end": "1"}, False),  # a player that tries ranges out
+        ({"sc_status": "206", "sc_range_start": "0", "sc_range_end": "0"}, False),  # a signing key that is tried
+        ({"sc_status": "206", "sc_range_start": "0", "sc_range_end": "2"}, True),
         ({"sc_status": "206"}, False),  # several ranges at once
         ({"cs_method": "HEAD"}, False),
         ({"cs_method": "OPTIONS"}, False),

@@ -24,8 +24,8 @@ from graphql import (
 )
 
 from graphql_api.model.page import MAX_PAGE_SIZE
+from tests.e2e.bundling import ENTRIES, bundled
 from tests.e2e.client import Client
-from tests.e2e.test_bundles import bundled
 from tests.schema.walk import KIND_OF
 
 NUMBERED: Final = re.compile(r"\?(\d+)")
@@ -110,7 +110,7 @@ def stocked(client: Client) -> Stock:
     """One of everything, made by that viewer, who has to be an administrator."""
     stock = Stock()
     file = client.upload("a file.txt", "text/plain", b"five!")["id"]
-    bundled(client, "a film")
+    bundled(client, "a film", ENTRIES)
     for document in (MAKE, SHOW):
         stock.learn(json.dumps(client.ask(document, file=file)))
     assert set(stock._ids) >= WANTED

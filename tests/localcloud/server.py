@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Self
 
@@ -10,24 +10,18 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from graphql_api.localcloud.edge import create_edge
-from graphql_api.localcloud.function import EdgeFunction
 from graphql_api.localcloud.origin import Origin
 from graphql_api.localcloud.signature import KeyGroup
 from tests.store import free_port
 
 
 class EdgeServer:
-    """The edge behind uvicorn on a free port, in a thread of its own, in which ``function`` is made: no other may run
-    what it makes.
-    """
+    """The edge behind uvicorn on a free port, in a thread of its own, without a function."""
 
     def __init__(
         self,
         trusted_keys: Mapping[str, str] | KeyGroup,
         origin: Origin,
-        *,
-        cookie_origins: Collection[str] = (),
-        function: Callable[[], EdgeFunction] | None = None,
     ) -> None:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
@@ -38,8 +32,6 @@ class EdgeServer:
                 trusted_keys,
                 origin,
                 lambda: datetime.now(UTC),
-                None if function is None else function(),
-                cookie_origins=cookie_origins,
             )
 
         self._server = uvicorn.Server(

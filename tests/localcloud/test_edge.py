@@ -178,6 +178,27 @@ async def test_an_endless_url_is_refused(viewer: httpx.AsyncClient) -> None:
     assert (await viewer.get(f"{BASE_URL}/{'a' * 8192}")).status_code == 413
 
 
+async def test_a_request_of_a_byte_too_many_is_refused(viewer: httpx.AsyncClient) -> None:
+    url = SIGNER.canned(URL)
+    bare = viewer.build_request("GET", url)
+    length = len(f"GET {bare.url.raw_path.decode()} HTTP/1.1\r\n\r\n")
+    length += sum(len(name + value) + 4 for name, value in bare.headers.raw)
+    for name in ("x-pad", "cookie"):
+        padding = "a" * (20_480 - length - len(name) - 4)
+        assert (await viewer.get(url, headers={name: padding})).status_code == 200
+        assert (await viewer.get(url, headers={name: padding + "a"})).status_code == 413
+
+
+async def test_a_get_with_a_body_is_refused(viewer: httpx.AsyncClient) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x"
+
+    url = SIGNER.canned(URL)
+    for content in (b"0123456789", pieces()):
+        assert (await viewer.request("GET", url, content=content)).status_code == 403
+    assert (await viewer.get(url, headers={"Content-Length": "0"})).status_code == 200
+
+
 async def test_an_absent_file_looks_like_a_private_one(viewer: httpx.AsyncClient) -> None:
     for path in ("/o/absent", "/", "/o/%ff"):
         response = await viewer.get(SIGNER.canned(BASE_URL + path))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graphql_api.model.media_type import essence, is_active, is_type_or_family, normalized_media_type
+from graphql_api.model.media_type import essence, is_inert, is_type_or_family, normalized_media_type
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,54 @@ def test_a_filter_takes_nothing_else(text: str) -> None:
     assert not is_type_or_family(text)
 
 
-@pytest.mark.parametrize("text", ["text/html", "text/html;charset=utf-8", "image/svg+xml", "application/xhtml+xml"])
-def test_browsers_run_what_is_in_pages(text: str) -> None:
-    assert is_active(text)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "text/plain",
+        "text/plain; charset=utf-8",
+        "text/csv",
+        "text/javascript",
+        "image/png",
+        "image/vnd.adobe.photoshop",
+        "audio/mpeg",
+        "video/mp2t",
+        "font/woff2",
+        "application/pdf",
+        "application/json",
+        "application/geo+json",
+        "application/vnd.apple.mpegurl",
+    ],
+)
+def test_what_a_browser_shows_without_running_anything_may_be_shown(text: str) -> None:
+    assert is_inert(text)
 
 
-@pytest.mark.parametrize("text", ["text/plain", "image/png", "application/pdf", "text/htmlx", "application/xml-dtd"])
-def test_browsers_run_nothing_else(text: str) -> None:
-    assert not is_active(text)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "text/html",
+        "text/html;charset=utf-8",
+        "image/svg+xml",
+        "image/svg",
+        "application/xhtml+xml",
+        "text/xml",
+        "application/xml",
+        "text/xsl",  # XML to Chromium and WebKit
+        "text/rdf",  # and to Firefox
+        "application/x+xml",
+        "video/x+xml",
+        "multipart/x-mixed-replace; boundary=x",
+        "multipart/related; boundary=x",
+        "message/rfc822",
+        "*/*",  # these three are what they look like
+        "unknown/unknown",
+        "application/unknown",
+        "image/png,text/html",
+        "text/plainer",
+        "application/octet-stream",
+        "application/what-browsers-will-show-in-ten-years",
+        "",
+    ],
+)
+def test_what_is_not_known_to_be_inert_is_not(text: str) -> None:
+    assert not is_inert(text)

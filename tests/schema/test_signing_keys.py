@@ -107,6 +107,9 @@ class Elsewhere:
 
     key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65_537, 2048))
     fault: Exception | None = None
+    lost: tuple[int, ...] = ()  # the fourth, say
+    hangs: int | None = None
+    is_hanging: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: int = 0
     most: int = 0
     signatures: int = 0
@@ -123,10 +126,16 @@ class Elsewhere:
         self.waiting += 1
         self.most = max(self.most, self.waiting)
         self.signatures += 1
+        number = self.signatures
+        if number == self.hangs:
+            self.is_hanging.set()
+            await asyncio.Event().wait()
         await asyncio.sleep(0)
         self.waiting -= 1
         if self.fault is not None:
             raise self.fault
+        if number in self.lost:
+            raise Unavailable("key source")
         return self.held.sign(message)
 
 
@@ -179,6 +188,38 @@ async def test_a_key_that_does_not_answer_is_unavailable(world: World, elsewhere
     assert "/K" not in str(result.errors)
     elsewhere.fault = None
     assert (await world.ask(PAGE, as_=await world.principal("alice"))).errors is None
+
+
+async def test_a_signature_that_is_not_to_be_had_is_missing_alone_and_asked_for_alone(
+    world: World, elsewhere: Elsewhere
+) -> None:
+    alice = await world.principal("alice")
+    elsewhere.lost = (4, 8)
+    missing = []
+    for _ in range(2):
+        result = await world.ask(PAGE, as_=alice)
+        assert result.data is not None
+        links = [node["signedUrl"] for node in result.data["files"]["nodes"]]
+        lost = [["files", "nodes", number, "signedUrl"] for number, link in enumerate(links) if link is None]
+        assert [error.path for error in result.errors or ()] == lost
+        missing.append(len(lost))
+    assert missing == [2, 0]
+    assert elsewhere.signatures == 10 + 2, "those that were had are remembered"
+
+
+async def test_what_was_signed_for_an_operation_that_was_given_up_is_remembered(
+    world: World, elsewhere: Elsewhere
+) -> None:
+    alice = await world.principal("alice")
+    elsewhere.hangs = 10
+    asked = asyncio.create_task(world.ask(PAGE, as_=alice))
+    async with asyncio.timeout(30):
+        await elsewhere.is_hanging.wait()  # nine others were before it
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    assert (await world.ask(PAGE, as_=alice)).errors is None
+    assert elsewhere.signatures == 10 + 1
 
 
 async def test_a_version_s_link_comes_from_there_too(world: World, elsewhere: Elsewhere) -> None:

@@ -329,7 +329,8 @@ async def test_one_entry_with_other_bytes_withholds_the_bundle_until_it_is_right
         recorded, _ = await recorded_objects.list_recorded(connection, "b/", after=None, limit=10)
         assert [(each.key, each.size, each.file_id) for each in recorded] == [(key, SIZE, file.id) for key in keys]
         assert await recorded_objects.find_known(connection, [*keys, "b/x/y"]) == set(keys)
-        assert await find_files_of_keys(connection, keys) == dict.fromkeys(keys, file.id)
+        found = await find_files_of_keys(connection, keys)
+        assert found == {key: (file.id, key == file.object_key) for key in keys}
         for key in keys[1:]:
             assert await recorded_objects.mark_altered(connection, key, now=world.clock.now) is not None
         assert await recorded_objects.mark_altered(connection, keys[1], now=world.clock.now) is None

@@ -2,10 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import select, text
@@ -16,100 +13,23 @@ from graphql_api.errors import (
     ConfigurationError,
     Conflict,
     DeliveryError,
-    EdgeRefused,
     Forbidden,
     InvalidInput,
     NotFound,
     Unavailable,
 )
 from graphql_api.keys import PrivatePem
-from graphql_api.model.delivery import Link, LinkWish
-from graphql_api.model.listing import FileFilter, FileOrder
-from graphql_api.model.page import PageRequest
 from graphql_api.model.signal import KEYS_TOPIC, KeysChanged
 from graphql_api.model.signing_key import FROM_SETTINGS, HashAlgorithm, KeyPlace, KeyReference, KeyStatus
 from graphql_api.services.keyring import CLOCKS_DIFFER, LOAD_AGAIN_AFTER, TRUST, ConfiguredId, Keyring
 from graphql_api.services.link_signing import SignerInUse
 from graphql_api.services.signing_keys import Rotation
 from tests.memory_keys import MemoryKeys
+from tests.services.rotating import DAY, HOUR, SHA256, WHY, House, fault
 from tests.services.stories import filed
 from tests.world import World
 
 PENDING, ACTIVE, RETIRING, RETIRED = KeyStatus
-SHA256 = HashAlgorithm.SHA256
-DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-WHY = "the yearly rotation"
-
-
-@dataclass
-class House:
-    """A world whose ``keyring`` has been started with K1, of the settings; K1 and K2 are kept, and K1 in the group."""
-
-    world: World
-    keyring: Keyring = field(init=False)
-
-    @classmethod
-    async def build(cls, world: World) -> "House":
-        house = cls(world)
-        house.keyring = house.process(world.in_use)
-        world.key_places.put("")  # where the settings' key is
-        world.key_places.put("/K2.pem")
-        house.trust("K1", "")
-        await house.keyring.start()
-        return house
-
-    def process(self, in_use: SignerInUse, configured: str = "K1", *, longest: timedelta = DAY) -> Keyring:
-        """Another process."""
-        world = self.world
-        return Keyring(
-            world.database,
-            world.clock,
-            world.loader,
-            in_use,
-            ConfiguredId(configured, SHA256),
-            longest_lifetime=longest,
-        )
-
-    def trust(self, key_pair_id: str, name: str) -> None:
-        """Into the edge's key group."""
-        self.world.edge.group[key_pair_id] = self.world.key_places.public_pem(name)
-
-    async def add(self, key_pair_id: str = "K2", name: str = "/K2.pem") -> None:
-        await self.world.services.signing_keys.add(None, key_pair_id, KeyReference(KeyPlace.FILE, name), SHA256)
-
-    async def rotate(self, key: str | None = None, **how: Any) -> Rotation:
-        return await self.world.services.signing_keys.rotate(None, key, reason=WHY, **how)
-
-    async def statuses(self) -> dict[str, KeyStatus]:
-        return {entry.key_pair_id: entry.status for entry in await self.world.services.signing_keys.list(None)}
-
-    async def link(self) -> Link:
-        """One that lives as long as a link can."""
-        alice = await self.world.principal("alice")
-        newest = PageRequest(1, None, is_backward=False)
-        page = await self.world.services.files.list(alice, FileFilter(), FileOrder(), newest)
-        grant = self.world.services.delivery.grant(page.nodes[0])
-        assert grant
-        [link] = self.world.services.delivery.sign([grant], LinkWish(DAY))
-        return link
-
-    def opens(self, link: Link) -> bool:
-        return self.world.edge.judge(link.url).is_let_through
-
-
-@pytest.fixture
-async def house(world: World) -> House:
-    """With one file, and K2 in the group."""
-    house = await House.build(world)
-    await filed(world, await world.principal("alice"), "a.txt")
-    house.trust("K2", "/K2.pem")
-    return house
-
-
-async def fault(work: Awaitable[object], kind: type[DeliveryError]) -> str:
-    with pytest.raises(kind) as raised:
-        await work
-    return raised.value.message
 
 
 async def test_the_key_of_the_settings_is_the_first_and_signs(house: House) -> None:
@@ -242,35 +162,53 @@ async def test_a_hash_that_is_changed_in_the_settings_is_said_not_to_count(
     assert "signing_key_hash_kept key=K1 hash=SHA256" in caplog.messages
 
 
-@pytest.mark.parametrize("is_known", [False, True])
-async def test_a_key_that_the_edge_refuses_stays_pending(house: House, is_known: bool) -> None:
+async def test_a_leak_that_is_noticed_after_the_rotation_is_not_passed_over(house: House) -> None:
     await house.add()
-    del house.world.edge.group["K2"]
-    if is_known:  # under the id of another
-        house.trust("K2", "")
-    with pytest.raises(EdgeRefused) as raised:
-        await house.rotate()
-    expected = (403, "AccessDenied") if is_known else (403, "InvalidKey")
-    assert (raised.value.status, raised.value.edge_code) == expected
-    assert "Signature" not in raised.value.message
-    assert await house.statuses() == {"K1": ACTIVE, "K2": PENDING}
-    house.trust("K2", "/K2.pem")
     await house.rotate()
-    assert await house.statuses() == {"K1": RETIRING, "K2": ACTIVE}
+    message = await fault(house.rotate("K2", is_immediate=True), Conflict)
+    assert "`graphql-api keys retire K1 --now`" in message
+    assert (await house.rotate("K2")).active.key_pair_id == "K2", "asking again for what is done is no fault"
+    await house.world.services.signing_keys.retire(None, "K1", reason="it leaked", is_immediate=True)
+    again = await house.rotate("K2", is_immediate=True)
+    assert (again.active.key_pair_id, again.retiring) == ("K2", None)
 
 
-async def test_an_edge_that_is_silent_changes_nothing(house: House) -> None:
+async def test_a_key_of_the_settings_that_was_retired_before_its_time_is_trusted_no_longer(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
     await house.add()
-    house.world.edge.is_up = False
-    await fault(house.rotate(), Unavailable)
-    assert await house.statuses() == {"K1": ACTIVE, "K2": PENDING}
+    assert house.keyring.trusts_configured
+    await house.rotate(is_immediate=True)
+    await house.keyring.refresh()
+    assert not house.keyring.trusts_configured
+    await house.keyring.refresh()
+    assert caplog.messages.count("signing_key_distrusted key=K1") == 1
+    restarted, changed = house.process(SignerInUse()), house.process(SignerInUse(), "K2")
+    for keyring in (restarted, changed):
+        await keyring.start()
+    assert (restarted.trusts_configured, changed.trusts_configured) == (False, True)
 
 
-async def test_without_a_file_there_is_nothing_to_try_a_key_on(world: World) -> None:
-    house = await House.build(world)
+async def test_a_rotation_without_haste_leaves_the_old_key_trusted_unless_it_is_broken_off(house: House) -> None:
+    keys = house.world.services.signing_keys
     await house.add()
-    assert "no file" in await fault(house.rotate(), Conflict)
-    assert await house.statuses() == {"K1": ACTIVE, "K2": PENDING}
+    await house.rotate()
+    await house.keyring.refresh()
+    assert house.keyring.trusts_configured
+    house.world.key_places.put("/K3.pem")
+    house.trust("K3", "/K3.pem")
+    await house.add("K3", "/K3.pem")
+    await house.rotate("K3")
+    await keys.retire(None, "K2", reason="it leaked", is_immediate=True)
+    house.world.clock.now += DAY + HOUR
+    await keys.turn()
+    assert await house.statuses() == {"K1": RETIRED, "K2": RETIRED, "K3": ACTIVE}
+    by_configured = {}
+    for configured in ("K1", "K2", "K3"):
+        keyring = house.process(SignerInUse(), configured)
+        await keyring.start()
+        by_configured[configured] = keyring.trusts_configured
+    assert by_configured == {"K1": True, "K2": False, "K3": True}
 
 
 async def test_concurrent_rotations_leave_one_active_key(house: House) -> None:

@@ -21,7 +21,7 @@ from graphql_api.model.ids import new_object_key
 from graphql_api.model.principal import Principal
 from graphql_api.model.revocation import mark_of
 from graphql_api.model.stored_object import ListedObject
-from graphql_api.model.traffic import MAX_BYTES, MAX_DOWNLOADS
+from graphql_api.model.traffic import MAX_BYTES, MAX_DOWNLOADS, TrafficOrder
 from graphql_api.services.log_counting import SETTLED, LogCounting, LogFate, LogReport, Sums
 from graphql_api.storage import ObjectReader
 from graphql_api.storage.directory import Directory
@@ -112,14 +112,31 @@ async def test_a_log_is_counted_by_file_day_and_owner(world: World) -> None:
     assert await traffic_of_user(world, bob) == {DAY: (1, 1000)}
 
 
-async def test_a_bundle_is_counted_whatever_its_links_say(world: World) -> None:
+async def test_a_bundle_is_counted_as_one_whatever_its_links_say(world: World) -> None:
     ada = await world.principal("ada")
     film, other = await bundled(world, ada), await bundled(world, ada, name="other")
     marked = marked_prefix(bundle_of(film.id), f"7.{mark_of(other.id)}").removeprefix("/")
-    shelf = Shelf(A=log_of(line(film.object_key, sc_bytes="100"), line(f"{marked}low/0.ts", sc_bytes="50")))
-    [report] = await counted(world, shelf)
-    assert report.sums == Sums(requests=2, downloads=2, delivered_bytes=150)
-    assert await traffic_of(world, film) == {DAY: (2, 150)}
+    play = [line(film.object_key, sc_bytes="100"), *(line(f"{marked}low/{n}.ts", sc_bytes="50") for n in (0, 1))]
+    [report] = await counted(world, Shelf(A=log_of(*play, line(f"{marked}index.m3u8", sc_bytes="100"))))
+    assert report.sums == Sums(requests=4, downloads=2, delivered_bytes=300)
+    assert await traffic_of(world, film) == {DAY: (2, 300)}
+    assert await traffic_of_user(world, ada) == {DAY: (2, 300)}
+
+
+async def test_a_film_in_segments_is_no_busier_than_a_file_that_was_fetched_more_often(world: World) -> None:
+    ada = await world.principal("ada")
+    segments = [f"low/{number}.ts" for number in range(5)]
+    film, cat = await bundled(world, ada, ["index.m3u8", *segments]), await filed(world, ada, "cat")
+    folder = film.object_key.removesuffix("index.m3u8")
+    play = [line(film.object_key), *(line(folder + path) for path in segments)]
+    await counted(world, Shelf(A=log_of(*play, *[line(cat.object_key)] * 2)))
+    traffic = world.services.traffic
+    for order, expected in {
+        TrafficOrder.DOWNLOADS: [(cat.id, 2, 1024), (film.id, 1, 6 * 512)],
+        TrafficOrder.DELIVERED_BYTES: [(film.id, 1, 6 * 512), (cat.id, 2, 1024)],
+    }.items():
+        busiest = await traffic.busiest_own(ada, traffic.span(None, None), order, 10)
+        assert [(each.file.id, each.downloads, each.delivered_bytes) for each in busiest] == expected
 
 
 async def test_all_versions_of_a_file_count_for_it(world: World) -> None:

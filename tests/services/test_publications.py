@@ -64,7 +64,7 @@ async def test_what_anyone_may_read_is_copied_to_a_lasting_address(world: World)
 
 async def test_pages_with_scripts_are_only_saved(world: World) -> None:
     alice = await world.principal("alice")
-    for number, kind in enumerate(("text/html", "image/svg+xml", "application/xhtml+xml")):
+    for number, kind in enumerate(("text/html", "image/svg+xml", "application/xhtml+xml", "text/xsl")):
         _, key = await published(world, alice, f"page {number}", content_type=kind)
         assert world.store.headers[key][0].startswith("attachment;")
 
@@ -342,11 +342,11 @@ async def test_a_copy_is_no_orphan_and_its_downloads_are_the_files(world: World)
     file, key = await published(world, alice)
     async with world.database.autocommit() as connection:
         assert await recorded_objects.find_known(connection, [key]) == {key}
-        assert await traffic.find_files_of_keys(connection, [key]) == {key: file.id}
+        assert await traffic.find_files_of_keys(connection, [key]) == {key: (file.id, True)}
     await world.services.publications.unpublish(alice, file.id)
     await work(world)
     async with world.database.autocommit() as connection:
-        assert await traffic.find_files_of_keys(connection, [key]) == {key: file.id}  # logs come late
+        assert await traffic.find_files_of_keys(connection, [key]) == {key: (file.id, True)}  # logs come late
 
 
 async def test_a_removed_copy_is_forgotten_though_none_is_left(world: World) -> None:

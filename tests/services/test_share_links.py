@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -10,17 +12,17 @@ from argon2 import PasswordHasher
 from sqlalchemy import select
 
 from graphql_api.db.tables import Base
-from graphql_api.errors import Forbidden, InvalidInput, NotFound
+from graphql_api.errors import Conflict, Forbidden, InvalidInput, NotFound
 from graphql_api.model.audit import AuditAction, AuditFilter
 from graphql_api.model.ids import new_file_id, new_folder_id
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import ANONYMOUS, Permission, Principal
-from graphql_api.model.rule import ROOT, Scope
+from graphql_api.model.rule import ANYONE, ROOT, Obligations, Scope
 from graphql_api.model.share import MAX_DOWNLOADS, ShareWish
 from graphql_api.services.passwords import Passwords
 from graphql_api.services.share_links import ShareLinks
 from tests.services.sharing import fetched, now_of, opens, shared
-from tests.services.stories import filed, foldered, ruled, unruled
+from tests.services.stories import denied, filed, foldered, ruled, unruled
 from tests.world import REDIRECT_LIFETIME, SHARE_MAX_LIFETIME, START, World
 
 CREATED, REVOKED = AuditAction.SHARE_LINK_CREATED, AuditAction.SHARE_LINK_REVOKED
@@ -108,6 +110,53 @@ async def test_only_who_holds_share_makes_links(world: World) -> None:
     await ruled(world, bob, folder.id, Permission.SHARE)
     assert await opens(world, (await shared(world, bob, file)).token)
     assert await opens(world, (await shared(world, bob, folder)).token, of=file.id)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"obligations": Obligations(personal_links=True)},
+        {"obligations": Obligations(binds_ip=True)},
+        {"ip_ranges": ("192.0.2.0/24",)},
+    ],
+    ids=["personal", "binding", "ranged"],
+)
+async def test_without_a_cdn_no_link_is_made_that_could_lead_nobody_to_the_file(
+    world: World, terms: dict[str, Any]
+) -> None:
+    world = World(world.database, binds_links=False)
+    ada, bob = await world.principal("ada"), await world.principal("bob")
+    bob = replace(bob, address=ip_address("192.0.2.7"))
+    folder = await foldered(world, ada, "photos")
+    file = await filed(world, ada, folder_id=folder.id)
+    await ruled(world, bob, folder.id, Permission.SHARE)
+    await ruled(world, bob, folder.id, Permission.READ, **terms)
+    with pytest.raises(Conflict, match="without a CDN") as refused:
+        await shared(world, bob, file)
+    assert refused.value.path == ("resource",)
+    assert (await world.services.share_links.list(bob, PageRequest())).nodes == ()
+    await ruled(world, bob, file.id, Permission.READ)  # a more generous rule can be kept
+    assert await opens(world, (await shared(world, bob, file)).token)
+    assert await opens(world, (await shared(world, ada, file)).token)
+
+
+async def test_without_a_cdn_what_anyone_is_denied_somewhere_is_shared_by_no_administrator(world: World) -> None:
+    world = World(world.database, binds_links=False)
+    ada, admin = await world.principal("ada"), await world.principal("boss", is_admin=True)
+    file = await filed(world, ada)
+    await denied(world, ANYONE, file.id, Permission.READ, ip_ranges=("192.0.2.0/24",))
+    for maker in (ada, admin):
+        with pytest.raises(Conflict, match="without a CDN"):
+            await shared(world, replace(maker, address=ip_address("203.0.113.9")), file)
+
+
+async def test_with_a_cdn_a_link_is_made_from_where_its_maker_could_not_follow_it(world: World) -> None:
+    ada, bob = await world.principal("ada"), await world.principal("bob")
+    file = await filed(world, ada)
+    await ruled(world, bob, file.id, Permission.SHARE)
+    await ruled(world, bob, file.id, Permission.READ, obligations=Obligations(binds_ip=True))
+    made = await shared(world, replace(bob, address=ip_address("2001:db8::9")), file)
+    assert await opens(world, made.token)
 
 
 async def test_what_is_hidden_and_what_is_absent_are_refused_alike(world: World) -> None:

@@ -29,10 +29,11 @@ from graphql_api.model.file import File
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.rule import PLAIN, ReadTerms
 from graphql_api.services.delivery import Delivery
-from graphql_api.services.link_signing import SignerInUse
+from graphql_api.services.link_signing import RemoteSigner, SignerInUse
 from graphql_api.settings import Settings
-from graphql_api.signing.cloudfront import CloudFrontSigner
-from graphql_api.signing.keyring import Keyring, SigningKey
+from graphql_api.signing.cloudfront import CloudFrontSigner, CloudFrontWriter
+from graphql_api.signing.keyring import HashAlgorithm, Keyring, SigningKey
+from tests.schema.test_signing_keys import Elsewhere
 from tests.services.links_elsewhere import grant, page
 from tests.services.rulings import ruled, wish
 from tests.services.stories import filed
@@ -108,6 +109,43 @@ def test_a_remembered_link_opens_at_the_edge_for_as_long_as_was_wished() -> None
         assert is_open(verifier, link, link.expires_at - timedelta(seconds=1))
         assert not is_open(verifier, link, link.expires_at)
     assert signer.signatures <= 4
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+async def test_what_an_outage_has_cut_short_is_not_given_when_it_is_over(is_here: bool) -> None:
+    """The key may be taken away at ``until``, which stands still while the keyring cannot be read."""
+    clock, in_use = Clock(), SignerInUse()
+    here, elsewhere = Counting(), Elsewhere()
+    remote = RemoteSigner(CloudFrontWriter("https://cdn.test", "KR", HashAlgorithm.SHA256), elsewhere)
+
+    def read_keyring() -> None:
+        in_use.use(here if is_here else remote, until=int((clock.now + DAY + MINUTE).timestamp()))
+
+    async def signed(by: Delivery) -> Link:
+        if by.signs_here:
+            [link] = by.sign([grant(1)], LinkWish(HOUR))
+            return link
+        [result] = await by.sign_page([(grant(1), LinkWish(HOUR))])
+        assert isinstance(result, Link)
+        return result
+
+    read_keyring()
+    signing = delivered_by(in_use, clock)
+    clock.advance(hours=23, minutes=30)
+    cut = await signed(signing)
+    assert cut.expires_at - clock.now == 31 * MINUTE
+    clock.advance(minutes=10)
+    assert await signed(signing) == cut
+    assert in_use.until == int(cut.expires_at.timestamp())
+    read_keyring()
+    whole = await signed(signing)
+    assert whole.expires_at - clock.now > HOUR
+    assert whole == await signed(delivered_by(in_use, clock)), "another process gives the same"
+    signatures = here.signatures + elsewhere.signatures
+    clock.advance(seconds=2)
+    read_keyring()
+    assert await signed(signing) == whole
+    assert here.signatures + elsewhere.signatures == signatures, "what nothing has cut is remembered"
 
 
 def is_open(verifier: SignatureVerifier, link: Link, now: datetime) -> bool:

@@ -1,5 +1,6 @@
 """Without a CDN: links lead to the store, on the same terms where it can bind them, and are refused where it cannot."""
 
+import asyncio
 import shutil
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,10 +13,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from graphql_api.bootstrap import assemble
-from graphql_api.errors import ConfigurationError, InvalidInput, Unavailable
+from graphql_api.errors import ConfigurationError, Conflict, InvalidInput, Unavailable
 from graphql_api.model.delivery import LinkWish
 from graphql_api.model.principal import Permission
-from graphql_api.model.rule import ReadTerms
+from graphql_api.model.rule import ANYONE, ReadTerms
 from graphql_api.model.rule_change import DeleteRule
 from graphql_api.model.signing_key import HashAlgorithm, KeyPlace, KeyReference
 from graphql_api.services.delivery import Delivery
@@ -25,6 +26,7 @@ from graphql_api.settings import Settings
 from graphql_api.signing.sigv4 import QueryPresigner, StoreCredentials
 from graphql_api.signing.sigv4_links import StoreLinkSigner
 from graphql_api.storage import HeldSigner
+from tests.services.bundled import bundled
 from tests.services.links_elsewhere import grant
 from tests.services.rulings import ruled, wish
 from tests.services.stories import filed
@@ -48,15 +50,19 @@ pytestmark = pytest.mark.anyio
 
 
 class Renewed:
-    """A ``LinkSource`` with temporary credentials, until it has none."""
+    """A ``LinkSource`` with temporary credentials, or what it fails with, until it has none."""
 
-    def __init__(self, *ends: datetime) -> None:
+    def __init__(self, *ends: datetime | Exception) -> None:
         self.ends = list(ends)
+        self.is_spent = asyncio.Event()
 
     async def link_signer(self, now: datetime) -> HeldSigner:
         if not self.ends:
+            self.is_spent.set()
             raise Unavailable("store")
         end = self.ends.pop(0)
+        if isinstance(end, Exception):
+            raise end
         credentials = StoreCredentials(f"ASIA{end:%d%H%M}", "secret", "token")
         return HeldSigner(StoreLinkSigner(PRESIGNER, credentials, longest=DAY), end)
 
@@ -106,7 +112,11 @@ async def test_a_link_ends_with_the_credentials_and_new_ones_sign_the_next() -> 
     await links.start()
     here = delivery(in_use, clock)
     (first,) = here.sign([grant(1)], LinkWish(HOUR))
-    assert first.expires_at == first.refresh_after == START + 20 * MINUTE
+    assert first.expires_at == START + 20 * MINUTE
+    assert first.refresh_after == START + 10 * MINUTE  # others are held 15 minutes before the end
+    clock.advance(minutes=10)
+    (late,) = here.sign([grant(1)], LinkWish(HOUR))  # they are not: the same link, to be asked for again soon
+    assert (late.url, late.refresh_after) == (first.url, START + 15 * MINUTE)
     await links.start()
     (second,) = here.sign([grant(1)], LinkWish(HOUR))
     assert second.expires_at > first.expires_at
@@ -117,6 +127,19 @@ async def test_a_link_ends_with_the_credentials_and_new_ones_sign_the_next() -> 
         await links.start()
     with pytest.raises(Unavailable):
         here.sign([grant(1)], LinkWish(HOUR))
+
+
+async def test_looks_go_on_whatever_one_of_them_finds() -> None:
+    clock, in_use = Clock(), SignerInUse()
+    source = Renewed(START + 20 * MINUTE, Unavailable("store"), RuntimeError("a bug"), START + 3 * HOUR)
+    looking = asyncio.create_task(StoreLinks(source, in_use, clock, every=0).run())
+    async with asyncio.timeout(30):
+        await source.is_spent.wait()
+    (link,) = delivery(in_use, clock).sign([grant(1)], LinkWish(HOUR))
+    assert link.expires_at > START + 20 * MINUTE
+    looking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
 
 
 def test_a_wish_that_a_store_cannot_bind_is_an_error_at_its_argument() -> None:
@@ -173,10 +196,27 @@ async def test_a_more_generous_rule_wins_where_one_cannot_be_bound(sqlite_world:
     assert not found.terms.personal_links
 
 
-async def test_a_service_without_a_cdn_needs_none_of_its_settings() -> None:
-    settings = Settings.read(ENVIRON | {"GRAPHQL_API_DATABASE_URL": "sqlite:///unused.db"})
+async def test_a_service_without_a_cdn_needs_none_of_its_settings_and_knows_what_it_lacks(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    shutil.copyfile(sqlite_template, tmp_path / "files.db")
+    settings = Settings.read(ENVIRON | {"GRAPHQL_API_DATABASE_URL": f"sqlite:///{tmp_path}/files.db"})
     assembly = assemble(settings, clock=Clock())
     try:
+        world, services = World(assembly.database), assembly.services
+        alice, bob = await world.principal("alice"), await world.principal("bob")
+        file, film = await filed(world, alice), await bundled(world, alice)
+        await ruled(world, alice, wish(bob, file.id, personal_links=True))
+        await ruled(world, alice, wish(ANYONE, film.id))
+        found = (await services.files.find(bob, [file.id, film.id])).values()
+        assert [services.delivery.grant(each) for each in found] == [None, None]
+        assert {each.id: each.terms is None for each in found} == {file.id: True, film.id: False}
+        assert (
+            services.bundle_links.fault(film)
+            == "No CDN is in use, and the store has no link that opens all of a bundle."
+        )
+        with pytest.raises(Conflict, match="without a CDN"):
+            await services.publications.publish(alice, file.id)
         assert assembly.keys.link_origin == "https://files.s3.us-east-1.amazonaws.com"
         await assembly.keys.keyring.start()
         (link,) = assembly.services.delivery.sign([grant(1)], LinkWish(HOUR))

@@ -6,11 +6,12 @@ import pytest
 
 from graphql_api.db.engine import Database
 from graphql_api.errors import Forbidden, NotFound
-from graphql_api.model.file import Folder
+from graphql_api.model.file import File, Folder
 from graphql_api.model.ids import ROOT_FOLDER_ID, new_file_id
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import ANONYMOUS, Identity, Permission
 from graphql_api.model.rule import ANYONE, ROOT, SIGNED_IN, Obligations
+from tests.services.bundled import bundled
 from tests.services.revoking import Edge
 from tests.services.sharing import fetched, now_of, opens, shared, visitor
 from tests.services.stories import denied, filed, foldered, ruled, unruled
@@ -201,9 +202,50 @@ async def test_the_list_of_a_folder_has_paths_and_pages(world: World) -> None:
         seen.append([listed.paths[file.id] for file in listed.page.nodes])
         if not listed.page.has_next_page:
             break
-        cursor = listed.page.cursor_of(listed.page.nodes[-1])
+        assert listed.page.resume is not None
+        cursor = listed.page.resume
     assert seen == [["a.txt", "rome/b.txt", "c.txt"], ["rome/d.txt"]]
     assert (await now_of(world, made.link)).downloads == 0  # looking is free
+
+
+async def test_the_list_of_a_folder_offers_nothing_that_it_does_not_open(world: World) -> None:
+    ada, bob = await world.principal("ada"), await world.principal("bob")
+    folder = await foldered(world, ada, "photos")
+    film = await bundled(world, ada, name="b film", folder_id=folder.id)
+    files = [await filed(world, ada, name, folder_id=folder.id) for name in ("a.txt", "c.txt", "d.txt")]
+    await ruled(world, bob, folder.id, Permission.SHARE)
+    await ruled(world, bob, folder.id, Permission.READ)
+    await denied(world, bob, files[1].id, Permission.READ, ip_ranges=("192.0.2.0/24",))  # others need a bound link
+    made = await shared(world, bob, folder)
+    visits = world.services.visits
+    for come_from, expected in (("203.0.113.9", files), ("2001:db8::9", [files[0], files[2]])):
+        visit = await visits.begin(visitor(come_from), made.token)
+        seen: list[File] = []
+        cursor = None
+        while True:
+            page = (await visits.list_files(visit, PageRequest(1, cursor))).page
+            seen += page.nodes
+            if not page.has_next_page:
+                break
+            assert page.resume is not None
+            cursor = page.resume
+        assert [file.id for file in seen] == [file.id for file in expected]
+        for file in (film, *files):
+            is_open = await opens(world, made.token, of=file.id, by=visitor(come_from))
+            assert is_open == (file.id in [each.id for each in seen])
+
+
+async def test_a_file_that_no_visitor_could_be_sent_on_to_is_not_there(world: World) -> None:
+    world = World(world.database, binds_links=False)
+    ada, bob = await world.principal("ada"), await world.principal("bob")
+    file = await filed(world, ada)
+    sharing = Permission.READ, Permission.SHARE
+    plain = await ruled(world, bob, file.id, *sharing)
+    made = await shared(world, bob, file)
+    await unruled(world, plain)
+    await ruled(world, bob, file.id, *sharing, obligations=Obligations(personal_links=True))
+    with pytest.raises(NotFound):
+        await world.services.visits.begin(visitor(), made.token)
 
 
 async def test_the_whole_tree_can_be_shared_by_who_may(world: World) -> None:

@@ -1,13 +1,15 @@
 """When links end: on a grid, never past a bound, never before the wish without a bound's saying so."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from math import prod
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from graphql_api import setting_values
 from graphql_api.model.ids import new_file_id
 from graphql_api.services.windows import LinkTimes, Windows
 from tests.world import START
@@ -19,7 +21,7 @@ FILE = "file_01kaqz6c4m0000000000000000"
 
 @dataclass(frozen=True)
 class Asked:
-    """What somebody may ask for. ``until``: seconds after ``now``."""
+    """What somebody may ask for. ``until`` and ``signer_until``: seconds after ``now``."""
 
     window: int
     lifetime: int
@@ -27,6 +29,7 @@ class Asked:
     until: int | None
     now: int
     file_id: str
+    signer_until: int | None = None
 
     def times(self, later: int = 0, lifetime: int | None = None) -> LinkTimes:
         return Windows(timedelta(seconds=self.window)).times(
@@ -34,6 +37,7 @@ class Asked:
             lifetime=self.lifetime if lifetime is None else lifetime,
             longest=self.longest,
             until=self.ends,
+            signer_until=None if self.signer_until is None else self.now + self.signer_until,
             file_id=self.file_id,
         )
 
@@ -129,6 +133,25 @@ def test_the_time_to_refresh_is_to_come_and_brings_a_later_end_if_there_can_be_o
         assert asked.times(times.refresh_after - asked.now + later).expires_at > times.expires_at
 
 
+@given(wishes(), spans, st.data())
+def test_who_is_bound_by_the_signers_end_is_told_to_ask_before_it(
+    asked: Asked, signer_until: int, data: st.DataObject
+) -> None:
+    times, bound = asked.times(), replace(asked, signer_until=signer_until).times()
+    end = asked.now + signer_until
+    if end >= times.expires_at:
+        assert bound == times
+        return
+    assert bound.expires_at == end
+    assert asked.now < bound.refresh_after == bound.changes_at
+    assert end - bound.refresh_after <= 600
+    if signer_until > 1:
+        assert bound.refresh_after < end
+    later = data.draw(st.integers(0, bound.changes_at - asked.now - 1))
+    until = None if asked.until is None else asked.until - later
+    assert replace(asked, now=asked.now + later, until=until, signer_until=signer_until - later).times() == bound
+
+
 @given(windows, spans, moments, st.data())
 def test_wishes_end_together_if_and_only_if_they_end_in_the_same_window(
     window: int, more: int, now: int, data: st.DataObject
@@ -140,15 +163,39 @@ def test_wishes_end_together_if_and_only_if_they_end_in_the_same_window(
     assert (first.expires_at == second.expires_at) == (now + two < first.expires_at)
 
 
+@given(st.lists(st.sampled_from([2, 3, 5, 7])).map(prod).filter(lambda window: window <= DAY), spans, moments)
+def test_a_window_that_may_be_set_is_divided_in_steps_that_keep_links_for_a_fourteenth_of_their_lifetime(
+    window: int, lifetime: int, now: int
+) -> None:
+    first = Asked(window, lifetime, NO_BOUND, None, now, FILE)
+    changes_at = first.times().changes_at
+    second = Asked(window, lifetime, NO_BOUND, None, changes_at, FILE)
+    kept = second.times().changes_at - changes_at
+    assert kept == window or kept > lifetime // 2 // 7
+    assert setting_values.window(timedelta(seconds=window)) == timedelta(seconds=window)
+
+
 def test_the_files_of_a_page_end_all_over_the_window() -> None:
     windows = Windows(timedelta(seconds=HALF_HOUR))
     made_at = datetime(2026, 11, 22, tzinfo=UTC)
     ids = [new_file_id(made_at + timedelta(milliseconds=number)) for number in range(10_000)]
-    ends = [windows.times(NOW, lifetime=HOUR, longest=DAY, until=None, file_id=each).expires_at for each in ids]
+    ends = [
+        windows.times(NOW, lifetime=HOUR, longest=DAY, until=None, signer_until=None, file_id=each).expires_at
+        for each in ids
+    ]
     assert NOW + HOUR < min(ends) <= max(ends) <= NOW + HOUR + HALF_HOUR
     tenths = Counter((end - NOW - HOUR - 1) * 10 // HALF_HOUR for end in ends)
     assert sorted(tenths) == list(range(10))
     assert all(800 < files < 1200 for files in tenths.values()), tenths
+
+
+@pytest.mark.parametrize(
+    ("left", "refresh"),
+    [(HOUR, HOUR - 600), (601, 1), (600, 300), (301, 1), (300, 150), (2, 1), (1, 1)],
+)
+def test_a_signer_that_is_not_replaced_in_time_is_asked_for_again_by_halves(left: int, refresh: int) -> None:
+    found = Asked(HALF_HOUR, DAY, DAY, None, NOW, FILE, signer_until=left).times()
+    assert (found.expires_at - NOW, found.refresh_after - NOW, found.changes_at - NOW) == (left, refresh, refresh)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from tests.stateful.machine import Ground
 
 if TYPE_CHECKING:
-    from tests.postgres import PostgresCluster
+    from tests.postgres import MigratedDatabases
 
 
 class Files:
@@ -29,20 +29,10 @@ class Files:
         Path(url.removeprefix("sqlite:///")).unlink()
 
 
-class Cluster:
-    def __init__(self, cluster: "PostgresCluster", template: str) -> None:
-        self._cluster, self._template = cluster, template
-
-    def make(self) -> str:
-        return self._cluster.create_database(template=self._template)
-
-    def remove(self, url: str) -> None:
-        self._cluster.drop_database(url)
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ground(request: pytest.FixtureRequest, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Ground:
     caplog.set_level(logging.CRITICAL, "graphql_api")  # of a thousand refusals that are as they should be
     if request.param == "sqlite":
         return Files(request.getfixturevalue("sqlite_template"), tmp_path)
-    return Cluster(request.getfixturevalue("postgres"), request.getfixturevalue("postgres_template"))
+    databases: MigratedDatabases = request.getfixturevalue("migrated_databases")
+    return databases

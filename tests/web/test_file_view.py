@@ -9,19 +9,24 @@ import httpx
 import pytest
 
 from graphql_api.db.engine import Database
+from graphql_api.errors import Unavailable
 from graphql_api.model.file import File
 from graphql_api.model.ids import new_file_id, new_user_id
 from graphql_api.model.principal import Identity, Permission, Principal
 from graphql_api.model.rule import ANYONE, Obligations
+from graphql_api.model.signing_key import HashAlgorithm
+from graphql_api.services.link_signing import RemoteSigner
+from graphql_api.signing.cloudfront import CloudFrontWriter
 from graphql_api.web.app import create_app
 from graphql_api.web.authentication import Authenticator
 from graphql_api.web.file_view import FileView
 from graphql_api.web.passes import Passes
+from tests.schema.test_signing_keys import Elsewhere
 from tests.services.revoking import Edge
 from tests.services.stories import denied, filed, foldered, ruled
 from tests.web.small_app import SCHEMA, client_of
 from tests.web.tokens import ISSUER, bearer, secret_policy
-from tests.world import REDIRECT_LIFETIME, START, Clock, World
+from tests.world import CDN, REDIRECT_LIFETIME, START, Clock, World
 
 LIFETIME = timedelta(hours=1)
 PAGES = "https://app.example.com"
@@ -34,10 +39,10 @@ def world(sqlite_world: World) -> World:
 
 
 @asynccontextmanager
-async def client_for(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def client_for(world: World, passes: Passes = PASSES) -> AsyncIterator[httpx.AsyncClient]:
     services = world.services
     authenticator = Authenticator(secret_policy(admin_role="admin"), clock=world.clock)
-    view = FileView(services, authenticator, PASSES, world.clock, session_lifetime=LIFETIME)
+    view = FileView(services, authenticator, passes, world.clock, session_lifetime=LIFETIME)
     app = create_app(services, SCHEMA, authenticator, doors=view.routes(), cors_origins=[PAGES])
     async with client_of(app) as client:
         yield client
@@ -107,12 +112,13 @@ async def test_where_links_can_be_revoked_an_address_leads_to_one_that_can(datab
 
 
 async def test_the_cookie_is_for_this_place_only(world: World, client: httpx.AsyncClient) -> None:
-    answer = await client.post("/f/session", headers=token(world.clock, exp=int(START.timestamp()) + 90_000))
+    headers = token(world.clock, exp=int(START.timestamp()) + 90_000)
+    answer = await client.post("/f/session", headers=headers)
     check_manners(answer)
     assert answer.json() == {"expiresAt": "2026-11-22T13:00:00Z"}
     cookie, *attributes = answer.headers["set-cookie"].split("; ")
     assert set(attributes) == {"HttpOnly", "Max-Age=3600", "Path=/f/", "SameSite=lax", "Secure"}
-    assert "eyJ" not in cookie  # no token in it
+    assert not [part for part in headers["authorization"].removeprefix("Bearer ").split(".") if part in cookie]
     client.cookies.clear()
     answer = await client.post("/graphql", json={"query": "{ viewer }"}, headers={"cookie": cookie})
     assert answer.json() == {"data": {"viewer": None}}
@@ -242,6 +248,41 @@ async def test_a_cookie_cannot_be_made_up(world: World, client: httpx.AsyncClien
         answer = await client.get(f"/f/{file.id}", headers={"cookie": f'file_session="{text}"'})
         assert answer.status_code == 401, text
     check_sent_on(await client.get(f"/f/{file.id}", headers={"cookie": f"file_session={value}"}), file)
+
+
+async def test_a_viewer_is_sent_on_by_a_key_that_is_elsewhere(world: World, client: httpx.AsyncClient) -> None:
+    file, key = await filed(world, await ada_of(world)), Elsewhere()
+    world.in_use.use(RemoteSigner(CloudFrontWriter(CDN, "KR", HashAlgorithm.SHA256), key), until=None)
+    world.edge.group["KR"] = key.public_pem
+    answer = await client.get(f"/f/{file.id}", headers=token(world.clock))
+    check_sent_on(answer, file)
+    location = answer.headers["location"]
+    assert world.edge.judge(location).is_let_through
+    assert httpx.URL(location).params["Key-Pair-Id"] == "KR"
+    assert int(httpx.URL(location).params["Expires"]) <= (START + REDIRECT_LIFETIME).timestamp()
+    key.fault = Unavailable("key source")
+    world.clock.advance(minutes=5)
+    silent = await client.get(f"/f/{file.id}", headers=token(world.clock))
+    assert (silent.status_code, silent.headers["retry-after"]) == (503, "5")
+
+
+async def test_when_the_secret_is_one_no_longer_cookies_end_and_none_are_given_but_tokens_count(world: World) -> None:
+    ada = await ada_of(world)
+    file = await filed(world, ada)
+    is_secret = True
+    async with client_for(world, Passes(b"what leaks", is_secret=lambda: is_secret)) as client:
+        cookie = await cookie_of(client, token(world.clock))
+        forged = Passes(b"what leaks").issue("files", str(ada.user_id), expires_at=START + timedelta(days=3650))
+        headers = (cookie, {"cookie": f"file_session={forged}"})
+        for each in headers:
+            check_sent_on(await client.get(f"/f/{file.id}", headers=each), file)
+        is_secret = False
+        for each in headers:
+            assert (await client.get(f"/f/{file.id}", headers=each)).status_code == 401
+        check_sent_on(await client.get(f"/f/{file.id}", headers=token(world.clock)), file)
+        answer = await client.post("/f/session", headers=token(world.clock))
+        assert (answer.status_code, "set-cookie" in answer.headers) == (503, False)
+        assert answer.json()["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
 
 
 @pytest.mark.parametrize("origin", [PAGES, "https://evil.example"])

@@ -12,8 +12,10 @@ from urllib.parse import quote, urljoin
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from graphql_api.db.engine import Database
+from graphql_api.db.tables import FileRow
 from graphql_api.model.file import File
 from graphql_api.model.ids import new_file_id
 from graphql_api.model.principal import Permission, Principal
@@ -38,10 +40,13 @@ def world(sqlite_world: World) -> World:
     return sqlite_world
 
 
-def app_of(world: World, **limits: Any) -> Any:
+PASSES = Passes(b"a secret of this service")
+
+
+def app_of(world: World, passes: Passes = PASSES, **limits: Any) -> Any:
     view = ShareView(
         world.services.visits,
-        Passes(b"a secret of this service"),
+        passes,
         world.clock,
         link_origin="https://cdn.test",
         **limits,
@@ -397,6 +402,21 @@ async def test_a_pass_is_good_for_its_own_link_only(world: World, client: httpx.
     check_nothing(await client.get(f"/s/{one.token}", headers=DATA | {"cookie": cookie}))
 
 
+async def test_when_the_secret_is_one_no_longer_no_pass_opens_a_folder_and_none_is_given(world: World) -> None:
+    ada = await world.principal("ada")
+    folder = await foldered(world, ada, "photos")
+    made = await shared(world, ada, folder, password="correct horse")
+    forged = Passes(b"what leaks").issue("share", made.link.id, expires_at=START + timedelta(days=1))
+    carried = DATA | {"cookie": f"share_pass={forged}"}
+    is_secret = True
+    async with client_of(app_of(world, Passes(b"what leaks", is_secret=lambda: is_secret))) as client:
+        assert (await client.get(f"/s/{made.token}", headers=carried)).json()["folder"] == {"name": "photos"}
+        is_secret = False
+        assert (await client.get(f"/s/{made.token}", headers=carried)).json() == {"asksFor": "PASSWORD"}
+        answer = await client.post(f"/s/{made.token}", data={"password": "correct horse"}, headers=DATA)
+        assert (answer.status_code, "set-cookie" in answer.headers) == (503, False)
+
+
 # Folders
 
 
@@ -439,6 +459,25 @@ async def test_a_long_list_comes_in_pages(world: World, client: httpx.AsyncClien
         answer = await client.get(f"/s/{made.token}?after={cursor}", headers=DATA)
         check_manners(answer)
         assert answer.status_code == 400
+
+
+async def test_a_folders_list_goes_on_behind_a_page_of_what_it_does_not_offer(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    ada = await world.principal("ada")
+    folder = await foldered(world, ada, "photos")
+    *altered, good = [await filed(world, ada, f"{number:03}.txt", folder_id=folder.id) for number in range(101)]
+    async with world.database.transaction() as connection:
+        of_these = update(FileRow).where(FileRow.id.in_([file.id for file in altered]))
+        await connection.execute(of_these.values(altered_at=world.clock()))
+    made = await shared(world, ada, folder)
+    first = (await client.get(f"/s/{made.token}", headers=DATA)).json()
+    assert first["files"] == []
+    rest = (await client.get(f"/s/{made.token}{first['next']}", headers=DATA)).json()
+    assert ([entry["name"] for entry in rest["files"]], rest["next"]) == (["100.txt"], None)
+    for method in ("HEAD", "GET"):
+        assert (await client.request(method, f"/s/{made.token}/{altered[0].id}")).status_code == 404
+    check_sent_on(await client.get(f"/s/{made.token}/{good.id}"), good)
 
 
 async def test_an_empty_folder_says_so(world: World, client: httpx.AsyncClient) -> None:
