@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 
 from graphql_api.model.ids import GroupId, UserId
 from graphql_api.model.principal import CONTENT_PERMISSIONS, Address, Permission
-from graphql_api.model.rule import NO_OBLIGATIONS, PLAIN, ROOT, AccessRule, Effect, ReadTerms
+from graphql_api.model.rule import NO_OBLIGATIONS, PLAIN, ROOT, AccessRule, Effect, ReadTerms, RuleTerms
 
 
 def comes_from(rule: AccessRule, address: Address | None) -> bool:
@@ -171,7 +171,7 @@ class Standing:
             if rule.terms.obligations.personal_links and not self.binds_links:
                 continue
             ip_range = only_here
-            if ip_range is None and is_bound_to_address(rule):
+            if ip_range is None and is_bound_to_address(rule.terms):
                 ip_range = self._link_range(rule)
                 if ip_range is None:
                     continue
@@ -204,9 +204,9 @@ def _on(scopes: Set[str], denials: Iterable[AccessRule]) -> Iterator[AccessRule]
     return (rule for rule in denials if Permission.READ in rule.terms.permissions and rule.terms.resource in scopes)
 
 
-def is_bound_to_address(rule: AccessRule) -> bool:
-    """Whether a link by this rule must not work elsewhere: a condition that the edge ignored would be none."""
-    return rule.terms.obligations.binds_ip or bool(rule.terms.ip_ranges)
+def is_bound_to_address(terms: RuleTerms) -> bool:
+    """Whether a link on these terms must not work elsewhere: a condition that the edge ignored would be none."""
+    return terms.obligations.binds_ip or bool(terms.ip_ranges)
 
 
 def generosity(rule: AccessRule) -> tuple[bool, bool, bool, float, float, str]:
@@ -215,7 +215,7 @@ def generosity(rule: AccessRule) -> tuple[bool, bool, bool, float, float, str]:
     """
     lifetime, end = rule.terms.obligations.max_lifetime, rule.terms.ends_at
     return (
-        is_bound_to_address(rule),
+        is_bound_to_address(rule.terms),
         rule.terms.obligations.forces_download,
         rule.terms.obligations.personal_links,
         -math.inf if lifetime is None else -lifetime.total_seconds(),

@@ -2,24 +2,42 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, literal, or_, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    and_,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from graphql_api.db.among import among, texts
-from graphql_api.db.scopes import scopes_of_files
 from graphql_api.db.tables import (
+    FileRow,
+    FileScopeRow,
     FolderRow,
     LinkRevocationRow,
     RecentMoveRow,
     RevocationCounterRow,
 )
-from graphql_api.model.ids import FileId
 from graphql_api.model.revocation import FOLDERS_NAMED, LinkRevocation
-from graphql_api.model.rule import is_file, is_folder
+from graphql_api.model.rule import ROOT, is_folder
 
 _COLUMNS: Final = (
     LinkRevocationRow.target,
@@ -51,44 +69,81 @@ async def put_revocations(
     number: int,
     now: datetime,
     links_end_by: datetime,
+    counted_for: str | None,
 ) -> None:
-    """``target`` and all ``relays`` have this number, which the edge's store has to be told."""
-    insert = sqlite.insert(LinkRevocationRow) if _is_sqlite(connection) else postgresql.insert(LinkRevocationRow)
+    """``target`` and all ``relays`` have this number, which the edge's store has to be told. They count in the share of
+    ``counted_for``, whoever revoked them before.
+    """
+    values = {"number": number, "now": now, "links_end_by": links_end_by, "counted_for": counted_for}
+    statement = _PUT_SQLITE if _is_sqlite(connection) else _PUT_POSTGRESQL
+    if relays:
+        brought = {"targets": sorted(relays), "is_relay": True, "has_relays": False}
+        await connection.execute(statement, values | brought)
+    own = {"targets": [target], "is_relay": False, "has_relays": bool(relays)}
+    await connection.execute(statement, values | own)
+
+
+def _put(insert: Any, targets: Any) -> Any:
+    """One statement, however many ``targets`` there are: whoever else revokes waits for it."""
+    number, now = bindparam("number", type_=BigInteger), bindparam("now", type_=_ROW.revoked_at.type)
+    statement = insert.from_select(
+        [
+            *("target", "number", "place", "is_relay", "has_relays"),
+            *("revoked_at", "links_end_by", "confirmed_at", "counted_for"),
+        ],
+        select(
+            targets,
+            number,
+            number,
+            bindparam("is_relay", type_=Boolean),
+            bindparam("has_relays", type_=Boolean),
+            now,
+            bindparam("links_end_by", type_=_ROW.links_end_by.type),
+            cast(null(), _ROW.confirmed_at.type),
+            bindparam("counted_for", type_=_ROW.counted_for.type),
+        ).where(true()),
+    )
     new = insert.excluded
-    # A relay that was not told yet stays one: another revocation may wait for it to be confirmed.
-    was_waiting = and_(LinkRevocationRow.is_relay, LinkRevocationRow.confirmed_at.is_(None))
-    later = case((new.links_end_by > LinkRevocationRow.links_end_by, new.links_end_by), else_=_END)
-    statement = insert.on_conflict_do_update(
-        index_elements=[LinkRevocationRow.target],
+    is_untold = _ROW.told_number < _ROW.number
+    is_waiting = _ROW.confirmed_at.is_(None)
+    return statement.on_conflict_do_update(
+        index_elements=[_ROW.target],
         set_={
             "number": new.number,
-            "is_relay": or_(new.is_relay, was_waiting),
+            # It keeps its place: who revokes it again and again moves neither it nor others back.
+            "place": case((is_untold, _ROW.place), else_=new.place),
+            # A relay that was not told yet stays one: another revocation may wait for it.
+            "is_relay": or_(new.is_relay, and_(_ROW.is_relay, is_untold)),
+            "has_relays": or_(new.has_relays, and_(_ROW.has_relays, is_waiting)),
             "revoked_at": new.revoked_at,
-            "links_end_by": later,
+            "links_end_by": case((new.links_end_by > _ROW.links_end_by, new.links_end_by), else_=_ROW.links_end_by),
             "confirmed_at": None,
+            "counted_for": new.counted_for,
         },
     )
-    rows = [
-        {
-            "target": each,
-            "number": number,
-            "is_relay": each != target,
-            "revoked_at": now,
-            "links_end_by": links_end_by,
-            "confirmed_at": None,
-        }
-        for each in sorted({target, *relays})
-    ]
-    await connection.execute(statement, rows)
 
 
-_END: Final = LinkRevocationRow.links_end_by
+_ROW: Final[Any] = LinkRevocationRow.__table__.c
+_PUT_SQLITE: Final = _put(
+    sqlite.insert(LinkRevocationRow), func.json_each(texts("targets")).table_valued("value").c.value
+)
+_PUT_POSTGRESQL: Final = _put(postgresql.insert(LinkRevocationRow), func.unnest(texts("targets")).column_valued())
 
 
-async def count_in_force(connection: AsyncConnection, *, most: int) -> int:
-    """How many things have a number, counted up to ``most``."""
-    some = select(LinkRevocationRow.target).limit(most).subquery()
-    return await connection.scalar(select(func.count()).select_from(some)) or 0
+class InForce(NamedTuple):
+    """How many things have a number: in all, in anybody's share, and in one person's."""
+
+    everybody: int
+    people: int
+    person: int
+
+
+async def count_in_force(connection: AsyncConnection, person: str | None) -> InForce:
+    """``person``: whose; None: administrators'."""
+    counted_for = LinkRevocationRow.counted_for
+    theirs = func.count(case((counted_for == person, 1)))
+    counts = select(func.count(), func.count(counted_for), theirs).select_from(LinkRevocationRow)
+    return InForce(*(await connection.execute(counts)).one())
 
 
 async def find_revocations(connection: AsyncConnection, targets: Collection[str]) -> Mapping[str, LinkRevocation]:
@@ -141,15 +196,29 @@ async def find_numbers(
     return {start_id: [id_ for _, id_ in sorted(chain)] for start_id, chain in chains.items()}, numbers
 
 
-def _relays() -> Any:
-    start = select(FolderRow.id, literal(0).label("depth")).where(among(FolderRow.id, texts("folders")))
-    below = start.cte("below", recursive=True)
+def _below(folders: ColumnElement[bool]) -> Any:
+    """These folders and all below, with how far below."""
+    below = select(FolderRow.id, literal(0).label("depth")).where(folders).cte("below", recursive=True)
     lower = aliased(FolderRow)
-    below = below.union_all(select(lower.id, below.c.depth + 1).where(lower.parent_id == below.c.id))
+    return below.union_all(select(lower.id, below.c.depth + 1).where(lower.parent_id == below.c.id))
+
+
+def _relays() -> Any:
+    below = _below(among(FolderRow.id, texts("folders")))
     return select(below.c.id).where(below.c.depth % FOLDERS_NAMED == 0).distinct()
 
 
+def _moved_folders() -> Any:
+    below = _below(FolderRow.id == bindparam("folder_id"))
+    return select(below.c.id).where(below.c.id == RecentMoveRow.entry_id)
+
+
 _RELAYS: Final = _relays()
+_MOVED_FOLDERS: Final = _moved_folders()
+_MOVED_FILES: Final = select(RecentMoveRow.entry_id).where(
+    RecentMoveRow.entry_id == FileScopeRow.file_id, FileScopeRow.scope == bindparam("folder_id")
+)
+_ALL_MOVED_FILES: Final = select(RecentMoveRow.entry_id).where(RecentMoveRow.entry_id == FileRow.id)
 
 
 async def list_relays(connection: AsyncConnection, folder_id: str, *, most: int) -> set[str]:
@@ -157,13 +226,10 @@ async def list_relays(connection: AsyncConnection, folder_id: str, *, most: int)
     ``FOLDERS_NAMED``-th level of folders, and what was moved while links from before live, with its own such levels.
     If there are more than ``most``, it may not be all.
     """
-    moved = [str(id_) for id_ in await connection.scalars(select(RecentMoveRow.entry_id))]
-    files = [FileId(id_) for id_ in moved if is_file(id_)]
-    folders = [id_ for id_ in moved if is_folder(id_)]
-    scopes = await scopes_of_files(connection, files) if files else {}
-    found = {str(id_) for id_, its_scopes in scopes.items() if folder_id in its_scopes}
-    chains, _ = await find_numbers(connection, folders, []) if folders else ({}, {})
-    tops = {folder_id, *(id_ for id_, chain in chains.items() if folder_id in chain)}
+    its = {"folder_id": folder_id}
+    files = _ALL_MOVED_FILES if folder_id == ROOT else _MOVED_FILES
+    found = set(await connection.scalars(files.limit(most + 1), its))
+    tops = {folder_id, *await connection.scalars(_MOVED_FOLDERS.limit(most + 1), its)}
     found |= set(await connection.scalars(_RELAYS.limit(most + 2), {"folders": list(tops)}))
     return found - {folder_id}
 
@@ -186,26 +252,42 @@ async def forget_moves(connection: AsyncConnection, *, before: datetime, limit: 
     return (await connection.execute(statement)).rowcount
 
 
-async def list_unconfirmed(connection: AsyncConnection, *, limit: int) -> Sequence[tuple[str, int]]:
-    """Targets and numbers of which the edge's store has not been told: relays first, then in order."""
+async def list_untold(connection: AsyncConnection, *, limit: int) -> Sequence[tuple[str, int]]:
+    """Targets and numbers of which the edge's store has not been told: of each person's in turn the one that has waited
+    for longest, relays first. So nobody's wait is longer for how many somebody else has.
+    """
+    in_turn = (LinkRevocationRow.place, LinkRevocationRow.is_relay.desc(), LinkRevocationRow.target)
+    turn = func.row_number().over(partition_by=LinkRevocationRow.counted_for, order_by=in_turn)
     statement = (
         select(LinkRevocationRow.target, LinkRevocationRow.number)
-        .where(LinkRevocationRow.confirmed_at.is_(None))
-        .order_by(LinkRevocationRow.is_relay.desc(), LinkRevocationRow.number, LinkRevocationRow.target)
+        .where(_IS_UNTOLD)
+        .order_by(turn, *in_turn)
         .limit(limit)
     )
     return [(target, number) for target, number in await connection.execute(statement)]
 
 
-async def has_unconfirmed(connection: AsyncConnection) -> bool:
-    statement = select(literal(1)).where(LinkRevocationRow.confirmed_at.is_(None)).limit(1)
-    return await connection.scalar(statement) is not None
+async def has_untold(connection: AsyncConnection) -> bool:
+    return await connection.scalar(select(literal(1)).where(_IS_UNTOLD).limit(1)) is not None
 
 
 async def confirm(connection: AsyncConnection, told: Sequence[tuple[str, int]], *, now: datetime) -> None:
-    """The edge's store has these; what has a larger number meanwhile is still to be told."""
-    statement = update(LinkRevocationRow).where(_is_one_of(told), LinkRevocationRow.confirmed_at.is_(None))
-    await connection.execute(statement.values(confirmed_at=now))
+    """The edge's store has these; what has a larger number meanwhile is to be told again, behind all others. What has
+    relays is confirmed when all that there were until then have been told.
+    """
+    as_told = update(LinkRevocationRow).where(_is_one_of(told))
+    await connection.execute(as_told.values(told_number=LinkRevocationRow.number))
+    anew = update(LinkRevocationRow).where(LinkRevocationRow.target.in_([target for target, _ in told]), _IS_UNTOLD)
+    await connection.execute(anew.values(place=LinkRevocationRow.number))
+    other = aliased(LinkRevocationRow)
+    first_relay = select(func.min(other.place)).where(other.told_number < other.number, other.is_relay)
+    is_reached = LinkRevocationRow.number < func.coalesce(first_relay.scalar_subquery(), LinkRevocationRow.number + 1)
+    is_told = and_(LinkRevocationRow.confirmed_at.is_(None), LinkRevocationRow.told_number == LinkRevocationRow.number)
+    confirmed = update(LinkRevocationRow).where(is_told, or_(not_(LinkRevocationRow.has_relays), is_reached))
+    await connection.execute(confirmed.values(confirmed_at=now))
+
+
+_IS_UNTOLD: Final = LinkRevocationRow.told_number < LinkRevocationRow.number
 
 
 async def list_ended(connection: AsyncConnection, *, now: datetime, limit: int) -> Sequence[tuple[str, int]]:

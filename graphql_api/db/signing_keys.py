@@ -1,10 +1,10 @@
 """The keyring. Keys move PENDING → ACTIVE → RETIRING → RETIRED, each step by one conditional UPDATE."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.db.inserts import insert_unless_taken
@@ -93,6 +93,13 @@ async def lengthen(connection: AsyncConnection, id_: SigningKeyId, lifetime: int
     longer = is_active & (SigningKeyRow.longest_lifetime < lifetime)
     await connection.execute(update(SigningKeyRow).where(longer).values(longest_lifetime=lifetime))
     return await connection.scalar(select(SigningKeyRow.id).where(is_active)) is not None
+
+
+async def longest_lifetime(connection: AsyncConnection) -> timedelta:
+    """Of any link that a key has signed which is not RETIRED; zero where none has."""
+    statement = select(func.max(SigningKeyRow.longest_lifetime))
+    unretired = statement.where(SigningKeyRow.status != KeyStatus.RETIRED.value)
+    return timedelta(seconds=await connection.scalar(unretired) or 0)
 
 
 async def _move(

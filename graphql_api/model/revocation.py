@@ -27,8 +27,17 @@ Who revokes a folder revokes with it, as relays, the folders 14, 28, 42 … leve
 is the folder or one of these, so a link to whatever is below names one of them, however deep it is.
 """
 
-MAX_IN_FORCE: Final = 100_000
-"""Things with a number at the same time. Each takes some 25 bytes of the 5 MB that CloudFront's store holds."""
+
+@dataclass(frozen=True, slots=True)
+class RevocationLimits:
+    """How many things may have a number at the same time, each of which takes some 25 bytes of the 5 MB that
+    CloudFront's store holds; how many by one person; and how many more by administrators, who have no limit of their
+    own, when everybody else together has as many as they may.
+    """
+
+    in_force: int = 100_000
+    of_one: int = 20_000
+    kept_for_admins: int = 20_000
 
 
 @lru_cache(maxsize=100_000)
@@ -68,7 +77,8 @@ Revocable = FileId | FolderId | UserId
 class LinkRevocation:
     """The last one of a thing. ``confirmed_at``: when the edge's store took it; None: it has not yet.
 
-    ``links_end_by``: when the last link from before has ended by itself, and the number is forgotten.
+    ``links_end_by``: when the last link from before has ended by itself, and the number is forgotten. ``relays``: how
+    many things got the number with it, as far as that is known: when it is made.
     """
 
     target: Revocable
@@ -76,3 +86,4 @@ class LinkRevocation:
     revoked_at: datetime
     links_end_by: datetime
     confirmed_at: datetime | None
+    relays: int = 0

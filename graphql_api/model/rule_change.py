@@ -73,8 +73,8 @@ class RuleChange:
     """What a change has left. ``rule``: the one created, updated or deleted (as it was); None for a replacement.
     ``rules``: those that now stand on the resource for a replacement, else that one rule while it exists.
 
-    ``old_links_expire_by``: links that were issued before may work until then for somebody who may no longer read;
-    None when the change takes READ from nobody.
+    ``old_links_expire_by``: links that were issued before may work until then for somebody who may no longer read, or
+    gets no more of them; None when the change does that to nobody.
     """
 
     rule: AccessRule | None

@@ -152,6 +152,10 @@ class Context:
         return self._loader(self.services.revocations.of_folders, None)
 
     @cached_property
+    def user_revocations(self) -> DataLoader[UserId, LinkRevocation | None]:
+        return self._loader(self.services.revocations.of_users, None)
+
+    @cached_property
     def decisions(self) -> DataLoader[tuple[FileId | FolderId, Permission], AccessDecision | None]:
         """By thing and action, about the viewer."""
 

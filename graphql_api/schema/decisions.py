@@ -94,5 +94,6 @@ class AccessPreview:
     things_examined: int = strawberry.field(description="How many files and folders were looked at.")
     things_total: int = strawberry.field(description="How many are concerned, counted up to 10,000.")
     old_links_expire_by: datetime | None = strawberry.field(
-        description="Links issued before may work until then for somebody who loses READ; null when nobody does."
+        description="Links issued before may work until then for somebody who loses READ, or gets no more of them; "
+        "null when nobody does."
     )

@@ -1,5 +1,6 @@
 """Writes: each resolver unpacks its input, calls one use case and wraps what it gives."""
 
+from functools import partial
 from typing import Annotated
 
 import strawberry
@@ -99,19 +100,18 @@ class Mutation(
         if (fault := too_many("fileIds", input.file_ids, MAX_BULK)) is not None:
             return DeleteFilesPayload(user_errors=user_errors(fault))
         context = info.context.for_mutation()
-        work = context.services.files.delete(context.principal, [file_id(id_) for id_ in input.file_ids])
-        outcomes, errors = await attempt(work)
+        delete = partial(context.services.files.delete, context.principal, [file_id(id_) for id_ in input.file_ids])
+        done, errors = await attempt(context.services.revocations.and_links_end(delete))
+        outcomes, links_end = done or ((), None)
         results = [
             DeleteFileResult(deleted_file_id=strawberry.ID(outcome))
             if isinstance(outcome, str)
             else DeleteFileResult(user_errors=_at(index, user_errors(outcome)))
-            for index, outcome in enumerate(outcomes or ())
+            for index, outcome in enumerate(outcomes)
         ]
         return DeleteFilesPayload(
             results=results,
-            old_links_expire_by=context.services.revocations.links_end_by()
-            if any(result.deleted_file_id for result in results)
-            else None,
+            old_links_expire_by=links_end if any(result.deleted_file_id for result in results) else None,
             user_errors=errors,
         )
 
@@ -139,13 +139,16 @@ class Mutation(
     @strawberry.mutation(description="Delete a folder; links to files below end with the next cache miss.")
     async def delete_folder(self, info: Info, input: Annotated[DeleteFolderInput, INPUT]) -> DeleteFolderPayload | None:
         context = info.context.for_mutation()
-        work = context.services.folders.delete(
-            context.principal, folder_id(input.folder_id), is_recursive=input.is_recursive
+        delete = partial(
+            context.services.folders.delete,
+            context.principal,
+            folder_id(input.folder_id),
+            is_recursive=input.is_recursive,
         )
-        deleted, errors = await attempt(work)
+        done, errors = await attempt(context.services.revocations.and_links_end(delete))
         return DeleteFolderPayload(
-            deleted_folder_id=None if deleted is None else strawberry.ID(deleted),
-            old_links_expire_by=None if deleted is None else context.services.revocations.links_end_by(),
+            deleted_folder_id=None if done is None else strawberry.ID(done[0]),
+            old_links_expire_by=None if done is None else done[1],
             user_errors=errors,
         )
 

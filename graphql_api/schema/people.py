@@ -8,6 +8,7 @@ from strawberry import Parent
 
 from graphql_api.model import group as nouns
 from graphql_api.model import quota as quotas
+from graphql_api.model import revocation
 from graphql_api.model.ids import GROUP_PREFIX
 from graphql_api.model.page import Page
 from graphql_api.model.principal import Permission
@@ -18,6 +19,7 @@ from graphql_api.schema.ids import group_id, user_id
 from graphql_api.schema.inputs import ABSENT, page_request
 from graphql_api.schema.node import After, Before, First, Last, Node, Timestamped
 from graphql_api.schema.quotas import Quota
+from graphql_api.schema.revocations import LinkRevocation
 
 
 @strawberry.type(description="A person or a service.")
@@ -40,6 +42,14 @@ class User(Node):
     )
     async def quota(self, parent: Parent[nouns.User], info: Info) -> quotas.Quota | None:
         return await info.context.quotas.load(parent.id)
+
+    @strawberry.field(
+        description="The last time that their personal links were revoked, while links from before could be alive; "
+        "null if they were not, or if the viewer is neither this user nor an administrator.",
+        graphql_type=LinkRevocation | None,
+    )
+    async def link_revocation(self, parent: Parent[nouns.User], info: Info) -> revocation.LinkRevocation | None:
+        return await info.context.user_revocations.load(parent.id)
 
     @classmethod
     def is_type_of(cls, value: object, _info: object) -> bool:

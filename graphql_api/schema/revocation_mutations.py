@@ -1,6 +1,7 @@
 """Revoking links: the mutation, its input and its payload."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import strawberry
@@ -68,21 +69,24 @@ class RevocationMutations:
     async def revoke_links(self, info: Info, input: Annotated[RevokeLinksInput, INPUT]) -> RevokeLinksPayload | None:
         context = info.context.for_mutation()
         revocations = context.services.revocations
-        payload = RevokeLinksPayload(old_links_expire_by=revocations.links_end_by())
         if (file := given(input.file_id)) is not None:
-            found, payload.user_errors = await attempt(revocations.revoke_file(context.principal, file_id(file)))
+            of_file = partial(revocations.revoke_file, context.principal, file_id(file))
+            found, errors = await attempt(revocations.and_links_end(of_file))
             if found is not None:
-                payload.file, payload.revocation = found
+                (seen, revocation), end = found
+                return RevokeLinksPayload(file=seen, revocation=revocation, old_links_expire_by=end)
         elif (folder := given(input.folder_id)) is not None:
-            below, payload.user_errors = await attempt(revocations.revoke_folder(context.principal, folder_id(folder)))
+            of_folder = partial(revocations.revoke_folder, context.principal, folder_id(folder))
+            below, errors = await attempt(revocations.and_links_end(of_folder))
             if below is not None:
-                payload.folder, payload.revocation = below
+                (top, revocation), end = below
+                if revocation is not None:
+                    await context.meter.charge_afterwards(revocation.relays)  # a row each
+                return RevokeLinksPayload(folder=top, revocation=revocation, old_links_expire_by=end)
         else:
-            whose, payload.user_errors = await attempt(
-                revocations.revoke_user(context.principal, user_id(given(input.user_id) or ""))
-            )
+            of_user = partial(revocations.revoke_user, context.principal, user_id(given(input.user_id) or ""))
+            whose, errors = await attempt(revocations.and_links_end(of_user))
             if whose is not None:
-                payload.user, payload.revocation = whose
-        if payload.user_errors:
-            payload.old_links_expire_by = None
-        return payload
+                (user, revocation), end = whose
+                return RevokeLinksPayload(user=user, revocation=revocation, old_links_expire_by=end)
+        return RevokeLinksPayload(user_errors=errors)

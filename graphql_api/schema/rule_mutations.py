@@ -24,8 +24,8 @@ from graphql_api.schema.rules import AccessRule
 @strawberry.type
 class RuleChangePayload(Payload):
     old_links_expire_by: datetime | None = strawberry.field(
-        description="Links issued before may work until then for somebody who may no longer read; null when the change "
-        "takes READ from nobody.",
+        description="Links issued before may work until then for somebody who may no longer read, or gets no more of "
+        "them; null when the change does that to nobody.",
         default=None,
     )
 

@@ -1,5 +1,6 @@
 """Writes about versions of files."""
 
+from functools import partial
 from typing import Annotated
 
 import strawberry
@@ -42,20 +43,22 @@ class VersionMutations:
         if (fault := too_many("versionIds", input.version_ids, MAX_BULK)) is not None:
             return DeleteFileVersionsPayload(user_errors=user_errors(fault))
         context = info.context.for_mutation()
-        work = context.services.versions.delete(
-            context.principal, file_id(input.file_id), [version_id(id_) for id_ in input.version_ids]
+        delete = partial(
+            context.services.versions.delete,
+            context.principal,
+            file_id(input.file_id),
+            [version_id(id_) for id_ in input.version_ids],
         )
-        outcomes, errors = await attempt(work)
+        done, errors = await attempt(context.services.revocations.and_links_end(delete))
+        outcomes, links_end = done or ((), None)
         results = [
             DeleteFileVersionResult(deleted_version_id=strawberry.ID(outcome))
             if isinstance(outcome, str)
             else DeleteFileVersionResult(user_errors=user_errors(outcome))
-            for outcome in outcomes or ()
+            for outcome in outcomes
         ]
         return DeleteFileVersionsPayload(
             results=results,
-            old_links_expire_by=context.services.revocations.links_end_by()
-            if any(result.deleted_version_id for result in results)
-            else None,
+            old_links_expire_by=links_end if any(result.deleted_version_id for result in results) else None,
             user_errors=errors,
         )

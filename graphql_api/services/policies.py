@@ -29,7 +29,7 @@ from graphql_api.model.rule_change import (
 )
 from graphql_api.services.clock import Clock
 from graphql_api.services.last_admin import keeping_an_admin, require_an_admin_left
-from graphql_api.services.old_links import old_links_expire_by
+from graphql_api.services.old_links import longest_life, old_links_expire_by
 from graphql_api.services.people import sees_everybody
 from graphql_api.services.previews import collect, tell
 from graphql_api.services.rule_draft import Drafted, RuleDraft
@@ -228,7 +228,7 @@ class Policies:
             async with keeping_an_admin(connection, draft.standing, now):
                 drafted = await _fill(draft, changes, is_one_of_many)
                 await write(draft)
-            answer = [self._told(each, draft) for each in drafted]
+            answer = [await self._told(each, draft) for each in drafted]
             await memory.keep(connection, answer)
         return answer
 
@@ -265,13 +265,14 @@ class Policies:
         )
         return RuleDraft(connection, principal, book, standing, subjects, now)
 
-    def _told(self, drafted: Drafted, draft: RuleDraft) -> RuleChange:
+    async def _told(self, drafted: Drafted, draft: RuleDraft) -> RuleChange:
+        longest = await longest_life(draft.connection, self._link_max_lifetime)
         ends = [
             old_links_expire_by(
                 step.before,
                 step.after,
                 now=draft.now,
-                link_max_lifetime=self._link_max_lifetime,
+                link_max_lifetime=longest,
                 binds_links=draft.standing.binds_links,
             )
             for step in drafted.steps

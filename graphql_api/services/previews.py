@@ -39,7 +39,7 @@ from graphql_api.services.comparison import (
     permissions_to_compare,
     situations_of,
 )
-from graphql_api.services.old_links import old_links_expire_by
+from graphql_api.services.old_links import longest_life, old_links_expire_by, takes_links
 from graphql_api.services.people import sees_everybody
 from graphql_api.services.rule_draft import RuleDraft, Step
 
@@ -62,7 +62,8 @@ class Rehearsal:
     users_total: int
     things_total: int
     newcomers: Mapping[Subject, str | None]  # what those are called who would be invited
-    old_links_expire_by: datetime | None  # if somebody loses READ
+    old_links_expire_by: datetime | None  # if somebody loses READ, or links
+    takes_links: bool  # from some who may go on reading
 
 
 async def compare(draft: RuleDraft, link_max_lifetime: timedelta) -> Preview:
@@ -89,6 +90,7 @@ async def collect(draft: RuleDraft, link_max_lifetime: timedelta) -> Rehearsal:
     people = await (list_people if tells_all else list_subjects)(draft, evenly(users, max_users), things)
     examined, fewer = bearable(people, evenly(situations, max_situations), MAX_DECISIONS)
     is_whole = (len(examined), len(things), len(fewer)) == (users_total, things_total, len(situations))
+    link_max_lifetime = await longest_life(draft.connection, link_max_lifetime)
     ends = [
         old_links_expire_by(
             step.before,
@@ -109,6 +111,7 @@ async def collect(draft: RuleDraft, link_max_lifetime: timedelta) -> Rehearsal:
         things_total=things_total,
         newcomers={Subject(id_): one.email or one.subject for id_, one in draft.subjects.invitees.items()},
         old_links_expire_by=max(filter(None, ends), default=None),
+        takes_links=any(takes_links(step.before, step.after, binds_links=draft.standing.binds_links) for step in steps),
     )
 
 
@@ -119,6 +122,7 @@ async def tell(rehearsal: Rehearsal) -> Preview:
     )
     lines = [replace(line, newcomer=rehearsal.newcomers.get(line.subject)) for line in lines]
     loses_read = any(line.permission is Permission.READ and line.direction is Direction.LOSES for line in lines)
+    is_told = loses_read or rehearsal.takes_links or not rehearsal.is_exact
     return Preview(
         lines=tuple(lines),
         is_exact=rehearsal.is_exact,
@@ -126,7 +130,7 @@ async def tell(rehearsal: Rehearsal) -> Preview:
         users_total=rehearsal.users_total,
         things_examined=len(rehearsal.things),
         things_total=rehearsal.things_total,
-        old_links_expire_by=rehearsal.old_links_expire_by if loses_read or not rehearsal.is_exact else None,
+        old_links_expire_by=rehearsal.old_links_expire_by if is_told else None,
     )
 
 

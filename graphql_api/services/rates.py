@@ -6,7 +6,8 @@ behind one address do not get in each other's way by signing in.
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -60,6 +61,13 @@ class Meter:
                 self._refusal = refusal
                 raise
         self.admitted.set()
+
+    async def charge_afterwards(self, points: int) -> None:
+        """What it turned out to take besides, as far as there are points left: it has been done."""
+        if self._charge is not None and self.rate_limit is not None and points:
+            with suppress(RateLimited):  # another request was faster
+                left = await self._charge(min(points, self.rate_limit.remaining))
+                self.rate_limit = replace(left, cost=self.rate_limit.cost + left.cost)
 
     async def charge_event(self) -> None:
         """For what was charged already, once more: it is executed again. Raises: RateLimited: it is not to be."""

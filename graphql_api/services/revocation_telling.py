@@ -39,7 +39,7 @@ class RevocationTelling:
         lost = 0
         while True:
             async with self._database.autocommit() as connection:
-                new = await revocations.list_unconfirmed(connection, limit=MAX_CHANGES)
+                new = await revocations.list_untold(connection, limit=MAX_CHANGES)
             if not new:
                 return
             after = await self._store.change(version, put={mark_of(target): number for target, number in new})
@@ -63,7 +63,7 @@ class RevocationTelling:
         now = self._clock()
         async with self._database.autocommit() as connection:
             is_due = bool(await revocations.list_ended(connection, now=now, limit=1))
-            if await revocations.has_unconfirmed(connection):
+            if await revocations.has_untold(connection):
                 await jobs.enqueue(connection, JOB, SUBJECT, now=now, hurries=False)
         ended = await self._forget() if is_due else 0
         return Turn(ended, is_more=ended == MAX_CHANGES)

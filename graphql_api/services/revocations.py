@@ -1,8 +1,8 @@
 """Links can be revoked: each names what it can be revoked by, and the edge is told what has been since."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -10,6 +10,7 @@ from graphql_api.access import revocable
 from graphql_api.access.standing import Standing
 from graphql_api.db import audit, files, folders, jobs, revocations, users
 from graphql_api.db.engine import Database
+from graphql_api.db.revocations import InForce
 from graphql_api.errors import Conflict, Forbidden, NotFound
 from graphql_api.model.audit import AuditAction, audit_event
 from graphql_api.model.bundle import bundle_of, is_bundle_key
@@ -20,19 +21,22 @@ from graphql_api.model.ids import FileId, FolderId, UserId
 from graphql_api.model.principal import Permission, Principal
 from graphql_api.model.revocation import (
     FOLDERS_NAMED,
-    MAX_IN_FORCE,
     LinkRevocation,
     Markable,
     Revocable,
+    RevocationLimits,
     mark_of,
     parameter_of,
 )
 from graphql_api.model.rule import ANYONE, ReadTerms
 from graphql_api.services.announcements import file_updated, folder_renamed
 from graphql_api.services.clock import Clock
+from graphql_api.services.old_links import longest_life
 from graphql_api.services.requirements import no_file, require
 from graphql_api.services.standings import Standings
 from graphql_api.services.turns import Turn
+
+T = TypeVar("T")
 
 JOB: Final = "tell_revocations"
 SUBJECT: Final = "edge"  # one job tells all that is to be told
@@ -40,7 +44,6 @@ SUBJECT: Final = "edge"  # one job tells all that is to be told
 SKEW: Final = timedelta(minutes=10)
 """By which the clocks of processes that sign may differ: for so much longer than the longest link a number is kept."""
 
-MAX_RELAYS: Final = 10_000
 MOVES: Final = 1000  # that are forgotten in one turn
 
 
@@ -55,18 +58,22 @@ class Revocations:
         *,
         is_on: bool,
         link_max_lifetime: timedelta,
-        max_in_force: int = MAX_IN_FORCE,
+        limits: RevocationLimits = RevocationLimits(),  # noqa: B008 -- frozen
     ) -> None:
         self._database = database
         self._standings = standings
         self._clock = clock
         self.is_on = is_on
         self._link_max_lifetime = link_max_lifetime
-        self._max_in_force = max_in_force
+        self._limits = limits
 
-    def links_end_by(self) -> datetime:
-        """When the last of the links has ended by itself that were signed until now."""
-        return self._clock() + self._link_max_lifetime
+    async def and_links_end(self, change: Callable[[], Awaitable[T]]) -> tuple[T, datetime]:
+        """What comes of ``change``, and when the last of the links has ended by itself that were signed until it was
+        made. Raises: what ``change`` does. Unavailable: before it was made.
+        """
+        async with self._database.autocommit() as connection:
+            longest = await longest_life(connection, self._link_max_lifetime)
+        return await change(), self._clock() + longest
 
     def is_named(self, terms: ReadTerms) -> bool:
         """Whether a link on these terms has to say by what it can be revoked: whoever signs it asks ``parameters``."""
@@ -114,7 +121,7 @@ class Revocations:
                 return locked.file, None
             # Links to a bundle that name nothing are known by what every path to it has.
             of_path: set[str] = {bundle_of(file_id)} if is_bundle_key(locked.file.object_key) else set()
-            revoked = await self._revoke(connection, principal, file_id, of_path)
+            revoked = await self._revoke(connection, principal, standing, file_id, of_path)
             file_updated(connection, locked.file)
         return locked.file, revoked
 
@@ -132,10 +139,11 @@ class Revocations:
             require(standing, Permission.SHARE, found.scopes, "folderId")
             if not self.is_on:
                 return found.folder, None
-            relays = await revocations.list_relays(connection, folder_id, most=MAX_RELAYS)
-            if len(relays) > MAX_RELAYS:
-                raise Conflict(f"more than {MAX_RELAYS} folders and moved files below: revoke in portions")
-            revoked = await self._revoke(connection, principal, folder_id, relays)
+            most = self._limits.in_force if standing.is_admin else self._limits.of_one
+            relays = await revocations.list_relays(connection, folder_id, most=most)
+            if len(relays) > most:
+                raise Conflict(f"more than {most} folders and moved files below: {_WAY_OUT}")
+            revoked = await self._revoke(connection, principal, standing, folder_id, relays)
             if found.folder.parent_id is not None:
                 folder_renamed(connection, found.folder, found.folder.parent_id)
         return found.folder, revoked
@@ -152,7 +160,7 @@ class Revocations:
             user = (await users.find_users(connection, [user_id])).get(user_id)
             if user is None:
                 raise NotFound("no such user", path=("userId",))
-            return user, await self._revoke(connection, principal, user_id) if self.is_on else None
+            return user, await self._revoke(connection, principal, standing, user_id) if self.is_on else None
 
     async def of_files(self, principal: Principal, ids: Sequence[FileId]) -> Mapping[FileId, LinkRevocation]:
         """The last one, if it is in force, of each of ``ids`` that the principal may share. Raises: Unavailable."""
@@ -172,23 +180,37 @@ class Revocations:
             found = await revocations.find_revocations(connection, mine)
         return {FolderId(id_): each for id_, each in found.items()}
 
+    async def of_users(self, principal: Principal, ids: Sequence[UserId]) -> Mapping[UserId, LinkRevocation]:
+        """The same of those of ``ids`` that are the principal; of all for administrators. Raises: Unavailable."""
+        async with self._database.autocommit() as connection:
+            standing = await self._standings.of(connection, principal)
+            mine = [id_ for id_ in ids if standing.is_admin or id_ == principal.user_id]
+            found = await revocations.find_revocations(connection, mine)
+        return {UserId(id_): each for id_, each in found.items()}
+
     async def turn(self) -> Turn:
         """Forget what was moved so long ago that no link from before lives. Raises: Unavailable."""
-        before = self._clock() - self._link_max_lifetime - SKEW
         async with self._database.autocommit() as connection:
+            before = self._clock() - await longest_life(connection, self._link_max_lifetime) - SKEW
             gone = await revocations.forget_moves(connection, before=before, limit=MOVES)
         return Turn(gone, is_more=gone == MOVES)
 
     async def _revoke(
-        self, connection: AsyncConnection, principal: Principal, target: Revocable, relays: set[str] | None = None
+        self,
+        connection: AsyncConnection,
+        principal: Principal,
+        standing: Standing,
+        target: Revocable,
+        relays: Collection[str] = (),
     ) -> LinkRevocation:
         now = self._clock()
         number = await revocations.next_number(connection)
-        end = now + self._link_max_lifetime + SKEW
-        await revocations.put_revocations(connection, target, relays or (), number=number, now=now, links_end_by=end)
-        in_force = await revocations.count_in_force(connection, most=self._max_in_force + 1)
-        if in_force > self._max_in_force:  # what was written goes with the transaction
-            raise Conflict("too many things are revoked at the moment: try again when some have ended")
+        end = now + await longest_life(connection, self._link_max_lifetime) + SKEW
+        person = None if standing.is_admin else principal.user_id or ANYONE
+        await revocations.put_revocations(
+            connection, target, relays, number=number, now=now, links_end_by=end, counted_for=person
+        )
+        self._require_room(await revocations.count_in_force(connection, person), standing)
         event = audit_event(
             principal,
             AuditAction.LINKS_REVOKED,
@@ -198,7 +220,19 @@ class Revocations:
         )
         await audit.insert_events(connection, [event])
         await jobs.enqueue(connection, JOB, SUBJECT, now=now, hurries=False)
-        return LinkRevocation(target, number, now, end, None)
+        return LinkRevocation(target, number, now, end, None, relays=len(relays))
+
+    def _require_room(self, in_force: InForce, standing: Standing) -> None:
+        """Raises: Conflict; what was written goes with the transaction."""
+        limits = self._limits
+        if not standing.is_admin and in_force.person > limits.of_one:
+            raise Conflict(f"you have more than {limits.of_one} things revoked at the moment: {_WAY_OUT}")
+        is_full = in_force.everybody > limits.in_force
+        if is_full or (not standing.is_admin and in_force.people > limits.in_force - limits.kept_for_admins):
+            raise Conflict("too many things are revoked at the moment: try again when some have ended")
+
+
+_WAY_OUT: Final = "revoke in portions when some have ended, or ask an administrator"
 
 
 def markable(grant: ReadGrant) -> Markable:

@@ -1,11 +1,13 @@
 """Operations are charged for what the guard finds that they cost, however it is written."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from graphql_api.model.principal import ANONYMOUS
 from graphql_api.services.rates import BASE_COST, RateLimits
+from tests.services.stories import filed, foldered
 from tests.world import START, World
 
 LIMITS = RateLimits(per_viewer=1_000, per_address=600, window=timedelta(minutes=1))
@@ -48,6 +50,23 @@ async def test_the_whole_cost_is_charged(counting: World, what: str) -> None:
     await counting.ask(document, variables, as_=ada)
     left = (await counting.data(f"{{ {LEFT} }}", as_=ada))["rateLimit"]
     assert left["remaining"] == 1_000 - (BASE_COST + cost) - (BASE_COST + 1)
+
+
+async def test_a_folder_is_revoked_for_a_point_for_each_thing_that_is_revoked_with_it(counting: World) -> None:
+    world = World(counting.database, rate_limits=LIMITS, revokes=True)
+    ada = await world.principal("ada")
+    source, target = await foldered(world, ada, "source"), await foldered(world, ada, "target")
+    for number in range(5):
+        await world.services.files.move(ada, (await filed(world, ada, f"{number}", folder_id=source.id)).id, target.id)
+    revoke = "mutation ($id: ID!) { revokeLinks(input: {folderId: $id}) { userErrors { code } } }"
+    assert (await world.data(revoke, {"id": target.id}, as_=ada))["revokeLinks"] == {"userErrors": []}
+    left = (await world.data(f"{{ {LEFT} }}", as_=ada))["rateLimit"]
+    assert left["remaining"] == 1_000 - (BASE_COST + 31 + 5) - (BASE_COST + 1)
+    few = World(world.database, rate_limits=replace(LIMITS, per_viewer=BASE_COST + 31 + 2), revokes=True)
+    assert (await few.data(revoke, {"id": target.id}, as_=ada))["revokeLinks"] == {"userErrors": []}
+    refused = await few.ask(f"{{ {LEFT} }}", as_=ada)
+    assert refused.errors
+    assert refused.errors[0].extensions == {"code": "RATE_LIMITED", "retryAfter": 24}
 
 
 async def test_an_operation_that_is_refused_is_not_executed_and_says_when_to_come_back(counting: World) -> None:

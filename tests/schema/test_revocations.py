@@ -9,7 +9,7 @@ import pytest
 from graphql_api.db.engine import Database
 from graphql_api.model.file import File
 from graphql_api.model.principal import Permission, Principal
-from graphql_api.model.rule import ANYONE, Obligations
+from graphql_api.model.rule import ANYONE, ROOT, Obligations
 from tests.services.revoking import Edge
 from tests.services.stories import filed, foldered, ruled, statements
 from tests.world import START, World
@@ -121,6 +121,23 @@ async def test_it_is_confirmed_when_the_edge_has_taken_it(world: World) -> None:
     assert seen == {"file": {"linkRevocation": None}}  # bob may not share it
 
 
+async def test_who_revoked_the_links_of_a_person_learns_that_it_is_confirmed(world: World) -> None:
+    alice, bob = await world.principal("alice"), await world.principal("bob")
+    admin, auditor = await world.principal("root", is_admin=True), await world.principal("auditor")
+    await ruled(world, auditor, ROOT, Permission.AUDIT)
+    query = "query ($id: ID!) { user(by: {id: $id}) { linkRevocation { propagation { pending } } } }"
+    of_bob = {"id": str(bob.user_id)}
+    assert await world.data(query, of_bob, as_=bob) == {"user": {"linkRevocation": None}}
+    await revoke(world, admin, userId=str(bob.user_id))
+    for pending in (True, False):
+        seen = {"user": {"linkRevocation": {"propagation": {"pending": pending}}}}
+        assert await world.data(query, of_bob, as_=bob) == seen
+        assert await world.data(query, of_bob, as_=admin) == seen
+        await Edge(world).told()
+    assert await world.data(query, of_bob, as_=auditor) == {"user": {"linkRevocation": None}}
+    assert await world.data(query, of_bob, as_=alice) == {"user": None}
+
+
 async def test_links_of_a_page_are_revocable_for_one_statement_more(world: World) -> None:
     alice = await world.principal("alice")
     folders = [await foldered(world, alice, name) for name in "abc"]
@@ -146,6 +163,20 @@ async def test_after_a_mutation_the_same_operation_gives_the_new_link(world: Wor
     found = await world.data(operation, {"file": file.id}, as_=alice)
     numbers = [rv(found[name]["file"]["signedUrl"]["url"]).partition(".")[0] for name in ("first", "second")]
     assert numbers == ["1", "2"]
+
+
+async def test_what_was_read_with_a_page_before_a_mutation_names_no_link_after_it(world: World) -> None:
+    alice = await world.principal("alice")
+    folder = await foldered(world, alice, "trips")
+    file = await filed(world, alice, folder_id=folder.id)
+    operation = """mutation ($file: ID!, $folder: ID!) {
+      first: revokeLinks(input: {folderId: $folder}) { folder { files(first: 9) { nodes { signedUrl { url } } } } }
+      second: revokeLinks(input: {fileId: $file}) { file { signedUrl { url } } }
+    }"""
+    found = await world.data(operation, {"file": file.id, "folder": folder.id}, as_=alice)
+    [listed] = found["first"]["folder"]["files"]["nodes"]
+    urls = [listed["signedUrl"]["url"], found["second"]["file"]["signedUrl"]["url"]]
+    assert [rv(url).partition(".")[0] for url in urls] == ["1", "2"]
 
 
 async def test_links_to_versions_are_revoked_with_the_file(world: World) -> None:

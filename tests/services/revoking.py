@@ -3,11 +3,13 @@
 from datetime import timedelta
 from typing import Final
 
+from graphql_api.db import signing_keys
 from graphql_api.errors import DeliveryError
 from graphql_api.model.delivery import LinkWish
 from graphql_api.model.file import File, Folder
-from graphql_api.model.ids import FileId, FolderId
+from graphql_api.model.ids import FileId, FolderId, new_signing_key_id
 from graphql_api.model.principal import Principal
+from graphql_api.model.signing_key import FROM_SETTINGS, HashAlgorithm, KeyEntry, KeyStatus
 from graphql_api.services.outbox import Outbox
 from graphql_api.services.revocation_telling import BACKOFF, MAX_ATTEMPTS, RevocationTelling
 from graphql_api.services.revocations import JOB
@@ -51,6 +53,22 @@ async def link(world: World, principal: Principal, file: File, wish: LinkWish | 
     named = await services.revocations.named(principal, grant)
     [made] = services.delivery.sign([named], wish or LinkWish(timedelta(hours=1)))
     return made.url
+
+
+async def signed_for(world: World, longest: timedelta, status: KeyStatus) -> None:
+    """A key of the keyring whose links lived for up to ``longest``: the setting was that."""
+    async with world.database.transaction() as connection:
+        entry = KeyEntry(
+            id=new_signing_key_id(world.clock()),
+            key_pair_id=f"K{status}",
+            reference=FROM_SETTINGS,
+            hash_algorithm=HashAlgorithm.SHA256,
+            public_pem="",
+            status=status,
+            longest_lifetime=longest // timedelta(seconds=1),
+            created_at=world.clock(),
+        )
+        assert await signing_keys.insert_key(connection, entry)
 
 
 async def nested(world: World, principal: Principal, depth: int, parent_id: FolderId | None = None) -> list[Folder]:

@@ -8,7 +8,7 @@ import pytest
 
 from graphql_api.model.ids import new_rule_id
 from graphql_api.model.principal import Permission
-from graphql_api.model.rule import SIGNED_IN, AccessRule, Effect, Obligations, RuleTerms, label_scope
+from graphql_api.model.rule import ROOT, SIGNED_IN, AccessRule, Effect, Obligations, RuleTerms, label_scope
 from graphql_api.services.old_links import old_links_expire_by
 from tests.world import START
 
@@ -17,6 +17,7 @@ LATEST = START + LONGEST
 DENY, WRITE = Effect.DENY, frozenset({Permission.WRITE})
 PLAIN = RuleTerms(Effect.ALLOW, frozenset({Permission.READ}), SIGNED_IN, label_scope("x"))
 SHORT = replace(PLAIN, obligations=Obligations(HOUR))
+ADMIN = replace(PLAIN, permissions=frozenset({Permission.ADMINISTER}), resource=ROOT)
 
 
 def rule(terms: RuleTerms | None, version: int = 1, updated_at: datetime = START - 30 * LONGEST) -> AccessRule | None:
@@ -73,23 +74,62 @@ def test_links_last_as_long_as_the_rule_let_them(
     assert until(rule(before), rule(after)) == expected
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (ADMIN, None, LATEST),
+        (None, ADMIN, None),
+        (ADMIN, ADMIN, None),
+        (None, replace(ADMIN, effect=DENY), LATEST),
+        (replace(ADMIN, effect=DENY), None, None),
+        (ADMIN, replace(ADMIN, permissions=PLAIN.permissions), LATEST),  # a denial may bind them now
+        (replace(ADMIN, permissions=PLAIN.permissions), ADMIN, LATEST),  # somebody may deny them to administer
+        (replace(ADMIN, permissions=PLAIN.permissions), replace(ADMIN, permissions=frozenset(Permission)), None),
+        (replace(ADMIN, ends_at=START + HOUR), None, LATEST),  # links of administrators do not end with the rule
+        (replace(ADMIN, ends_at=START), None, None),
+        (replace(ADMIN, permissions=frozenset(Permission), obligations=Obligations(HOUR)), None, LATEST),
+        (ADMIN, replace(ADMIN, ip_ranges=("10.0.0.0/8",)), LATEST),
+    ],
+)
+def test_who_administers_reads(before: RuleTerms | None, after: RuleTerms | None, expected: datetime | None) -> None:
+    assert until(rule(before), rule(after)) == expected
+    assert until(rule(before), rule(after), binds_links=False) == expected
+
+
+BINDING, PERSONAL = but(obligations=Obligations(binds_ip=True)), but(obligations=Obligations(personal_links=True))
+SAVING = but(obligations=Obligations(forces_download=True))
+RANGED = but(ip_ranges=("10.0.0.0/8",))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "at_the_cdn", "at_a_store"),
+    [
+        (PLAIN, BINDING, LATEST, LATEST),  # nobody has one with IPv6
+        (PERSONAL, BINDING, LATEST, None),
+        (RANGED, replace(RANGED, obligations=Obligations(binds_ip=True)), None, None),  # nobody had one with IPv6
+        (BINDING, PLAIN, None, None),
+        (BINDING, BINDING, None, None),
+        (PLAIN, PERSONAL, None, LATEST),
+        (PERSONAL, PLAIN, None, None),
+        (PLAIN, SAVING, None, None),
+    ],
+)
+def test_who_reads_on_without_links_loses_them(
+    before: RuleTerms, after: RuleTerms, at_the_cdn: datetime | None, at_a_store: datetime | None
+) -> None:
+    assert until(rule(before), rule(after)) == at_the_cdn
+    assert until(rule(before), rule(after), binds_links=False) == at_a_store
+
+
 def test_a_rule_may_have_been_more_generous_before_it_was_changed() -> None:
     assert until(rule(SHORT, 2, START - HOUR), None) == LATEST - HOUR
     assert until(rule(SHORT, 2, START - 2 * LONGEST), None) == START + HOUR
     assert until(rule(but(ends_at=START), 2, START - HOUR), None) == LATEST - HOUR
 
 
-@pytest.mark.parametrize(
-    "terms",
-    [
-        but(ip_ranges=("10.0.0.0/8",)),
-        but(obligations=Obligations(binds_ip=True)),
-        but(obligations=Obligations(personal_links=True)),
-    ],
-    ids=["ranged", "binding", "personal"],
-)
+@pytest.mark.parametrize("terms", [RANGED, BINDING, PERSONAL], ids=["ranged", "binding", "personal"])
 def test_a_store_has_given_no_links_on_terms_that_its_links_cannot_keep(terms: RuleTerms) -> None:
     assert until(rule(terms), None) == LATEST
     assert until(rule(terms), None, binds_links=False) is None
     assert until(rule(terms, 2, START - HOUR), None, binds_links=False) == LATEST - HOUR  # it may have had others
-    assert until(rule(PLAIN), rule(terms), binds_links=False) == until(rule(PLAIN), rule(terms))
+    assert until(rule(PLAIN), rule(terms), binds_links=False) == LATEST

@@ -25,7 +25,9 @@ from graphql_api.model.rule_change import (
     RuleChange,
     UpdateRule,
 )
+from graphql_api.model.signing_key import KeyStatus
 from graphql_api.services.rule_json import rule_json, rule_of_json, tag_of
+from tests.services.revoking import signed_for
 from tests.services.rulings import events, outcome, refusal, ruled, rules_on, wish
 from tests.services.stories import filed, foldered
 from tests.world import START, World
@@ -306,3 +308,11 @@ async def test_when_old_links_end_is_told_for_what_is_taken_only(world: World) -
     later = await policies.create(alice, wish(bob, file.id, deny=True, starts_at=START + 2 * DAY))
     assert later.old_links_expire_by is None  # every link will have ended by then
     assert (await policies.delete(alice, made.rule.id, 1)).old_links_expire_by == START + timedelta(hours=2)
+
+
+async def test_links_from_before_the_setting_was_lowered_are_old_links_too(world: World) -> None:
+    await signed_for(world, 7 * DAY, KeyStatus.ACTIVE)  # the setting is a day
+    alice, bob = await world.principal("alice"), await world.principal("bob")
+    file = await filed(world, alice)
+    denied = await world.services.policies.create(alice, wish(bob, file.id, deny=True))
+    assert denied.old_links_expire_by == START + 7 * DAY

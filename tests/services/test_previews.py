@@ -80,6 +80,26 @@ async def test_it_counts_what_is_gained_and_what_is_lost(stage: Stage) -> None:
     assert preview.old_links_expire_by == START + DAY
 
 
+async def test_links_that_are_lost_are_told_though_nobody_loses_a_permission(stage: Stage) -> None:
+    rule = await ruled(stage.world, stage.alice, wish(stage.bob, stage.shared.id))
+    preview = await stage.preview(stage.admin, [UpdateRule(rule.id, 1, {"binds_ip": True})])
+    assert (preview.lines, preview.old_links_expire_by, preview.is_exact) == ((), START + DAY, True)
+    change = await stage.world.services.policies.update(stage.alice, rule.id, 1, {"binds_ip": True})
+    assert change.old_links_expire_by == START + DAY
+
+
+async def test_who_is_denied_to_administer_loses_links(stage: Stage) -> None:
+    rule = await ruled(stage.world, stage.admin, wish(stage.bob, ROOT, Permission.ADMINISTER))
+    for change in (
+        DeleteRule(rule.id, 1),
+        CreateRule(wish(stage.bob, ROOT, Permission.ADMINISTER, deny=True)),
+    ):
+        preview = await stage.preview(stage.admin, [change])
+        assert preview.old_links_expire_by == START + DAY, change
+    gone = await stage.world.services.policies.delete(stage.admin, rule.id, 1)
+    assert gone.old_links_expire_by == START + DAY
+
+
 async def test_what_changes_nothing_has_no_lines(stage: Stage) -> None:
     rule = await ruled(stage.world, stage.alice, wish(stage.bob, stage.shared.id))
     for change in (

@@ -1,24 +1,30 @@
 """The edge's store learns of every revocation, in order, whatever goes wrong, and forgets it when it may."""
 
 import asyncio
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from graphql_api.db import revocations
 from graphql_api.db.engine import Database
 from graphql_api.db.tables import JobRow, LinkRevocationRow
 from graphql_api.edge import MAX_CHANGES
 from graphql_api.errors import Unavailable
-from graphql_api.model.revocation import FOLDERS_NAMED, mark_of
+from graphql_api.model.revocation import FOLDERS_NAMED, Mark, mark_of
 from graphql_api.services.outbox import Outbox
-from graphql_api.services.revocation_telling import MAX_LOST
+from graphql_api.services.revocation_telling import MAX_LOST, RevocationTelling
 from graphql_api.services.revocations import JOB, SKEW
+from tests.memory_edge import MemoryEdge
 from tests.services.revoking import DAY, Edge, link, nested
 from tests.services.stories import filed
 from tests.world import World
+
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 @pytest.fixture
@@ -56,21 +62,40 @@ async def test_a_thousand_revocations_are_told_in_batches(world: World, edge: Ed
 
 
 async def test_as_many_as_fit_into_a_request_go_together(world: World, edge: Edge) -> None:
-    await put(world, [f"file_{n:026d}" for n in range(2 * MAX_CHANGES + 3)])
+    await put(world, named("file", 2 * MAX_CHANGES + 3))
     await edge.telling.tell("edge", {})
     assert edge.store.changes == [MAX_CHANGES, MAX_CHANGES, 3]
     assert await untold(world) == 0
 
 
-async def put(world: World, targets: list[str]) -> None:
-    """They were revoked one after the other."""
+class Attended(MemoryEdge):
+    """``attend``: what happens during each change, before its end. ``order``: all that was told, the first first."""
+
+    def __init__(self, attend: Callable[[Mapping[Mark, int]], Awaitable[None]] | None = None) -> None:
+        super().__init__()
+        self.order: list[Mark] = []
+        self._attend = attend
+
+    async def change(self, version: str, *, put: Mapping[Mark, int], remove: Collection[Mark] = ()) -> str | None:
+        if self._attend is not None:
+            await self._attend(put)
+        self.order.extend(put)
+        return await super().change(version, put=put, remove=remove)
+
+
+async def put(world: World, targets: Iterable[str], relays: Collection[str] = (), *, by: str | None = None) -> None:
+    """They were revoked one after the other, by an administrator if nobody is named."""
     async with world.database.transaction() as connection:
         for target in targets:
             number = await revocations.next_number(connection)
             now = world.clock()
             await revocations.put_revocations(
-                connection, target, (), number=number, now=now, links_end_by=now + DAY + SKEW
+                connection, target, relays, number=number, now=now, links_end_by=now + DAY + SKEW, counted_for=by
             )
+
+
+def named(kind: str, count: int) -> list[str]:
+    return [f"{kind}_{n:026d}" for n in range(count)]
 
 
 async def test_a_store_that_refuses_is_told_when_it_is_back(world: World, edge: Edge) -> None:
@@ -120,6 +145,19 @@ async def test_what_was_given_up_is_begun_anew(world: World, edge: Edge) -> None
     assert await untold(world) == 0
 
 
+async def test_after_a_restore_all_is_told_anew_as_the_operators_are_told_to_have_it(world: World, edge: Edge) -> None:
+    await put(world, ["folder_1"], ["folder_2"])
+    await edge.telling.tell("edge", {})
+    [statement] = re.findall(r"^UPDATE link_revocations .*;$", OPERATIONS.read_text(), re.MULTILINE)
+    async with world.database.transaction() as connection:
+        await connection.execute(text(statement))
+    edge.store.numbers.clear()
+    await edge.telling.turn()
+    await edge.told()
+    assert edge.store.numbers == {mark_of("folder_1"): 1, mark_of("folder_2"): 1}
+    assert await untold(world) == 0
+
+
 async def test_who_loses_the_race_for_the_store_reads_again_before_the_next(world: World, edge: Edge) -> None:
     await put(world, ["file_1"])
     edge.store.before_change = edge.store.touch
@@ -157,7 +195,7 @@ async def test_an_old_number_never_takes_the_place_of_a_newer(world: World, edge
 async def test_what_is_revoked_again_while_it_is_told_is_told_again(world: World, edge: Edge) -> None:
     await put(world, ["file_1"])
     async with world.database.transaction() as connection:
-        old = await revocations.list_unconfirmed(connection, limit=10)
+        old = await revocations.list_untold(connection, limit=10)
     await put(world, ["file_1"])
     async with world.database.transaction() as connection:
         await revocations.confirm(connection, old, now=world.clock())
@@ -167,13 +205,54 @@ async def test_what_is_revoked_again_while_it_is_told_is_told_again(world: World
 async def test_a_folder_is_confirmed_after_its_relays_only(world: World, edge: Edge) -> None:
     alice = await world.principal("alice")
     chain = await nested(world, alice, FOLDERS_NAMED + 1)
-    await put(world, [f"file_{n:026d}" for n in range(MAX_CHANGES)])
+    await put(world, named("file", 2 * MAX_CHANGES), by="bob")
     await world.services.revocations.revoke_folder(alice, chain[0].id)
-    await world.services.revocations.revoke_folder(alice, chain[-1].id)  # the relay has a newer number now
-    async with world.database.autocommit() as connection:
-        order = [target for target, _ in await revocations.list_unconfirmed(connection, limit=2 * MAX_CHANGES)]
-    assert order[0] == chain[-1].id
-    assert chain[0].id in order[1:]
+    await put(world, [chain[-1].id], by="bob")  # has much to be told before
+    confirmed: list[set[str]] = []
+
+    async def look(_put: Mapping[Mark, int]) -> None:
+        found = await world.services.revocations.of_folders(alice, [chain[0].id, chain[-1].id])
+        confirmed.append({id_ for id_, each in found.items() if each.confirmed_at is not None})
+
+    store = Attended(look)
+    await RevocationTelling(world.database, store, world.clock).tell("edge", {})
+    assert store.order.index(mark_of(chain[0].id)) < MAX_CHANGES  # told at once
+    assert confirmed == [set(), set(), set()]
+    assert await untold(world) == 0
+
+
+async def test_two_that_are_relays_of_each_other_are_confirmed(world: World, edge: Edge) -> None:
+    """A folder was moved below one that had been below it."""
+    await put(world, ["folder_1"], ["folder_2"])
+    await put(world, ["folder_2"], ["folder_1"])
+    await edge.telling.tell("edge", {})
+    assert edge.store.changes == [2]
+    assert await untold(world) == 0
+
+
+async def test_nobody_waits_for_how_much_somebody_else_has_revoked(world: World) -> None:
+    await put(world, ["folder_1"], named("folder", 4 * MAX_CHANGES), by="mallory")
+    await put(world, ["file_1"], by="bob")
+    store = Attended()
+    await RevocationTelling(world.database, store, world.clock).tell("edge", {})
+    assert store.order.index(mark_of("file_1")) < 2
+    assert len(store.changes) == 5
+
+
+@pytest.mark.parametrize("who", ["mallory", "bob"])
+async def test_who_revokes_again_and_again_holds_up_nothing(world: World, who: str) -> None:
+    relays = named("folder", 2 * MAX_CHANGES)
+    await put(world, ["folder_1"], relays, by="mallory")
+    await put(world, ["file_1"], by=who)
+
+    async def again(_put: Mapping[Mark, int]) -> None:
+        if len(store.changes) < 10:
+            await put(world, ["folder_1"], relays, by="mallory")
+
+    store = Attended(again)
+    await RevocationTelling(world.database, store, world.clock).tell("edge", {})
+    assert store.order.index(mark_of("file_1")) < 3 * MAX_CHANGES
+    assert await untold(world) == 0
 
 
 async def test_numbers_go_when_the_last_old_link_has_ended_by_itself(world: World, edge: Edge) -> None:
@@ -214,7 +293,7 @@ async def test_a_number_is_not_forgotten_here_while_the_store_has_it(world: Worl
     with pytest.raises(Unavailable):
         await edge.telling.turn()
     async with world.database.autocommit() as connection:
-        assert await revocations.count_in_force(connection, most=10) == 1
+        assert await revocations.count_in_force(connection, None) == (1, 0, 1)
     assert await edge.swept() == 1
 
 
@@ -227,7 +306,7 @@ async def test_what_is_revoked_while_it_is_being_forgotten_stays(world: World, e
     await put(world, ["file_1"])
     async with world.database.transaction() as connection:
         await revocations.forget(connection, ended)
-        assert await revocations.count_in_force(connection, most=10) == 1
+        assert await revocations.count_in_force(connection, None) == (1, 0, 1)
 
 
 async def test_many_may_revoke_and_tell_at_once(world: World, edge: Edge) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -14,16 +16,19 @@ from graphql_api.model.file import File
 from graphql_api.model.ids import ROOT_FOLDER_ID, FileId, FolderId, UserId
 from graphql_api.model.page import PageRequest
 from graphql_api.model.principal import ANONYMOUS, Permission, Principal
-from graphql_api.model.revocation import FOLDERS_NAMED, MAX_MARKS, Markable, mark_of
+from graphql_api.model.revocation import FOLDERS_NAMED, MAX_MARKS, Markable, RevocationLimits, mark_of
 from graphql_api.model.rule import ANYONE, Obligations
 from graphql_api.model.signal import FolderChange
-from graphql_api.services.revocations import Revocations
+from graphql_api.model.signing_key import KeyStatus
+from graphql_api.services.revocations import SKEW, Revocations
 from graphql_api.services.turns import Turn
-from tests.services.revoking import DAY, Edge, link, nested, outcome
+from tests.services.publishing import published, url_of, work
+from tests.services.revoking import DAY, Edge, link, nested, outcome, signed_for
 from tests.services.stories import filed, foldered, home_of, ruled, statements
 from tests.watching import listening, watching_folder
-from tests.world import World
+from tests.world import CDN, START, World
 
+HOUR: Final = timedelta(hours=1)
 READ, SHARE, WRITE = Permission.READ, Permission.SHARE, Permission.WRITE
 
 
@@ -174,6 +179,35 @@ async def test_moves_are_forgotten_when_no_link_from_before_lives(database: Data
     assert await world.services.revocations.turn() == Turn(0, is_more=False)
 
 
+@pytest.mark.parametrize("status", [KeyStatus.ACTIVE, KeyStatus.RETIRING])
+async def test_links_from_before_the_setting_was_lowered_stay_revoked(
+    database: Database, world: World, edge: Edge, status: KeyStatus
+) -> None:
+    """The world's own is a day; what another process is let sign since is an hour."""
+    await signed_for(world, DAY, status)
+    lowered = Revocations(world.database, world.standings, world.clock, is_on=True, link_max_lifetime=HOUR)
+    alice = await world.principal("alice")
+    file, target = await filed(world, alice), await foldered(world, alice, "target")
+    url = await link(world, alice, file, LinkWish(DAY))
+    await world.services.files.move(alice, file.id, target.id)
+    (_, revoked), end = await lowered.and_links_end(partial(lowered.revoke_folder, alice, target.id))
+    assert revoked is not None
+    assert (end, revoked.links_end_by) == (START + DAY, START + DAY + SKEW)
+    world.clock.advance(hours=23)
+    await edge.told()
+    assert await edge.swept() == 0
+    assert edge.store.refuses(url)
+    assert await lowered.turn() == Turn(0, is_more=False)
+
+
+async def test_links_of_a_key_that_is_retired_need_not_be_revoked(world: World) -> None:
+    await signed_for(world, 7 * DAY, KeyStatus.RETIRED)
+    alice = await world.principal("alice")
+    _, revoked = await world.services.revocations.revoke_file(alice, (await filed(world, alice)).id)
+    assert revoked is not None
+    assert revoked.links_end_by == START + DAY + SKEW
+
+
 async def test_a_page_asks_once(world: World) -> None:
     alice = await world.principal("alice")
     folders = [await foldered(world, alice, name) for name in "ab"]
@@ -314,12 +348,70 @@ async def test_who_revoked_what_is_in_the_audit_log(world: World) -> None:
 async def test_so_much_is_revoked_at_a_time_and_no_more(world: World) -> None:
     alice = await world.principal("alice")
     files: list[File] = [await filed(world, alice, f"{n}") for n in range(3)]
-    few = Revocations(world.database, world.standings, world.clock, is_on=True, link_max_lifetime=DAY, max_in_force=2)
+    few = limited(world, RevocationLimits(in_force=4, of_one=2, kept_for_admins=1))
     for file in files[:2]:
         await few.revoke_file(alice, file.id)
-    with pytest.raises(Conflict, match="some have ended"):
+    with pytest.raises(Conflict, match="you have more than 2 things revoked"):
         await few.revoke_file(alice, files[2].id)
     await few.revoke_file(alice, files[0].id)  # it has its place already
+
+
+async def test_nobody_takes_all_the_room_there_is(world: World) -> None:
+    admin, bob = await world.principal("root", is_admin=True), await world.principal("bob")
+    theirs = await filed(world, bob, "secret")
+    few = limited(world, RevocationLimits(in_force=6, of_one=2, kept_for_admins=2))
+    for name in ("alice", "carol"):
+        person = await world.principal(name)
+        for number in range(3):
+            told = await outcome(few.revoke_file(person, (await filed(world, person, f"{number}")).id))
+            assert told == ("OK" if number < 2 else "CONFLICT")
+    assert await outcome(few.revoke_file(bob, theirs.id)) == "CONFLICT"
+    assert bob.user_id is not None
+    assert await outcome(few.revoke_user(admin, bob.user_id)) == "OK"
+    assert await outcome(few.revoke_file(admin, theirs.id)) == "OK"
+    assert await outcome(few.revoke_folder(admin, ROOT_FOLDER_ID)) == "CONFLICT"  # there is an end for them, too
+
+
+async def test_what_an_administrator_revokes_again_leaves_the_share_of_who_had_revoked_it(world: World) -> None:
+    admin, alice = await world.principal("root", is_admin=True), await world.principal("alice")
+    files = [await filed(world, alice, f"{n}") for n in range(2)]
+    few = limited(world, RevocationLimits(in_force=9, of_one=1, kept_for_admins=1))
+    assert await outcome(few.revoke_file(alice, files[0].id)) == "OK"
+    assert await outcome(few.revoke_file(alice, files[1].id)) == "CONFLICT"
+    assert await outcome(few.revoke_file(admin, files[0].id)) == "OK"
+    assert await outcome(few.revoke_file(alice, files[1].id)) == "OK"
+
+
+async def test_a_folder_is_revoked_with_as_much_as_was_moved_into_it(world: World, edge: Edge) -> None:
+    alice, admin = await world.principal("alice"), await world.principal("root", is_admin=True)
+    source, target = await foldered(world, alice, "source"), await foldered(world, alice, "target")
+    files = [await filed(world, alice, f"{n}", folder_id=source.id) for n in range(4)]
+    urls = [await link(world, alice, file) for file in files]
+    for file in files[:3]:
+        await world.services.files.move(alice, file.id, target.id)
+    few = limited(world, RevocationLimits(in_force=9, of_one=2, kept_for_admins=1))
+    with pytest.raises(Conflict, match="more than 2 folders and moved files below"):
+        await few.revoke_folder(alice, target.id)
+    _, revoked = await few.revoke_folder(admin, target.id)
+    assert revoked is not None
+    assert revoked.relays == 3  # and nothing of what was moved elsewhere
+    await edge.told()
+    assert [edge.store.refuses(url) for url in urls] == [True, True, True, False]
+    assert await outcome(few.revoke_folder(admin, ROOT_FOLDER_ID)) == "OK"
+
+
+def limited(world: World, limits: RevocationLimits) -> Revocations:
+    return Revocations(world.database, world.standings, world.clock, is_on=True, link_max_lifetime=DAY, limits=limits)
+
+
+async def test_a_published_copy_outlives_a_revocation(world: World, edge: Edge) -> None:
+    alice = await world.principal("alice")
+    file, key = await published(world, alice)
+    await world.services.revocations.revoke_file(alice, file.id)
+    await edge.told()
+    await work(world)
+    assert await url_of(world, file, alice) == f"{CDN}/{key}"
+    assert key in world.store.objects
 
 
 async def test_a_refusal_leaves_nothing_behind(world: World, edge: Edge) -> None:

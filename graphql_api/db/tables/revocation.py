@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from graphql_api.db.tables.base import Base
@@ -23,8 +23,9 @@ class RevocationCounterRow(Base):
 class LinkRevocationRow(Base):
     """Links of ``target`` (a file, a folder with all below, or a person) that were signed before are revoked.
 
-    ``confirmed_at``: when the edge's store took the number. ``is_relay``: it has to be there before those that are
-    not, because they are confirmed only with it.
+    The edge's store has taken ``told_number``; 0: none yet. ``place``: the number since which it waits to be told.
+    ``confirmed_at``: when it was told, with all relays up to this number if it ``has_relays``. ``counted_for``: in
+    whose share it counts, None for administrators.
     """
 
     __tablename__ = "link_revocations"
@@ -36,6 +37,12 @@ class LinkRevocationRow(Base):
             sqlite_where=text("confirmed_at IS NULL"),
             postgresql_where=text("confirmed_at IS NULL"),
         ),
+        Index(
+            "ix_link_revocations_untold",
+            "place",
+            sqlite_where=text("told_number < number"),
+            postgresql_where=text("told_number < number"),
+        ),
     )
 
     target: Mapped[str] = mapped_column(binary_text(MAX_ID_LENGTH), primary_key=True)
@@ -44,6 +51,10 @@ class LinkRevocationRow(Base):
     revoked_at: Mapped[datetime]
     links_end_by: Mapped[datetime]
     confirmed_at: Mapped[datetime | None]
+    place: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    told_number: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    has_relays: Mapped[bool] = mapped_column(server_default=false())
+    counted_for: Mapped[str | None] = mapped_column(binary_text(MAX_ID_LENGTH))
 
 
 class RecentMoveRow(Base):
