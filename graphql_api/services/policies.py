@@ -228,7 +228,8 @@ class Policies:
             async with keeping_an_admin(connection, draft.standing, now):
                 drafted = await _fill(draft, changes, is_one_of_many)
                 await write(draft)
-            answer = [await self._told(each, draft) for each in drafted]
+            longest = await longest_life(connection, self._link_max_lifetime)
+            answer = [_told(each, draft, longest) for each in drafted]
             await memory.keep(connection, answer)
         return answer
 
@@ -265,20 +266,6 @@ class Policies:
         )
         return RuleDraft(connection, principal, book, standing, subjects, now)
 
-    async def _told(self, drafted: Drafted, draft: RuleDraft) -> RuleChange:
-        longest = await longest_life(draft.connection, self._link_max_lifetime)
-        ends = [
-            old_links_expire_by(
-                step.before,
-                step.after,
-                now=draft.now,
-                link_max_lifetime=longest,
-                binds_links=draft.standing.binds_links,
-            )
-            for step in drafted.steps
-        ]
-        return RuleChange(drafted.rule, drafted.rules, max(filter(None, ends), default=None))
-
 
 def _require_to_explain_others(standing: Standing) -> None:
     """Raises: Forbidden."""
@@ -288,6 +275,20 @@ def _require_to_explain_others(standing: Standing) -> None:
             required_permission=Permission.AUDIT,
             path=("subject",),
         )
+
+
+def _told(drafted: Drafted, draft: RuleDraft, longest_lifetime: timedelta) -> RuleChange:
+    ends = [
+        old_links_expire_by(
+            step.before,
+            step.after,
+            now=draft.now,
+            link_max_lifetime=longest_lifetime,
+            binds_links=draft.standing.binds_links,
+        )
+        for step in drafted.steps
+    ]
+    return RuleChange(drafted.rule, drafted.rules, max(filter(None, ends), default=None))
 
 
 async def _fill(draft: RuleDraft, changes: Sequence[ProposedChange], is_one_of_many: bool) -> list[Drafted]:
