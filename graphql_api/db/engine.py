@@ -64,6 +64,8 @@ class Database:
         parsed = _with_driver_options(parsed.set(drivername=_DRIVERS[parsed.drivername]))
         self.signals: Final = Signals()
         self.is_sqlite: Final = parsed.drivername.startswith("sqlite")
+        self._patience: Final = patience
+        self._turn: Final = asyncio.Lock()
         arguments: dict[str, Any] = {"timeout": patience}
         if self.is_sqlite:
             arguments["async_creator_fn"] = sqlite_connection.connect
@@ -105,7 +107,7 @@ class Database:
         """
         announced: list[Signal] = []
         with _translated():
-            async with self._engine.connect() as connection:
+            async with self._writers_turn(), self._engine.connect() as connection:
                 await connection.execution_options(is_transaction=True, **{ANNOUNCED: announced})
                 # On PostgreSQL they come back through the listener.
                 with self.signals.delivered_after(announced) if self.is_sqlite else nullcontext():
@@ -113,6 +115,21 @@ class Database:
                         yield connection
                         if announced and not self.is_sqlite:
                             await notify(connection, announced)
+
+    @asynccontextmanager
+    async def _writers_turn(self) -> AsyncIterator[None]:
+        """On SQLite one writes at a time. Who waits looks again now and then, and of many some never find it free.
+        Those of this process go in the order in which they came, and only the first of them looks.
+        """
+        if not self.is_sqlite:
+            yield
+            return
+        async with asyncio.timeout(self._patience):  # raises TimeoutError, as an OSError: nothing was done yet
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:

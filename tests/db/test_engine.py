@@ -204,19 +204,40 @@ async def test_sqlite_keeps_a_log_and_checks_keys(impatient: Database) -> None:
         assert await connection.scalar(text("PRAGMA foreign_keys")) == 1
 
 
-async def test_writers_on_sqlite_wait_for_each_other(sqlite_path: Path) -> None:
+async def test_writers_on_sqlite_take_turns_in_the_order_in_which_they_came(sqlite_path: Path) -> None:
     database = Database(f"sqlite:///{sqlite_path}")
     await write(database, UserRow, **USER)
+    came: list[int] = []
 
-    async def count() -> None:
+    async def count(turn: int) -> None:
         async with database.transaction() as connection:
+            came.append(turn)
             number = int(await connection.scalar(select(UserRow.display_name)) or "")
             await asyncio.sleep(0)
             await connection.execute(update(UserRow).values(display_name=str(number + 1)))
 
-    await asyncio.gather(*(count() for _ in range(40)))
+    await asyncio.gather(*map(count, range(40)))
     assert await read(database, UserRow.display_name) == "40"
+    assert came == list(range(40))
     await database.close()
+
+
+async def test_whose_turn_does_not_come_is_told_and_those_behind_go_on(impatient: Database) -> None:
+    async with impatient.transaction():
+        with pytest.raises(Unavailable):
+            async with impatient.transaction():
+                pytest.fail("two write at once")
+    with pytest.raises(LookupError):
+        async with impatient.transaction():
+            raise LookupError
+    given_up = asyncio.create_task(write(impatient, UserRow, **USER))
+    async with impatient.transaction():
+        await asyncio.sleep(0)
+        given_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    await write(impatient, UserRow, **USER)
+    assert await read(impatient, UserRow.id) == "user_1"
 
 
 async def test_a_locked_sqlite_can_be_read_but_not_written_until_it_is_free(

@@ -36,7 +36,7 @@ def bundled(client: Client, name: str, entries: Mapping[str, tuple[str, bytes]])
         sent = client.plain.put(upload["target"]["url"], content=entries[upload["filename"]][1], headers=headers)
         assert sent.status_code == 200, sent.text
         payload = client.complete(upload["id"])
-        assert payload["userErrors"] == []
+        assert payload["userErrors"] == [], payload
         file: dict[str, Any] | None = payload["file"]
         return file
 
