@@ -73,12 +73,12 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
 
 @pytest.fixture(scope="module")
 def film(dev_stack: DevStack) -> str:
-    return sent(dev_stack, "film", stream(SEGMENTS))
+    return sent(dev_stack, "a film of many files", stream(SEGMENTS))
 
 
 @pytest.fixture(scope="module")
 def clip(dev_stack: DevStack) -> str:
-    return sent(dev_stack, "clip", stream_in_one(SEGMENTS_IN_ONE))
+    return sent(dev_stack, "a film of one file", stream_in_one(SEGMENTS_IN_ONE))
 
 
 def sent(stack: DevStack, name: str, entries: Iterable[tuple[str, str, bytes]]) -> str:
