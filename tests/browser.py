@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
+import pytest
 from playwright.async_api import Browser, async_playwright
 
 from tests.web.conftest import missing
@@ -51,3 +52,16 @@ def blank_pages(port: int) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def pages(pages_port: int) -> Iterator[str]:
+    """The address of a blank page, at the origin that the store lets in."""
+    with blank_pages(pages_port) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with running_chromium() as launched:
+        yield launched

@@ -28,6 +28,7 @@ settings.load_profile("untimed")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
+    "tests.browser",
     "tests.postgres",
     "tests.store",
     "tests.cli.program",

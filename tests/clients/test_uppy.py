@@ -5,7 +5,7 @@ import hashlib
 import json
 import subprocess
 from array import array
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from typing import Any
 
@@ -14,7 +14,6 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, Response, Route
 
 from graphql_api.localcloud.store import StoreCredentials, connect
-from tests.browser import blank_pages, running_chromium
 from tests.cli.program import DevStack
 from tests.web.conftest import CLIENTS, node_with_packages
 
@@ -44,18 +43,6 @@ def client(request: pytest.FixtureRequest) -> str:
     )
     assert bundled.stderr == ""
     return bundled.stdout
-
-
-@pytest.fixture(scope="module")
-def pages(pages_port: int) -> Iterator[str]:
-    with blank_pages(pages_port) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with running_chromium() as launched:
-        yield launched
 
 
 class Api:

@@ -2,13 +2,12 @@
 signature in each address, or by cookies. The address says what it can be revoked by, and the function takes that out.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page
 
-from tests.browser import blank_pages, running_chromium
 from tests.cli.program import DevStack
 from tests.docs.markdown import ROOT, blocks_in
 from tests.e2e.bundling import bundled
@@ -49,19 +48,6 @@ PLAY = """({url, signedPrefix}) => new Promise((resolve) => {
 })"""
 
 
-@pytest.fixture(scope="module")
-def pages(pages_port: int) -> Iterator[str]:
-    with blank_pages(pages_port) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    node_with_packages()
-    async with running_chromium() as launched:
-        yield launched
-
-
 @pytest.fixture
 async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
     opened = await browser.new_page()  # with cookies of its own
@@ -91,6 +77,7 @@ def sent(stack: DevStack, name: str, entries: Iterable[tuple[str, str, bytes]]) 
 
 
 async def prepare(page: Page) -> None:
+    node_with_packages()
     await page.add_script_tag(path=CLIENTS / "node_modules" / "hls.js" / "dist" / "hls.min.js")
     for recipe in RECIPES:
         await page.add_script_tag(content=recipe)

@@ -2,7 +2,7 @@
 
 import zlib
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -10,7 +10,6 @@ import pytest
 from playwright.async_api import Browser, Page
 
 from graphql_api.cli.dev import PAGE_ORIGINS
-from tests.browser import blank_pages, running_chromium
 from tests.cli.program import DevStack
 from tests.e2e.client import COMPLETE, CREATE
 
@@ -68,18 +67,6 @@ JOURNEY = """async ({graphql, token, create, complete, name, body}) => {
     const {naturalWidth: width, naturalHeight: height} = image;
     return {sent, progress, path: file.path, width, height, read: read.byteLength};
 }"""
-
-
-@pytest.fixture(scope="module")
-def pages(pages_port: int) -> Iterator[str]:
-    with blank_pages(pages_port) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with running_chromium() as launched:
-        yield launched
 
 
 @pytest.fixture

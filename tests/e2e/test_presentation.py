@@ -1,6 +1,6 @@
 """How a browser takes what the edge delivers: a gallery from its own cache, names in any script, nothing that runs."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,6 @@ import pytest
 from playwright.async_api import Browser, BrowserContext
 from playwright.async_api import Error as PlaywrightError
 
-from tests.browser import blank_pages, running_chromium
 from tests.cli.program import DevStack
 from tests.e2e.bundling import bundled
 from tests.e2e.client import Client
@@ -37,18 +36,6 @@ SHOW = """urls => Promise.all(urls.map(async url => {
     await image.decode();
     return image.naturalWidth;
 }))"""
-
-
-@pytest.fixture(scope="module")
-def pages(pages_port: int) -> Iterator[str]:
-    with blank_pages(pages_port) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with running_chromium() as launched:
-        yield launched
 
 
 @pytest.fixture

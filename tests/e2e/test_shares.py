@@ -9,7 +9,6 @@ import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Request
 
-from tests.browser import blank_pages, running_chromium
 from tests.cli.program import DevStack
 from tests.e2e.client import Client
 from tests.e2e.test_page import png
@@ -46,18 +45,6 @@ def visitor() -> Iterator[httpx.Client]:
     """Somebody without any credentials."""
     with httpx.Client(trust_env=False, timeout=60) as client:
         yield client
-
-
-@pytest.fixture(scope="module")
-def pages(pages_port: int) -> Iterator[str]:
-    with blank_pages(pages_port) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with running_chromium() as launched:
-        yield launched
 
 
 @pytest.fixture

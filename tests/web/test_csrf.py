@@ -12,15 +12,8 @@ import pytest
 from playwright.async_api import Browser, Page
 
 from graphql_api.web.graphql_view import PREFLIGHT
-from tests.browser import blank_pages, running_chromium
 from tests.web.small_app import FewServices, app_around, executed, running
 from tests.web.tokens import Clock
-
-
-@pytest.fixture(scope="module")
-def pages(pages_port: int) -> Iterator[str]:
-    with blank_pages(pages_port) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +21,6 @@ def api(pages: str) -> Iterator[str]:
     """It lets pages of 127.0.0.1 in, but not of localhost, which is another site."""
     with running(app_around(FewServices(), Clock(), cors_origins=[pages.rstrip("/")])) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with running_chromium() as launched:
-        yield launched
 
 
 @pytest.fixture
